@@ -1,0 +1,105 @@
+/** Verdicts, and the tables that people read. */
+import Table from "cli-table3";
+import { rivalNames } from "./contestants.mjs";
+
+/**
+ * @typedef {object} RowPlan
+ * @property {string} id names the row for `--only`
+ * @property {string} label what is measured
+ * @property {string} unit of `ours` and `floor`: "ns", "us", "ms", "B", "/s", "x" or ""
+ * @property {{ ratio?: Bound, ours?: Bound }} [target] what the issue asks; none for rows to look at
+ * @property {string[]} [rivals] who else takes part; all of them when absent
+ *
+ * @typedef {{ atMost?: number, below?: number, atLeast?: number }} Bound
+ */
+
+/** Whether `figures` meet the target, and by how much they fall short. */
+export function judge(target, figures) {
+  if (!target) return { target: null, met: null, short: null };
+  const [side, bound] = Object.entries(target)[0];
+  const [relation, limit] = Object.entries(bound)[0];
+  const value = figures[side];
+  const met =
+    value === null || value === undefined
+      ? null
+      : { atMost: value <= limit, below: value < limit, atLeast: value >= limit }[relation];
+  const short = met === false ? Math.abs(value - limit) / limit : null;
+  return { target: { side, relation, limit }, met, short };
+}
+
+/** Figures with three significant digits, and thousands apart. */
+export function figure(value) {
+  if (value === null || value === undefined) return "–";
+  const digits = Number.isInteger(value) ? 0 : 2 - Math.floor(Math.log10(Math.abs(value)));
+  const [whole, part] = value.toFixed(Math.min(Math.max(digits, 0), 3)).split(".");
+  const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
+  return part ? `${grouped}.${part}` : grouped;
+}
+
+const withUnit = (value, unit) =>
+  value === null || value === undefined
+    ? "–"
+    : `${figure(value)}${unit && unit !== "x" ? " " : ""}${unit}`;
+const ratio = (value) => (value === null || value === undefined ? "–" : `${figure(value)}x`);
+const relations = { atMost: "≤", below: "<", atLeast: "≥" };
+
+function targetText({ target, unit }) {
+  if (!target) return "";
+  const { side, relation, limit } = target;
+  const bound = limit.toLocaleString("en");
+  const suffix = side === "ratio" || unit === "x" ? "x" : unit && ` ${unit}`;
+  return `${relations[relation]} ${bound}${suffix}`;
+}
+
+function verdict({ target, met, short, error, absent }) {
+  if (error) return "BROKEN";
+  if (absent?.ours) return "not wired";
+  if (!target) return "";
+  if (met) return "met";
+  return `short by ${figure(short * 100)} %`;
+}
+
+/** One table for each question. */
+export function printTable(title, results) {
+  console.log(`\n${title}`);
+  const shown = rivalNames.filter((name) => results.some(({ rivals }) => rivals?.[name]));
+  const table = new Table({
+    head: ["", "ours", "floor", "ratio", "target", "", ...shown],
+    colAligns: ["left", "right", "right", "right", "right", "left", ...shown.map(() => "right")],
+    colWidths: [44],
+    wordWrap: true,
+    style: { head: [], border: [], compact: true },
+  });
+  for (const result of results) {
+    const { label, unit, ours, floor, rivals = {} } = result;
+    table.push([
+      label,
+      withUnit(ours, unit),
+      withUnit(floor, unit),
+      ratio(result.ratio),
+      targetText(result),
+      verdict(result),
+      ...shown.map((name) => rivalText(name, rivals, unit)),
+    ]);
+  }
+  console.log(table.toString());
+  for (const note of notes(results)) console.log(`  ${note}`);
+}
+
+/** One operation a transaction, and in brackets a thousand in one. */
+function rivalText(name, rivals, unit) {
+  const single = rivals[name];
+  const batched = rivals[`${name}, 1000 a transaction`];
+  if (!single) return "";
+  if (single.ratio === null) return withUnit(single.value, unit);
+  return batched ? `${ratio(single.ratio)} (${ratio(batched.ratio)})` : ratio(single.ratio);
+}
+
+function notes(results) {
+  const lines = new Set();
+  for (const { id, error, absent } of results) {
+    if (error) lines.add(`${id}: ${error}`);
+    for (const reason of Object.values(absent ?? {})) lines.add(reason);
+  }
+  return lines;
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+/**
+ * The command `trellis`: which subcommands there are, and what the process' status says.
+ * 0 is success, 1 a failure, 2 a wrong command line; 130 and 143 are a run stopped by a signal.
+ */
+import { readFileSync } from "node:fs";
+import { Command, Option } from "commander";
+import { explainFailure } from "./exit-status.ts";
+import { integer, peerUrl } from "./flags.ts";
+import { type PeerCommandOptions, peerCommand } from "./peer.ts";
+import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
+import { requestsMax } from "./replay/log.ts";
+import { stopSignal } from "./stop-signal.ts";
+
+const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
+
+const manifest = JSON.parse(
+  readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+) as { readonly version: string };
+
+const program = new Command("trellis")
+  .description("shared state for services: run a sync peer, or replay an access log over replicas")
+  .version(manifest.version)
+  .exitOverride()
+  .showHelpAfterError("(add --help for the options)");
+
+program
+  .command("peer")
+  .description("run a sync peer: it stores, joins and relays the collections of its peers")
+  .addOption(new Option("--listen <port>", "take links on this port; 0 picks one").argParser(integer(0, 65_535)))
+  .option("--host <host>", "listen on this address; beyond loopback a token is needed", "127.0.0.1")
+  .addOption(new Option("--join <url>", "dial this peer; may be repeated").argParser(peerUrl))
+  .option("--name <name>", "shown in the tools of other replicas", "peer")
+  .addOption(
+    new Option("--token <token>", "secret that is asked of peers and shown to them").env(
+      "TRELLIS_TOKEN",
+    ),
+  )
+  .option("--allow-unauthenticated", "listen beyond loopback to everybody")
+  .addOption(new Option("--log-level <level>", "what to log").choices(logLevels).default("info"))
+  .action(async (options: PeerCommandOptions) => {
+    await peerCommand(options, stopSignal());
+  });
+
+program
+  .command("replay")
+  .description("replay an access log over replicas in processes of their own and check the outcome")
+  .argument("[file]", "tab-separated access log, plain or gzip")
+  .option("--input <file>", "the same as the argument; goes before --generate")
+  .addOption(
+    new Option("--generate <count>", "make up so many requests").argParser(integer(1, requestsMax)),
+  )
+  .addOption(new Option("--replicas <count>", "processes").argParser(integer(1, 32)).default(3))
+  .addOption(
+    new Option("--topology <shape>", "all linked, or all to the first")
+      .choices(["mesh", "star"])
+      .default("mesh"),
+  )
+  .option("--cut", "cut the last replica off for the middle third (default)", true)
+  .option("--no-cut", "cut no replica off")
+  .addOption(
+    new Option("--seed <number>", "decides the made-up requests, and who takes which")
+      .argParser(integer(0, 2 ** 32 - 1))
+      .default(1),
+  )
+  .addOption(
+    new Option("--timeout <seconds>", "the longest that any wait may take")
+      .argParser(integer(1, 86_400))
+      .default(60),
+  )
+  .addOption(
+    new Option("--log-level <level>", "what the replicas log").choices(logLevels).default("error"),
+  )
+  .option("--json", "print the outcome as JSON")
+  .action(async (file: string | undefined, options: ReplayCommandOptions) => {
+    const agrees = await replayCommand(file, options, stopSignal());
+    process.exitCode = agrees ? 0 : 1;
+  });
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  process.exitCode = explainFailure(error);
+}

@@ -1,0 +1,79 @@
+/** What the coordinator asks of a replica's process, and what it is answered. */
+import type { SiteCollection, Visit } from "./site.ts";
+
+/** A request to a replica's process. */
+export type Command =
+  /** Opens the replica on a free port. Answered by `opened`. */
+  | { readonly kind: "open"; readonly name: string; readonly logLevel: string }
+  /** Adds a link to be dialed. Answered by `done`. */
+  | { readonly kind: "dial"; readonly url: string }
+  /** Takes a dialed link away. Answered by `done`. */
+  | { readonly kind: "hang-up"; readonly url: string }
+  /** Waits until exactly so many links carry changes. Answered by `done`. */
+  | { readonly kind: "await-links"; readonly links: number }
+  /** Writes visits. Answered by `done`. */
+  | { readonly kind: "apply"; readonly visits: readonly Visit[] }
+  /** Answered by `version`. */
+  | { readonly kind: "version" }
+  /** Waits until all of the versions are held. Answered by `done`. */
+  | { readonly kind: "await-versions"; readonly versions: readonly string[] }
+  /** Answered by `figures`. */
+  | { readonly kind: "figures" }
+  /** Reads a part of a collection, from the key at `offset`. Answered by `page`. */
+  | { readonly kind: "read"; readonly collection: SiteCollection; readonly offset: number }
+  /** Closes the replica. Answered by `done`; the process ends once it is let go. */
+  | { readonly kind: "close" };
+
+/** A key and what is under it: a sum, the elements in order, or a value. */
+export type Entry = readonly [key: string, value: number | string | readonly string[]];
+
+/** Figures of a replica since it was opened. */
+export interface Figures {
+  /** Single writes: increments, adds and sets. */
+  readonly operations: number;
+  /** Requests that it knows of, its own and those of others: the sum of all counters. */
+  readonly requestsKnown: number;
+  readonly framesIn: number;
+  readonly framesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** The most batches that a peer was seen to lack. */
+  readonly lagBatchesMax: number;
+}
+
+/** An answer. */
+export type Reply =
+  | { readonly kind: "opened"; readonly url: string }
+  | { readonly kind: "done" }
+  | { readonly kind: "version"; readonly version: string }
+  | { readonly kind: "figures"; readonly figures: Figures }
+  /** `next` is missing on the last page. */
+  | { readonly kind: "page"; readonly entries: readonly Entry[]; readonly next?: number }
+  | { readonly kind: "failed"; readonly reason: string };
+
+/** A command on its way. `timeoutMs` bounds what it waits for. */
+export interface Asked {
+  readonly id: number;
+  readonly timeoutMs: number;
+  readonly command: Command;
+}
+
+/** An answer on its way, under the number of its command. */
+export interface Answered {
+  readonly id: number;
+  readonly reply: Reply;
+}
+
+/** Whether a message is a command. Both ends are this file, so no more is looked at. */
+export const isAsked = (message: unknown): message is Asked =>
+  isNumbered(message) && "command" in message && "timeoutMs" in message;
+
+/** Whether a message is an answer. */
+export const isAnswered = (message: unknown): message is Answered =>
+  isNumbered(message) && "reply" in message;
+
+const isNumbered = (message: unknown): message is { readonly id: number } =>
+  typeof message === "object" &&
+  message !== null &&
+  "id" in message &&
+  typeof message.id === "number";

@@ -1,0 +1,35 @@
+/** What the replay keeps about a site, and what one request does to it. */
+import { counter, lwwRegister, orSet } from "../../index.ts";
+import type { Collections } from "../../index.ts";
+
+/** The schema of every replica of a replay. */
+export const siteSchema = {
+  /** Hits per path. */
+  hits: counter(),
+  /** Who asked for a path. */
+  visitors: orSet(),
+  /** The page that last led to a path. */
+  referrers: lwwRegister<string>(),
+};
+
+/** The collections, in the order in which they are read and compared. */
+export const siteCollections = ["hits", "visitors", "referrers"] as const;
+
+/** One of the collections. */
+export type SiteCollection = (typeof siteCollections)[number];
+
+/** What of a request reaches a replica. An empty referrer is none. */
+export interface Visit {
+  readonly path: string;
+  readonly visitor: string;
+  readonly referrer: string;
+}
+
+/** Writes one visit; tells how many operations that took. */
+export function record(site: Collections<typeof siteSchema>, visit: Visit): number {
+  site.hits.increment(visit.path);
+  site.visitors.add(visit.path, visit.visitor);
+  if (visit.referrer === "") return 2;
+  site.referrers.set(visit.path, visit.referrer);
+  return 3;
+}

@@ -1,0 +1,149 @@
+/**
+ * A process that holds one replica of a replay and does what the coordinator asks of it. It ends
+ * when the coordinator lets go of it or is gone.
+ */
+import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/promises";
+import { destination, pino } from "pino";
+import { openReplica, type Replica } from "../../index.ts";
+import { ReplayError } from "./failure.ts";
+import { LinkFigures } from "./link-figures.ts";
+import { type Answered, type Asked, type Command, type Entry, isAsked } from "./messages.ts";
+import type { Figures, Reply } from "./messages.ts";
+import { record, type SiteCollection, siteSchema, type Visit } from "./site.ts";
+
+type Site = Replica<typeof siteSchema>;
+
+/** Visits that are written in one turn of the event loop, each as a transaction of its own. */
+const visitsPerTurn = 8;
+/** Keys in one page. */
+const pageKeysMax = 1_000;
+/** How often links are looked at while waiting for them, in ms. */
+const lookEveryMs = 5;
+/** How long the replica may take to close once the coordinator is gone, in ms. */
+const closeMs = 1_500;
+
+let site: Site | undefined;
+let operations = 0;
+const links = new LinkFigures();
+/** The keys of a collection at the time when its first page was read. */
+const listed = new Map<SiteCollection, readonly string[]>();
+
+// Ctrl-C reaches every process of the terminal; the coordinator decides what follows from it.
+process.on("SIGINT", () => undefined);
+process.on("disconnect", () => {
+  setTimeout(() => process.exit(0), closeMs).unref();
+  void site?.close().finally(() => process.exit(0));
+  if (site === undefined) process.exit(0);
+});
+process.on("message", (message: unknown) => {
+  if (isAsked(message)) void answer(message);
+});
+
+async function answer({ id, timeoutMs, command }: Asked): Promise<void> {
+  let reply: Reply;
+  try {
+    reply = await perform(command, timeoutMs);
+  } catch (error) {
+    reply = { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
+  }
+  if (process.connected) process.send?.({ id, reply } satisfies Answered);
+}
+
+async function perform(command: Command, timeoutMs: number): Promise<Reply> {
+  switch (command.kind) {
+    case "open":
+      return { kind: "opened", url: await openSite(command.name, command.logLevel) };
+    case "dial":
+      opened().addPeer(command.url);
+      return { kind: "done" };
+    case "hang-up":
+      opened().removePeer(command.url);
+      return { kind: "done" };
+    case "await-links":
+      await awaitLinks(command.links, timeoutMs);
+      return { kind: "done" };
+    case "apply":
+      await apply(command.visits);
+      return { kind: "done" };
+    case "version":
+      return { kind: "version", version: opened().version() };
+    case "await-versions":
+      await Promise.all(command.versions.map((v) => opened().waitFor(v, { timeoutMs })));
+      return { kind: "done" };
+    case "figures":
+      return { kind: "figures", figures: figures() };
+    case "read":
+      return readPage(command.collection, command.offset);
+    case "close":
+      await opened().close();
+      return { kind: "done" };
+  }
+}
+
+function opened(): Site {
+  if (site === undefined) throw new ReplayError("the replica is not open");
+  return site;
+}
+
+async function openSite(name: string, logLevel: string): Promise<string> {
+  site = await openReplica({
+    schema: siteSchema,
+    name,
+    listen: { port: 0 },
+    logger: pino({ name, level: logLevel }, destination({ dest: 2, sync: true })),
+    telemetry: links,
+  });
+  if (site.address === undefined) throw new ReplayError("the replica is bound to no port");
+  return `ws://${site.address.host}:${site.address.port}`;
+}
+
+async function apply(visits: readonly Visit[]): Promise<void> {
+  const { collections } = opened();
+  for (let start = 0; start < visits.length; start += visitsPerTurn) {
+    for (const visit of visits.slice(start, start + visitsPerTurn)) {
+      operations += opened().transact(() => record(collections, visit));
+    }
+    links.look(opened().status().peers);
+    await endOfTurn();
+  }
+}
+
+async function awaitLinks(expected: number, timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const { peers } = opened().status();
+    links.look(peers);
+    const carrying = links.carrying(peers);
+    if (carrying === expected) return;
+    if (performance.now() > deadline) {
+      throw new ReplayError(`${carrying} links, not ${expected}, after ${timeoutMs} ms`);
+    }
+    await sleep(lookEveryMs);
+  }
+}
+
+function figures(): Figures {
+  const { hits } = opened().collections;
+  const requestsKnown = hits.keys().reduce((sum, path) => sum + hits.value(path), 0);
+  return { operations, requestsKnown, ...links.figures() };
+}
+
+function readPage(collection: SiteCollection, offset: number): Reply {
+  if (offset === 0) listed.set(collection, opened().collections[collection].keys());
+  const keys = listed.get(collection) ?? [];
+  const next = offset + pageKeysMax;
+  const entries = keys.slice(offset, next).map((key): Entry => [key, read(collection, key)]);
+  return { kind: "page", entries, ...(next < keys.length ? { next } : {}) };
+}
+
+function read(collection: SiteCollection, key: string): Entry[1] {
+  const { hits, visitors, referrers } = opened().collections;
+  switch (collection) {
+    case "hits":
+      return hits.value(key);
+    case "visitors":
+      return visitors.values(key).sort();
+    case "referrers":
+      return referrers.get(key) ?? [];
+  }
+}

@@ -1,0 +1,48 @@
+/** The public names. */
+export {
+  counter,
+  type CounterType,
+  type FieldType,
+  type FieldTypes,
+  flag,
+  type FlagType,
+  lwwMap,
+  type LwwMapType,
+  lwwRegister,
+  type LwwRegisterType,
+  mvRegister,
+  type MvRegisterType,
+  orMap,
+  type OrMapType,
+  orSet,
+  type OrSetType,
+} from "./crdt/index.ts";
+export type { DataType } from "./crdt/data-type.ts";
+export { type Environment, systemEnvironment, type Timer } from "./environment.ts";
+export * from "./errors.ts";
+export type { Explanation, Route } from "./escalate/policy.ts";
+export {
+  type AcknowledgedBy,
+  type AcknowledgedOptions,
+  openReplica,
+  type PeerStatus,
+  type Replica,
+  type ReplicaEvents,
+  type ReplicaStatus,
+  type Warning,
+} from "./replica.ts";
+export type {
+  ListenOptions,
+  PeerOption,
+  ReplicaOptions,
+  RetentionOptions,
+} from "./replica-options.ts";
+export type { Collections } from "./store/collections/types.ts";
+export type { KeysOptions } from "./store/collections/keys.ts";
+export type { Conflict } from "./store/conflicts.ts";
+export type { Schema } from "./store/schema.ts";
+export type { Json } from "./store/values.ts";
+export type { WaitOptions } from "./store/waiting.ts";
+export type { Change, Watcher, WatchOptions } from "./store/watch.ts";
+export type { Address, Authenticate, Transport } from "./sync/transport.ts";
+export type { Logger, Telemetry } from "./telemetry.ts";

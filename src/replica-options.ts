@@ -1,0 +1,86 @@
+/** What `openReplica` takes. */
+import type { Environment } from "./environment.ts";
+import { InvalidValueError, UsageError } from "./errors.ts";
+import type { Schema } from "./store/schema.ts";
+import type { Authenticate, Transport } from "./sync/transport.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
+
+/** Where to take links. */
+export interface ListenOptions {
+  /** 0 picks a free one; see `replica.address`. */
+  readonly port: number;
+  /** Default 127.0.0.1. Beyond loopback `authenticate` is needed. */
+  readonly host?: string;
+  /** Decides who may link; without it everybody on loopback may. */
+  readonly authenticate?: Authenticate;
+  /** Listens beyond loopback without `authenticate`: everybody who reaches the port may write. */
+  readonly allowUnauthenticated?: boolean;
+}
+
+/** Whom to dial: a URL, or one with a token that travels as `Authorization: Bearer`. */
+export type PeerOption = string | { readonly url: string; readonly token?: string };
+
+/** How much is kept for peers that are away. */
+export interface RetentionOptions {
+  /** Removals kept, at most. Default 1,000,000. */
+  readonly logEntriesMax?: number;
+  /** How long removals are kept for a peer that is silent, in ms. Default 86,400,000 (a day). */
+  readonly peerSilentMsMax?: number;
+}
+
+/** What a replica is made of. */
+export interface ReplicaOptions<S extends Schema> {
+  /** Collections by name; those of peers come in besides. */
+  readonly schema: S;
+  /** Shown in tools. The actor's id is random, never the name. Default `"replica"`. */
+  readonly name?: string;
+  /** Omitted: the replica only dials. */
+  readonly listen?: ListenOptions;
+  readonly peers?: readonly PeerOption[];
+  /** A peer, or a stamp, further ahead of our clock is refused, or held, in ms. Default 60,000. */
+  readonly clockAheadMsMax?: number;
+  readonly retention?: RetentionOptions;
+  /** Default: silent. Anything that is pino-compatible. */
+  readonly logger?: Logger;
+  /** Default: silent. */
+  readonly telemetry?: Telemetry;
+  /** Clock, timers, randomness, network: for tests. */
+  readonly environment?: Environment & { readonly network?: Transport };
+}
+
+const options = new Set([
+  "schema",
+  "name",
+  "listen",
+  "peers",
+  "clockAheadMsMax",
+  "retention",
+  "logger",
+  "telemetry",
+  "environment",
+]);
+
+const later: ReadonlyMap<string, string> = new Map([
+  ["storage", "this version keeps replicas in memory only"],
+  ["locks", "this version has no lock backends"],
+]);
+
+/** @throws UsageError for an option that does not exist, InvalidValueError for a value that cannot be. */
+export function checkOptions(given: ReplicaOptions<Schema>): void {
+  for (const [name, value] of Object.entries(given)) {
+    const reason = later.get(name);
+    if (reason !== undefined && value !== undefined) throw new UsageError(`${name}: ${reason}`);
+    if (reason === undefined && !options.has(name)) throw new UsageError(`no option ${name}`);
+  }
+  checkNumber("clockAheadMsMax", given.clockAheadMsMax);
+  checkNumber("retention.logEntriesMax", given.retention?.logEntriesMax);
+  checkNumber("retention.peerSilentMsMax", given.retention?.peerSilentMsMax);
+}
+
+function checkNumber(path: string, value: number | undefined): void {
+  if (value === undefined || (Number.isFinite(value) && value >= 0)) return;
+  throw new InvalidValueError(`${path} is ${value}`, {
+    path,
+    reason: "is not a non-negative number",
+  });
+}

@@ -1,0 +1,376 @@
+/**
+ * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
+ */
+import { type Environment, systemEnvironment } from "./environment.ts";
+import { InvalidValueError, UsageError } from "./errors.ts";
+import { explain, type Explanation } from "./escalate/policy.ts";
+import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import { openCollections } from "./store/collections/open.ts";
+import type { Collections } from "./store/collections/types.ts";
+import { type Conflict, conflictIn } from "./store/conflicts.ts";
+import { Exchanges, type Received } from "./store/exchange.ts";
+import type { FrameLimits } from "./store/frame.ts";
+import { Keyspace } from "./store/keyspace.ts";
+import type { Schema } from "./store/schema.ts";
+import { coversNamed, parseVersionToken, versionToken } from "./store/version-token.ts";
+import { type WaitOptions, Waiting } from "./store/waiting.ts";
+import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
+import { type PeerView, Sync } from "./sync/sync.ts";
+import type { Address } from "./sync/transport.ts";
+import { webSocketTransport } from "./sync/transport/websocket.ts";
+import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
+
+/** How many must have a version: other replicas, a majority or all of the known members. */
+export type AcknowledgedBy = "durable" | number | "majority" | "all";
+
+/** What `acknowledged` waits for. */
+export interface AcknowledgedOptions extends WaitOptions {
+  readonly by: AcknowledgedBy;
+}
+
+/** Something that an operator should know. */
+export interface Warning {
+  readonly kind: "held-stamps";
+  readonly message: string;
+}
+
+/** What `on` tells. */
+export interface ReplicaEvents {
+  readonly conflict: Conflict;
+  readonly warning: Warning;
+}
+
+/** One peer in `status()`. */
+export type PeerStatus = Omit<PeerView, "acknowledged">;
+
+/** What a replica says of itself. */
+export interface ReplicaStatus {
+  readonly actor: string;
+  readonly name: string;
+  /** This replica, its configured peers, and those that are connected. */
+  readonly members: number;
+  readonly peers: readonly PeerStatus[];
+  readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
+  readonly storage: { readonly kind: "memory" };
+  readonly locks: { readonly kind: "none" };
+  readonly rights: readonly never[];
+  /** Live keys, by collection. */
+  readonly keys: Readonly<Record<string, number>>;
+  /** Of the arrays that hold cells and names; strings and values come on top. */
+  readonly bytes: number;
+  /** Removals kept for peers that have not heard of them. */
+  readonly removalsKept: number;
+}
+
+/** How long removals and names are left before they are looked at, in ms. */
+const forgetEveryMs = 1_000;
+/** Cells forgotten in one step, so that the event loop breathes. */
+const forgetCellsMax = 10_000;
+
+/** A replica. Every call after `close` throws `ClosedError`. */
+export class Replica<S extends Schema> implements AsyncDisposable {
+  /** The collections of the schema. */
+  readonly collections: Collections<S>;
+  readonly #schema: S;
+  readonly #name: string;
+  readonly #environment: Environment;
+  readonly #keyspace: Keyspace;
+  readonly #sync: Sync;
+  readonly #watchers: Watchers;
+  readonly #waiting: Waiting;
+  readonly #logger: Logger;
+  readonly #telemetry: Telemetry;
+  readonly #listeners: {
+    readonly [E in keyof ReplicaEvents]: Set<(told: ReplicaEvents[E]) => void>;
+  } = { conflict: new Set(), warning: new Set() };
+  #forgetting: { cancel(): void } | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** `limits` are for tests: smaller frames make more series. */
+  constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
+    const environment = options.environment ?? systemEnvironment;
+    this.#schema = options.schema;
+    this.#name = options.name ?? "replica";
+    this.#environment = environment;
+    this.#logger = options.logger ?? silentLogger;
+    this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#keyspace = new Keyspace({
+      schema: options.schema,
+      environment,
+      ...optional("clockAheadMsMax", options.clockAheadMsMax),
+      ...optional("logEntriesMax", options.retention?.logEntriesMax),
+    });
+    this.collections = openCollections(this.#keyspace, options.schema);
+    this.#waiting = new Waiting(environment);
+    this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
+    this.#sync = new Sync({
+      keyspace: this.#keyspace,
+      exchanges: new Exchanges(this.#keyspace, limits),
+      environment,
+      transport: options.environment?.network ?? webSocketTransport(environment),
+      name: this.#name,
+      peers: options.peers ?? [],
+      logger: this.#logger,
+      telemetry: this.#telemetry,
+      onReceived: (received) => this.#received(received),
+      onChange: () => this.#changed(),
+      ...optional("listen", options.listen),
+      ...optional("clockAheadMsMax", options.clockAheadMsMax),
+      ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
+    });
+    this.#keyspace.listeners.add({
+      flushed: () => {
+        this.#watchers.flushed();
+        this.#changed();
+      },
+      joined: (slots) => {
+        this.#watchers.joined(slots);
+        this.#changed();
+      },
+    });
+  }
+
+  /** Listens and begins to dial. Called by `openReplica`. */
+  async start(): Promise<void> {
+    await this.#sync.start();
+  }
+
+  /** The bound host and port; undefined if the replica only dials. */
+  get address(): Address | undefined {
+    return this.#sync.address;
+  }
+
+  /**
+   * Runs `writes` as one atomic, causally ordered unit: others see all of it or nothing.
+   * @throws whatever it throws, and then nothing of it remains; UsageError if it returns a promise;
+   * OverloadedError beyond 16 MiB.
+   */
+  transact<T>(writes: () => T): T {
+    return this.#keyspace.transact(writes);
+  }
+
+  /** What is held now, as text that `waitFor` understands on any replica. O(actors). */
+  version(): string {
+    this.#assertOpen("version");
+    this.#keyspace.flush();
+    return versionToken(this.#keyspace);
+  }
+
+  /**
+   * Resolves when this replica holds all that `version` stands for.
+   * @throws WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
+   */
+  async waitFor(version: string, options: WaitOptions = {}): Promise<void> {
+    this.#assertOpen("waitFor");
+    const vector = parseVersionToken(version);
+    this.#keyspace.flush();
+    const { held } = this.#keyspace;
+    const covers = (): boolean => coversNamed((actor) => held.at(actor), this.#keyspace, vector);
+    await this.#waiting.until(covers, "the version", options);
+  }
+
+  /**
+   * Resolves when so many hold all that `version` stands for. A replica without storage holds it in
+   * memory only.
+   * @throws WaitTimeoutError, the signal's reason, UsageError for `"durable"` without storage.
+   */
+  async acknowledged(version: string, options: AcknowledgedOptions): Promise<void> {
+    this.#assertOpen("acknowledged");
+    const { by } = options;
+    if (by === "durable") throw new UsageError("this replica has no storage to be durable on");
+    checkAcknowledgedBy(by);
+    const vector = parseVersionToken(version);
+    this.#keyspace.flush();
+    const isMet = (): boolean => {
+      let others = 0;
+      for (const { acknowledged } of this.#sync.peers) {
+        const has = (actor: number): number => acknowledged?.at(actor) ?? 0;
+        if (acknowledged && coversNamed(has, this.#keyspace, vector)) others++;
+      }
+      const { held } = this.#keyspace;
+      const here = coversNamed((actor) => held.at(actor), this.#keyspace, vector) ? 1 : 0;
+      if (typeof by === "number") return others >= by;
+      const members = this.#sync.members;
+      return others + here >= (by === "all" ? members : Math.floor(members / 2) + 1);
+    };
+    await this.#waiting.until(isMet, `acknowledgement by ${by}`, options);
+  }
+
+  /**
+   * Resolves when every configured peer has brought us to what it held when it was connected.
+   * @throws WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
+   */
+  async synced(options: WaitOptions = {}): Promise<void> {
+    this.#assertOpen("synced");
+    await this.#waiting.until(() => this.#sync.isSynced, "synchronising", options);
+  }
+
+  /** Tells changes of one collection, whole batches, after they took effect. */
+  watch(collection: keyof S & string, options: WatchOptions = {}): Watcher {
+    this.#assertOpen("watch");
+    const root = Object.hasOwn(this.#schema, collection)
+      ? this.#keyspace.nodes.root(collection)
+      : undefined;
+    if (root === undefined) throw new UsageError(`no collection ${JSON.stringify(collection)}`);
+    return this.#watchers.watch(root.index, options);
+  }
+
+  /** Calls `listener` for each event, after the fact; returns a function that ends it. */
+  on<E extends keyof ReplicaEvents>(
+    event: E,
+    listener: (told: ReplicaEvents[E]) => void,
+  ): () => void {
+    this.#assertOpen("on");
+    if (!Object.hasOwn(this.#listeners, event)) {
+      throw new UsageError(`no event ${JSON.stringify(event)}`);
+    }
+    const listeners = this.#listeners[event];
+    listeners.add(listener);
+    return () => void listeners.delete(listener);
+  }
+
+  /** Dials one more peer, and again whenever the link breaks. */
+  addPeer(peer: PeerOption): void {
+    this.#assertOpen("addPeer");
+    this.#sync.addPeer(peer);
+  }
+
+  /** Ends the link to a peer that was dialed, and dials it no more. */
+  removePeer(url: string): void {
+    this.#assertOpen("removePeer");
+    this.#sync.removePeer(url);
+  }
+
+  /** What each operation needs, and why. */
+  explain(): Explanation[] {
+    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type.tag));
+  }
+
+  /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */
+  status(): ReplicaStatus {
+    this.#assertOpen("status");
+    const { nodes, cells, clock, retention, actor } = this.#keyspace;
+    const lastStampMs = Math.floor(clock.last / 2048);
+    return {
+      actor,
+      name: this.#name,
+      members: this.#sync.members,
+      peers: this.#sync.peers.map(({ acknowledged: _, ...peer }) => peer),
+      clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
+      storage: { kind: "memory" },
+      locks: { kind: "none" },
+      rights: [],
+      keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
+      bytes: nodes.bytes + cells.bytes,
+      removalsKept: retention.count,
+    };
+  }
+
+  /** Flushes, sends what is left, says goodbye. Closing twice is harmless. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#keyspace.close();
+    this.#forgetting?.cancel();
+    this.#waiting.close();
+    this.#watchers.close();
+    await this.#sync.close();
+  }
+
+  /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */
+  #assertOpen(call: string): void {
+    this.#keyspace.assertOpen();
+    if (this.#keyspace.isTransacting && call !== "on") {
+      throw new UsageError(`${call} cannot be called inside a transaction`);
+    }
+  }
+
+  #changed(): void {
+    this.#waiting.check();
+    this.#forgetLater();
+  }
+
+  /** Something may be forgotten in a while; at rest no timer runs. */
+  #forgetLater(): void {
+    if (this.#forgetting || !this.#keyspace.hasToForget || this.#closing) return;
+    this.#forgetting = this.#environment.schedule(forgetEveryMs, () => {
+      this.#forgetting = undefined;
+      this.#forget();
+    });
+  }
+
+  #forget(): void {
+    if (this.#keyspace.isClosed) return;
+    const more = this.#keyspace.forget(this.#sync.passed(), forgetCellsMax);
+    if (more) this.#environment.defer(() => this.#forget());
+  }
+
+  #received(received: Received): void {
+    if (received.heldStamps > 0) {
+      this.#telemetry.count("trellis_stamps_held", received.heldStamps);
+      const message =
+        `${received.heldStamps} writes have stamps too far ahead of our clock; they lose to ` +
+        "every other until somebody writes over them";
+      this.#tell("warning", { kind: "held-stamps", message });
+    }
+    for (const slot of received.concurrent) {
+      const conflict = conflictIn(this.#keyspace, this.#schema, slot);
+      if (conflict === undefined) continue;
+      const { collection } = conflict;
+      this.#telemetry.count("trellis_lww_conflicts", conflict.lost.length, { collection });
+      this.#tell("conflict", conflict);
+    }
+  }
+
+  /** After the join, so that a listener may write; its throw is its own. */
+  #tell<E extends keyof ReplicaEvents>(event: E, told: ReplicaEvents[E]): void {
+    const listeners = this.#listeners[event];
+    if (listeners.size === 0) return;
+    this.#environment.defer(() => {
+      for (const listener of listeners) {
+        try {
+          listener(told);
+        } catch (error) {
+          this.#logger.error({ err: error, event }, "a listener threw");
+        }
+      }
+    });
+  }
+}
+
+/**
+ * Opens a replica. Resolves when its port listens; never waits for a peer.
+ * @throws UsageError, InvalidValueError for wrong options; the cause when the port cannot be bound.
+ */
+export async function openReplica<const S extends Schema>(
+  options: ReplicaOptions<S>,
+): Promise<Replica<S>> {
+  checkOptions(options);
+  const replica = new Replica(options);
+  await replica.start();
+  return replica;
+}
+
+function checkAcknowledgedBy(by: Exclude<AcknowledgedBy, "durable">): void {
+  if (by === "majority" || by === "all") return;
+  if (Number.isSafeInteger(by) && by >= 0) return;
+  throw new InvalidValueError(`acknowledged by ${String(by)}`, {
+    path: "by",
+    reason: "is neither a number of replicas nor 'majority', 'all' or 'durable'",
+  });
+}
+
+/** An option that was given, or none: `undefined` is not passed on. */
+const optional = <N extends string, V>(
+  name: N,
+  value: V | undefined,
+): { readonly [K in N]?: V } =>
+  value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });
+

@@ -1,0 +1,110 @@
+/** Counters by key: local, synchronous, never removed. */
+import { InvalidValueError } from "../../errors.ts";
+import type { Keyspace } from "../keyspace.ts";
+import { noNode, type Root } from "../nodes.ts";
+import { Keys, type KeysOptions } from "./keys.ts";
+
+function checkBy(by: number): number {
+  if ((by | 0) === by && by > 0) return by;
+  if (Number.isSafeInteger(by) && by > 0) return by;
+  throw new InvalidValueError(`a counter cannot move by ${by}; nothing was changed`, {
+    path: "by",
+    reason: "is not a positive safe integer",
+  });
+}
+
+/** A collection of counters. */
+export class CounterCollection {
+  readonly #keys: Keys;
+
+  constructor(keyspace: Keyspace, root: Root) {
+    this.#keys = new Keys(keyspace, root);
+  }
+
+  /**
+   * Adds `by`, a positive safe integer. O(1).
+   * @throws InvalidValueError, CounterRangeError, ClosedError; nothing is changed then.
+   */
+  increment(key: string, by = 1): void {
+    this.#keys.keyspace.add(this.#keys.make(key), checkBy(by));
+  }
+
+  /** Takes `by` away, a positive safe integer. O(1). Throws as `increment` does. */
+  decrement(key: string, by = 1): void {
+    this.#keys.keyspace.add(this.#keys.make(key), -checkBy(by));
+  }
+
+  /** The sum of all that was added and taken away; 0 if nothing was. O(1). */
+  value(key: string): number {
+    const node = this.#keys.find(key);
+    return node === undefined ? 0 : this.#keys.keyspace.nodes.total(node);
+  }
+
+  /** The counter of one key, without the look-up. It stays valid for ever. */
+  at(key: string): CounterHandle {
+    return new CounterHandle(this.#keys, key);
+  }
+
+  /** The keys that were ever counted, in the order of code units. O(n log n). */
+  keys(options?: KeysOptions): string[] {
+    return this.#keys.list(options);
+  }
+
+  /** Whether the key was ever counted. O(1). */
+  has(key: string): boolean {
+    return this.#keys.has(key);
+  }
+
+  /** How many keys were ever counted. O(1). */
+  size(): number {
+    return this.#keys.size();
+  }
+}
+
+/** The counter of one key. */
+export class CounterHandle {
+  readonly #keys: Keys;
+  readonly #keyspace: Keyspace;
+  readonly key: string;
+  #node: number;
+  /** How many names had been forgotten when the number was looked up; -1 before that. */
+  #seen: number;
+
+  constructor(keys: Keys, key: string) {
+    this.#keys = keys;
+    this.#keyspace = keys.keyspace;
+    this.key = key;
+    this.#node = keys.find(key) ?? noNode;
+    this.#seen = this.#node === noNode ? -1 : this.#keyspace.nodes.removals;
+  }
+
+  /** As `CounterCollection.increment`. */
+  increment(by = 1): void {
+    this.#keyspace.add(this.#resolve(), checkBy(by));
+  }
+
+  /** As `CounterCollection.decrement`. */
+  decrement(by = 1): void {
+    this.#keyspace.add(this.#resolve(), -checkBy(by));
+  }
+
+  /** The counter's value. */
+  value(): number {
+    const node = this.#keys.find(this.key);
+    return node === undefined ? 0 : this.#keyspace.nodes.total(node);
+  }
+
+  /** Whether the key was ever counted. */
+  has(): boolean {
+    return this.#keys.has(this.key);
+  }
+
+  /** A number may have been given to another name while nothing hung on ours. */
+  #resolve(): number {
+    if (this.#seen !== this.#keyspace.nodes.removals) {
+      this.#node = this.#keys.make(this.key);
+      this.#seen = this.#keyspace.nodes.removals;
+    }
+    return this.#node;
+  }
+}

@@ -1,0 +1,97 @@
+/** What every collection says of its keys. */
+import { checkKey } from "../values.ts";
+import type { Keyspace } from "../keyspace.ts";
+import type { Container, Root } from "../nodes.ts";
+import { InvalidValueError } from "../../errors.ts";
+
+/** Which keys to list. */
+export interface KeysOptions {
+  /** Only keys that start with it. */
+  readonly prefix?: string;
+  /** At most so many. */
+  readonly limit?: number;
+  /** Only keys after this one, in the order of UTF-16 code units. */
+  readonly after?: string;
+}
+
+/** The keys of one collection. */
+export class Keys {
+  readonly keyspace: Keyspace;
+  readonly root: Root;
+
+  constructor(keyspace: Keyspace, root: Root) {
+    this.keyspace = keyspace;
+    this.root = root;
+  }
+
+  /** The key's node for reading: undefined if nothing was ever there. */
+  find(key: string): number | undefined {
+    if (this.keyspace.isClosed) this.keyspace.assertOpen();
+    const node = this.root.keys.get(key);
+    if (node === undefined) checkKey(key);
+    return node;
+  }
+
+  /** The key's node for writing. */
+  make(key: string): number {
+    if (this.keyspace.isClosed) this.keyspace.assertOpen();
+    return this.root.keys.get(key) ?? this.keyspace.key(this.root, checkKey(key));
+  }
+
+  /** The key's children for reading. */
+  children(key: string): Container | undefined {
+    const node = this.find(key);
+    return node === undefined ? undefined : this.keyspace.nodes.container(node);
+  }
+
+  /** The key's children for writing. */
+  container(key: string): Container {
+    const container = this.keyspace.nodes.container(this.make(key));
+    if (container === undefined) throw new Error("assertion: a key that is no container");
+    return container;
+  }
+
+  /** The keys under which anything is live, in the order of code units. O(n log n). */
+  list(options: KeysOptions = {}): string[] {
+    this.keyspace.assertOpen();
+    const { prefix, after, limit } = options;
+    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
+      throw new InvalidValueError(`the limit is ${limit}, not a number of keys`, {
+        path: "limit",
+        reason: "is not a non-negative integer",
+      });
+    }
+    const keys: string[] = [];
+    for (const [key, node] of this.root.keys) {
+      if (typeof key !== "string" || !this.isLive(node)) continue;
+      if (prefix !== undefined && !key.startsWith(prefix)) continue;
+      if (after !== undefined && key <= after) continue;
+      keys.push(key);
+    }
+    keys.sort();
+    return limit === undefined ? keys : keys.slice(0, limit);
+  }
+
+  /** Whether anything is live under the key. O(1). */
+  has(key: string): boolean {
+    const node = this.find(key);
+    return node !== undefined && this.isLive(node);
+  }
+
+  /** How many keys have anything live. O(1). */
+  size(): number {
+    this.keyspace.assertOpen();
+    return this.root.live;
+  }
+
+  /** An observed remove of all under the key. */
+  remove(key: string): void {
+    const node = this.find(key);
+    if (node !== undefined) this.keyspace.clearAll(node);
+  }
+
+  /** Whether anything is live at or under a node. */
+  isLive(node: number): boolean {
+    return this.keyspace.isLive(node);
+  }
+}

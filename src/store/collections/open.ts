@@ -1,0 +1,53 @@
+/** Makes the collections of a schema over a keyspace. */
+import type { DataType } from "../../crdt/data-type.ts";
+import type { FieldTypes, OrMapType } from "../../crdt/or-map.ts";
+import { UsageError } from "../../errors.ts";
+import type { Keyspace } from "../keyspace.ts";
+import type { Root } from "../nodes.ts";
+import type { Schema } from "../schema.ts";
+import { CounterCollection } from "./counters.ts";
+import { OrMapCollection } from "./entries.ts";
+import { FlagCollection } from "./flags.ts";
+import { LwwMapCollection } from "./maps.ts";
+import { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
+import { SetCollection } from "./sets.ts";
+import type { Collections } from "./types.ts";
+
+/** A data type as the constructors in `crdt/` make it. */
+type KnownType = DataType & { readonly kind?: unknown };
+
+const isOrMap = (type: KnownType): type is OrMapType<FieldTypes> => type.kind === "or-map";
+
+function openCollection(keyspace: Keyspace, root: Root, type: KnownType): unknown {
+  if (isOrMap(type)) return new OrMapCollection(keyspace, root, type);
+  switch (type.kind) {
+    case "counter":
+      return new CounterCollection(keyspace, root);
+    case "or-set":
+      return new SetCollection(keyspace, root);
+    case "lww-register":
+      return new LwwRegisterCollection(keyspace, root);
+    case "mv-register":
+      return new MvRegisterCollection(keyspace, root);
+    case "lww-map":
+      return new LwwMapCollection(keyspace, root);
+    case "flag":
+      return new FlagCollection(keyspace, root);
+    default:
+      throw new UsageError(`collection ${JSON.stringify(root.name)} has unknown type ${type.tag}`);
+  }
+}
+
+/** The collections of `schema`, which the keyspace was made with. */
+export function openCollections<const S extends Schema>(
+  keyspace: Keyspace,
+  schema: S,
+): Collections<S> {
+  const collections: Record<string, unknown> = Object.create(null);
+  for (const [name, type] of Object.entries(schema)) {
+    const root = keyspace.nodes.root(name);
+    if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
+    collections[name] = openCollection(keyspace, root, type);
+  }
+  return Object.freeze(collections) as Collections<S>;
+}

@@ -1,0 +1,457 @@
+/**
+ * One link's two directions, as far as the keyspace is concerned: what to send next, and what to do
+ * with what came. It knows nothing of sockets, and holds no queue: a peer costs a cursor and a bit or
+ * two for each name that was said.
+ */
+import type { VersionVector } from "../crdt/version-vector.ts";
+import { ProtocolError } from "../errors.ts";
+import { malformed } from "./bytes.ts";
+import {
+  flagComplete,
+  flagFirst,
+  flagLast,
+  flagRenumber,
+  type FrameLimits,
+  defaultFrameLimits,
+} from "./frame.ts";
+import { FrameReader, type Moves } from "./frame-reader.ts";
+import { type Body, type Entries, FrameWriter } from "./frame-writer.ts";
+import { Selection, select } from "./interval.ts";
+import { Join } from "./join.ts";
+import type { Keyspace } from "./keyspace.ts";
+import { NamedNumbers, NumberSet, NumbersTheyUse } from "./numbering.ts";
+import { Series } from "./series.ts";
+
+/** Bytes of a half-received series that are kept. */
+const stagedBytesMax = 2 ** 30;
+/** Series that can be resumed after their link broke. */
+const suspendedMax = 16;
+/** Forgotten names that a peer still keeps for us before we number anew. */
+const staleNamesMax = 4096;
+
+/** What all links of one keyspace share: buffers, the last body, series to be resumed. */
+export class Exchanges {
+  readonly keyspace: Keyspace;
+  readonly writer: FrameWriter;
+  readonly reader: FrameReader;
+  readonly selection: Selection = new Selection();
+  readonly limits: FrameLimits;
+  readonly #suspended = new Map<number, Series>();
+  #series = 0;
+  #body: { readonly key: string; readonly body: Body } | undefined;
+
+  constructor(keyspace: Keyspace, limits: FrameLimits = defaultFrameLimits) {
+    this.keyspace = keyspace;
+    this.limits = limits;
+    this.writer = new FrameWriter(keyspace);
+    this.reader = new FrameReader(keyspace);
+  }
+
+  /** A new catch-up from a vector, or with the complete state. */
+  startSeries(from: VersionVector | undefined): Series {
+    return new Series(++this.#series, from, this);
+  }
+
+  /** Keeps a series whose link is gone, for a while. */
+  suspend(series: Series): void {
+    this.#suspended.set(series.number, series);
+    for (const oldest of this.#suspended.keys()) {
+      if (this.#suspended.size <= suspendedMax) break;
+      this.#suspended.delete(oldest);
+    }
+  }
+
+  /** The series that a peer has `frames` frames of, if it can go on there. */
+  resume(number: number, frames: number): Series | undefined {
+    const series = this.#suspended.get(number);
+    this.#suspended.delete(number);
+    return series?.resume(frames) === true ? series : undefined;
+  }
+
+  /** One encoding for all links whose peers are at the same point. */
+  sharedBody(actors: readonly number[], from: VersionVector): Body | undefined {
+    const { keyspace } = this;
+    let key = String(keyspace.actors.changes);
+    for (const actor of actors) key += `,${actor}:${from.at(actor)}`;
+    if (this.#body?.key === key) return this.#body.body;
+    const selected = select(keyspace, actors, from, this.limits.touches, this.selection);
+    if (!selected.whole) return undefined;
+    const body = this.writer.body(this.selection.nodes, from, this.limits.bytes);
+    if (body.slots < this.selection.nodes.length) return undefined;
+    this.#body = { key, body };
+    return body;
+  }
+}
+
+/** Where a half-received series stands; what a peer tells to go on with it. */
+export interface StagePoint {
+  readonly series: number;
+  readonly frames: number;
+}
+
+interface StagedFrame {
+  readonly body: Uint8Array;
+  readonly names: NumbersTheyUse;
+  /** The sender's vector at this frame. */
+  readonly theirs: VersionVector;
+}
+
+/** Frames of a series, kept until it is whole. Nothing of them is read, sent on or overwritten. */
+export class Stage {
+  readonly series: number;
+  readonly isComplete: boolean;
+  readonly frames: StagedFrame[] = [];
+  bytes = 0;
+
+  constructor(series: number, isComplete: boolean) {
+    this.series = series;
+    this.isComplete = isComplete;
+  }
+
+  add(frame: StagedFrame): void {
+    this.frames.push(frame);
+    this.bytes += frame.body.length;
+    if (this.bytes > stagedBytesMax) malformed(`a series of more than ${stagedBytesMax} bytes`);
+  }
+}
+
+/** What both ends know of each other when a link starts. */
+export interface ExchangeStart {
+  /** Our vector, as the peer was told it. */
+  readonly told: VersionVector;
+  /** The peer's vector, as we were told it. */
+  readonly known: VersionVector;
+  /** A series of ours that the peer has the beginning of. */
+  readonly resume?: StagePoint | undefined;
+  /** The beginning of a series of the peer's that we have. */
+  readonly stage?: Stage | undefined;
+}
+
+/** What a received frame did. */
+export interface Received {
+  /** Something was joined. */
+  readonly joined: boolean;
+  /** Bytes of the series that is being received; 0 for none. */
+  readonly stagedBytes: number;
+  /** Slots that now hold concurrent stamped writes. */
+  readonly concurrent: readonly number[];
+  /** Stamps that were held. */
+  readonly heldStamps: number;
+}
+
+const nothing: Received = { joined: false, stagedBytes: 0, concurrent: [], heldStamps: 0 };
+
+/** One link. */
+export class Exchange {
+  readonly #shared: Exchanges;
+  readonly #keyspace: Keyspace;
+  /** The peer's cursor: what it has, or will have of what is on the way. */
+  readonly #cursor: VersionVector;
+  /** Our vector as this link has told it. */
+  readonly #told: VersionVector;
+  /** The peer's vector as this link has told us. */
+  readonly #known: VersionVector;
+  /** What the peer has for certain. */
+  readonly acknowledged: VersionVector;
+  #mark = 0;
+  readonly #changed: number[] = [];
+  #named: NamedNumbers;
+  #startOver = false;
+  #names = new NumbersTheyUse();
+  #series: Series | undefined;
+  #stage: Stage | undefined;
+  /** Frames on the way, and where each brings the peer; nothing for all but the last of a series. */
+  readonly #onTheWay: Moves[] = [];
+
+  constructor(shared: Exchanges, start: ExchangeStart) {
+    this.#shared = shared;
+    this.#keyspace = shared.keyspace;
+    this.#told = start.told.clone();
+    this.#known = start.known.clone();
+    this.#cursor = start.known.clone();
+    this.acknowledged = start.known.clone();
+    this.#named = new NamedNumbers(this.#forgotten);
+    this.#stage = start.stage;
+    if (start.resume) this.#series = shared.resume(start.resume.series, start.resume.frames);
+    this.#keyspace.names.use(this.#named);
+    this.#keyspace.names.use(this.#names);
+    for (const staged of start.stage?.frames ?? []) this.#keyspace.names.use(staged.names);
+  }
+
+  /** The half-received series, to be told to the peer when the link comes again. */
+  get stage(): Stage | undefined {
+    return this.#stage;
+  }
+
+  /** Whether a catch-up is being sent. */
+  get isCatchingUp(): boolean {
+    return this.#series !== undefined;
+  }
+
+  /** Batches of ours and others that the peer has not acknowledged. O(actors changed since). */
+  get lagBatches(): number {
+    let lag = 0;
+    for (const [actor, sequence] of this.#keyspace.held.entries()) {
+      lag += Math.max(0, sequence - this.acknowledged.at(actor));
+    }
+    return lag;
+  }
+
+  /** The next frame for the peer, or undefined if it has, or will have, everything. */
+  next(): Uint8Array | undefined {
+    const keyspace = this.#keyspace;
+    if (keyspace.isTransacting) return undefined;
+    keyspace.flush();
+    const changed = keyspace.actors.changedSince(this.#mark, this.#changed);
+    this.#changed.length = changed;
+    if (this.#series) return this.#continueSeries();
+    const behind = this.#changed.filter(
+      (actor) => keyspace.held.at(actor) > this.#cursor.at(actor),
+    );
+    if (behind.length === 0) return undefined;
+    if (this.#needsCompleteState()) return this.#startSeries(undefined);
+    const body = this.#shared.sharedBody(behind, this.#cursor);
+    if (body === undefined) return this.#startSeries(this.#cursor.clone());
+    return this.#plainFrame(body, this.#changed);
+  }
+
+  /** The peer has joined, or staged, the oldest `frames` frames on the way. */
+  acknowledge(frames: number): void {
+    if (frames > this.#onTheWay.length) malformed("an acknowledgement of what was not sent");
+    for (const moves of this.#onTheWay.splice(0, frames)) raise(this.acknowledged, moves);
+  }
+
+  /** Frames on the way. */
+  get unacknowledged(): number {
+    return this.#onTheWay.length;
+  }
+
+  /**
+   * Takes a frame in: joins it, stages it, or passes it over as known.
+   * @throws MalformedError, SchemaMismatchError, ProtocolError; then nothing of it was joined, and
+   * the link must end.
+   */
+  receive(bytes: Uint8Array): Received {
+    this.#keyspace.flush();
+    try {
+      return this.#take(bytes);
+    } finally {
+      this.#keyspace.settleNames();
+    }
+  }
+
+  #take(bytes: Uint8Array): Received {
+    const { reader } = this.#shared;
+    const flags = reader.open(bytes);
+    if ((flags & flagRenumber) !== 0) this.#renumbered();
+    const isFirst = (flags & flagFirst) !== 0;
+    const isPlain = isFirst && (flags & (flagLast | flagComplete)) === flagLast;
+    const series = isPlain ? 0 : reader.series();
+    if (isFirst) this.#dropStage();
+    const head = reader.head(flags, this.#names, { mayRename: this.#stage === undefined });
+    this.#refuseOwnFuture(head.moves);
+    raise(this.#known, head.moves);
+    if (!covers(this.#known, head.floor)) malformed("a floor above the vector");
+    raise(this.#cursor, head.moves);
+    raise(this.acknowledged, head.moves);
+    if (isPlain) {
+      return covers(this.#keyspace.held, head.moves) ? nothing : this.#joinPlain(head.moves);
+    }
+    if (isFirst) this.#stage = new Stage(series, (flags & flagComplete) !== 0);
+    const stage = this.#stage;
+    if (stage === undefined || stage.series !== series) return malformed("a series from its middle");
+    const body = reader.rest();
+    reader.reopen(body);
+    reader.body(this.#names, this.#known);
+    stage.add({ body, names: this.#names, theirs: this.#known.clone() });
+    if ((flags & flagLast) === 0) return { ...nothing, stagedBytes: stage.bytes };
+    return this.#joinStage(stage, head.floor);
+  }
+
+  /** Ends the link. What was half received is returned, to go on with on the next one. */
+  close(): Stage | undefined {
+    this.#keyspace.names.release(this.#named);
+    if (!this.#isStaged(this.#names)) this.#keyspace.names.release(this.#names);
+    if (this.#series) this.#shared.suspend(this.#series);
+    this.#series = undefined;
+    return this.#stage;
+  }
+
+  /** Drops a stage that no link will go on with. */
+  static discard(keyspace: Keyspace, stage: Stage): void {
+    for (const { names } of stage.frames) keyspace.names.release(names);
+  }
+
+  // Sending.
+
+  /** Below the floor there is no other way; for who has nothing it is the most compact one. */
+  #needsCompleteState(): boolean {
+    return !this.#cursor.covers(this.#keyspace.retention.floor) || this.#cursor.isEmpty;
+  }
+
+  #startSeries(from: VersionVector | undefined): Uint8Array {
+    this.#series = this.#shared.startSeries(from);
+    return this.#continueSeries();
+  }
+
+  #continueSeries(): Uint8Array {
+    const series = this.#series;
+    if (series === undefined) throw new Error("assertion: no series");
+    const part = this.#startOver ? undefined : series.next();
+    this.#startOver = false;
+    if (part === undefined) {
+      const from = this.#needsCompleteState() ? undefined : this.#cursor.clone();
+      return this.#startSeries(from);
+    }
+    const isFirst = (part.flags & flagFirst) !== 0;
+    const isLast = (part.flags & flagLast) !== 0;
+    const actors = [...this.#keyspace.held.entries()].map(([actor]) => actor);
+    if (isLast) this.#series = undefined;
+    // All of it fitted into one frame after all.
+    if (isFirst && isLast && !series.isComplete) return this.#plainFrame(part.body, actors);
+    const frame = this.#frame(part.flags, part.body, this.#movesOf(actors), series);
+    this.#sent(isLast ? actors.flatMap((actor) => [actor, this.#keyspace.held.at(actor)]) : []);
+    return frame;
+  }
+
+  /**
+   * A frame that stands alone. Where our vector moved since the handshake is said, and also where the
+   * peer is behind: it joins just what a frame says.
+   */
+  #plainFrame(body: Body, actors: readonly number[]): Uint8Array {
+    const moves = this.#movesOf(actors);
+    const frame = this.#frame(flagFirst | flagLast, body, moves);
+    this.#sent(moves.flat());
+    return frame;
+  }
+
+  #movesOf(actors: readonly number[]): (readonly [actor: number, sequence: number])[] {
+    const { held } = this.#keyspace;
+    const moves: (readonly [number, number])[] = [];
+    for (const actor of actors) {
+      const sequence = held.at(actor);
+      if (sequence > this.#told.at(actor) || sequence > this.#cursor.at(actor)) {
+        moves.push([actor, sequence]);
+      }
+    }
+    return moves;
+  }
+
+  #frame(flags: number, body: Body, vector: Entries, series?: Series): Uint8Array {
+    const renumber = (flags & flagFirst) !== 0 && this.#named.stale > staleNamesMax;
+    if (renumber) this.#renumber();
+    for (const [actor, sequence] of vector) this.#told.raise(actor, sequence);
+    const ends = series?.isComplete === true && (flags & flagLast) !== 0;
+    return this.#shared.writer.frame(flags | (renumber ? flagRenumber : 0), body, {
+      named: this.#named,
+      vector,
+      ...(series ? { series: series.number } : {}),
+      ...(ends ? { floor: this.#keyspace.retention.floor } : {}),
+    });
+  }
+
+  #renumber(): void {
+    this.#keyspace.names.release(this.#named);
+    this.#named = new NamedNumbers(this.#forgotten);
+    this.#keyspace.names.use(this.#named);
+  }
+
+  /** A number may come to mean another node, which a half-sent series must not meet. */
+  readonly #forgotten = (): void => {
+    if (this.#series) this.#startOver = true;
+  };
+
+  /** A frame is on its way that brings the peer along `moves`. */
+  #sent(moves: Moves): void {
+    raise(this.#cursor, moves);
+    this.#onTheWay.push(moves);
+    this.#mark = this.#keyspace.actors.changes;
+  }
+
+  // Receiving.
+
+  #renumbered(): void {
+    // Staged frames may still use the old numbers, which stay with them.
+    if (!this.#isStaged(this.#names)) this.#keyspace.names.release(this.#names);
+    this.#names = new NumbersTheyUse();
+    this.#keyspace.names.use(this.#names);
+  }
+
+  #isStaged(names: NumbersTheyUse): boolean {
+    return this.#stage?.frames.some((frame) => frame.names === names) === true;
+  }
+
+  #dropStage(): void {
+    if (this.#stage) this.#forgetNames(this.#stage);
+    this.#stage = undefined;
+  }
+
+  /** The numbers of earlier links, which only the stage still needed. */
+  #forgetNames(stage: Stage): void {
+    for (const { names } of stage.frames) {
+      if (names !== this.#names) this.#keyspace.names.release(names);
+    }
+  }
+
+  #refuseOwnFuture(moves: Moves): void {
+    const { held, me, actor } = this.#keyspace;
+    for (let i = 0; i < moves.length; i += 2) {
+      if (moves[i] === me && (moves[i + 1] as number) > held.at(me)) {
+        const reason = `it knows batch ${moves[i + 1]} of our actor ${actor}, at ${held.at(me)}`;
+        throw new ProtocolError(`the peer is no peer: ${reason}; the link was ended`, { reason });
+      }
+    }
+  }
+
+  #joinPlain(moves: Moves): Received {
+    const rows = this.#shared.reader.body(this.#names, this.#known);
+    const join = new Join(this.#keyspace, this.#known, { inOrder: rows.ordered });
+    join.rows(rows);
+    join.end();
+    return this.#finish(join, moves);
+  }
+
+  #joinStage(stage: Stage, floor: Moves): Received {
+    const { reader } = this.#shared;
+    this.#stage = undefined;
+    const [first] = stage.frames;
+    if (first === undefined) throw new Error("assertion: an empty stage");
+    const theirs = first.theirs.clone();
+    const join = new Join(this.#keyspace, theirs, { inOrder: false });
+    const seen = stage.isComplete ? new NumberSet() : undefined;
+    for (const frame of stage.frames) {
+      theirs.join(frame.theirs);
+      reader.reopen(frame.body);
+      join.rows(reader.body(frame.names, theirs), seen);
+    }
+    if (seen) join.absent(seen, first.theirs);
+    join.end();
+    raise(this.#keyspace.retention.floor, floor);
+    this.#forgetNames(stage);
+    return this.#finish(join, [...this.#known.entries()].flat());
+  }
+
+  #finish(join: Join, moves: Moves): Received {
+    const { held, actors, cells, listeners } = this.#keyspace;
+    for (let i = 0; i < moves.length; i += 2) {
+      const actor = moves[i] as number;
+      if (held.at(actor) >= (moves[i + 1] as number)) continue;
+      held.raise(actor, moves[i + 1] as number);
+      actors.changed(actor);
+      cells.tidy(actor);
+    }
+    for (const listener of listeners) listener.joined(join.touched);
+    return { joined: true, stagedBytes: 0, concurrent: join.concurrent, heldStamps: join.held };
+  }
+}
+
+function raise(vector: VersionVector, moves: Moves): void {
+  for (let i = 0; i < moves.length; i += 2) vector.raise(moves[i] as number, moves[i + 1] as number);
+}
+
+function covers(vector: VersionVector, moves: Moves): boolean {
+  for (let i = 0; i < moves.length; i += 2) {
+    if (vector.at(moves[i] as number) < (moves[i + 1] as number)) return false;
+  }
+  return true;
+}

@@ -1,0 +1,467 @@
+/**
+ * One replica's state, in memory: what is held, local writes, and their batches. No I/O.
+ *
+ * A local write takes effect at once, in the open batch: its cell goes to the end of our own log under
+ * the sequence that the batch will have. So the end of that log *is* the list of what is dirty, and
+ * closing the batch (`flush`) is a constant step: the vector moves by one. A thousand increments of
+ * a counter between two flushes are one cell, touched once.
+ *
+ * Joining is in `join.ts`, what a peer lacks in `interval.ts`, one link's conversation in
+ * `exchange.ts`.
+ */
+import { Actors } from "../crdt/actors.ts";
+import { Cells, noCell } from "../crdt/cells.ts";
+import type { Name, Shape } from "../crdt/data-type.ts";
+import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
+import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
+import type { Environment } from "../environment.ts";
+import { ClosedError, CounterRangeError, OverloadedError, UsageError } from "../errors.ts";
+import { Names } from "./names.ts";
+import { type Container, Nodes, type Root } from "./nodes.ts";
+import { defaultLogEntriesMax, Retention } from "./retention.ts";
+import { checkSchema, collectionsMax, mismatch, type Schema } from "./schema.ts";
+import { Undo } from "./undo.ts";
+import type { Json } from "./values.ts";
+
+/** What a keyspace is made of. */
+export interface KeyspaceOptions {
+  readonly schema: Schema;
+  readonly environment: Environment;
+  /** Stamps further ahead of our clock are held, in ms. Default 60,000. */
+  readonly clockAheadMsMax?: number;
+  /** Removals kept for silent peers. Default 1,000,000. */
+  readonly logEntriesMax?: number;
+}
+
+/** Told of every change, after it is whole. */
+export interface KeyspaceListener {
+  /** A local batch was closed. */
+  flushed(): void;
+  /** Something was joined that was not known. `nodes` are the slots it touched. */
+  joined(nodes: readonly number[]): void;
+}
+
+/** What a touched slot counts for in a batch, in bytes, besides names and values. */
+const touchBytes = 64;
+/** An open batch is closed before the turn ends when it has become so large, in bytes. */
+const batchBytesMax = 4 * 1024 * 1024;
+/** What one transaction may write, in bytes: it travels in one frame. */
+export const transactionBytesMax: number = 16 * 1024 * 1024;
+
+/** The state of one replica. */
+export class Keyspace {
+  readonly actors: Actors = new Actors();
+  readonly nodes: Nodes = new Nodes();
+  readonly cells: Cells = new Cells();
+  /** Everything held, with all its causes. */
+  readonly held: VersionVector = new VersionVector();
+  readonly clock: HybridLogicalClock;
+  readonly retention: Retention;
+  readonly names: Names;
+  readonly listeners: Set<KeyspaceListener> = new Set();
+  readonly #environment: Environment;
+  #me: number;
+  #open = 1;
+  #dirty = false;
+  #stamping = false;
+  #batchBytes = 0;
+  #undo: Undo | undefined;
+  #closed = false;
+
+  constructor(options: KeyspaceOptions) {
+    checkSchema(options.schema);
+    this.#environment = options.environment;
+    this.names = new Names(this.nodes);
+    this.clock = new HybridLogicalClock({
+      now: options.environment.now,
+      ...(options.clockAheadMsMax === undefined ? {} : { aheadMsMax: options.clockAheadMsMax }),
+    });
+    const entriesMax = options.logEntriesMax ?? defaultLogEntriesMax;
+    this.retention = new Retention(this.nodes, this.cells, entriesMax);
+    for (const [name, type] of Object.entries(options.schema)) {
+      this.nodes.addRoot(name, type.tag, type.shape);
+    }
+    this.#me = this.#mint();
+  }
+
+  /** The actor that local writes have now. */
+  get actor(): ActorId {
+    return this.actors.name(this.#me);
+  }
+
+  /** The number of that actor. */
+  get me(): number {
+    return this.#me;
+  }
+
+  /** Whether the keyspace takes no more writes. */
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether a transaction is running. */
+  get isTransacting(): boolean {
+    return this.#undo !== undefined;
+  }
+
+  /** Flushes, and refuses everything afterwards. */
+  close(): void {
+    if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
+    this.flush();
+    this.#closed = true;
+  }
+
+  /** @throws ClosedError once `close` was called. */
+  assertOpen(): void {
+    if (this.#closed) throw new ClosedError("the replica is closed");
+  }
+
+  /**
+   * The collection that a peer tells of, made if it is not known.
+   * @throws SchemaMismatchError when the name has another type here; OverloadedError past the bound.
+   */
+  adopt(name: string, tag: string, shape: Shape): Root {
+    const root = this.nodes.root(name);
+    if (root === undefined) {
+      if (this.nodes.roots.length >= collectionsMax) {
+        throw new OverloadedError(`more than ${collectionsMax} collections`, {});
+      }
+      return this.nodes.addRoot(name, tag, shape);
+    }
+    if (root.tag !== tag) throw mismatch(name, root.tag, tag);
+    return root;
+  }
+
+  // Local writes. Callers have checked names and values; these keep the state whole.
+
+  /** The node of a key, made if need be. */
+  key(root: Root, key: string): number {
+    return root.keys.get(key) ?? this.#made(this.nodes.key(root, key), key);
+  }
+
+  /** The node of a child, made if need be. */
+  child(parent: Container, name: Name): number {
+    return parent.children.get(name) ?? this.#made(this.nodes.child(parent, name), name);
+  }
+
+  /**
+   * Adds to our own total of a counter. O(1).
+   * @throws CounterRangeError when the value or our total would leave the safe integers.
+   */
+  add(node: number, by: number): void {
+    const { cells, nodes } = this;
+    const before = nodes.total(node);
+    const total = before + by;
+    const isFast = isSafe(before) && isSafe(total) && this.#undo === undefined && !this.#closed;
+    if (isFast && cells.addTo(nodes.head(node), this.#me, this.#open, by)) {
+      nodes.setTotal(node, total);
+    } else {
+      this.#addSlowly(node, by);
+    }
+  }
+
+  /** The first addition to a counter in a batch, or one in a transaction. */
+  #addSlowly(node: number, by: number): void {
+    this.assertOpen();
+    if (this.#batchBytes >= batchBytesMax) this.#makeRoom();
+    const { cells, nodes } = this;
+    let cell = nodes.head(node);
+    if (cell !== noCell && cells.actor(cell) !== this.#me) cell = this.#ownFirst(node);
+    const sum = cell === noCell ? by : cells.value(cell) + by;
+    const before = nodes.total(node);
+    // What a join has brought beyond the range may still move back towards it.
+    const isNearer = !isSafe(before) && Math.sign(before) !== Math.sign(by);
+    if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) this.#outOfRange(node, by);
+    if (this.#undo) this.#undo.remember(node);
+    if (cell === noCell) cell = this.#addOwn(node, true);
+    else if (cells.sequence(cell) !== this.#open) this.#touch(cell);
+    cells.setValue(cell, sum);
+    nodes.setTotal(node, isSafe(before) ? before + by : this.exactTotal(node));
+  }
+
+  /** Beyond the safe integers adding is not exact, and must not depend on the order. O(chain). */
+  exactTotal(node: number): number {
+    let total = 0n;
+    for (let cell = this.nodes.head(node); cell !== noCell; cell = this.cells.next(cell)) {
+      total += BigInt(this.cells.value(cell));
+    }
+    return Number(total);
+  }
+
+  /** Makes a mark live: it replaces every cell of its slot. */
+  mark(node: number): void {
+    this.#replace(node, true);
+  }
+
+  /** Sets a stamped slot: it replaces every cell there. The stamp is taken at the flush. */
+  assign(node: number, value: Json): void {
+    const cell = this.#replace(node, true);
+    this.cells.setPayload(cell, value);
+    this.#batchBytes += sizeOf(value);
+    this.#stamping = true;
+  }
+
+  /** Removes what is live in a slot, an observed remove. Nothing live: nothing is written. */
+  clear(node: number): boolean {
+    if (this.nodes.total(node) === 0) return false;
+    const cell = this.#replace(node, false);
+    if (this.nodes.payload(node) === "stamped") this.cells.setPayload(cell, undefined);
+    return true;
+  }
+
+  /** An observed remove of everything under a node. O(what is under it). */
+  clearAll(node: number): boolean {
+    const container = this.nodes.container(node);
+    if (container === undefined) return this.clear(node);
+    if (this.nodes.total(node) === 0) return false;
+    for (const child of container.children.values()) this.clearAll(child);
+    return true;
+  }
+
+  /** Whether anything is live in a leaf. */
+  readonly isLive = (node: number): boolean =>
+    this.nodes.isSum(node) ? this.nodes.head(node) !== noCell : this.nodes.total(node) > 0;
+
+  // Batches.
+
+  /**
+   * Closes the open batch, but not inside a transaction: its writes get their dot and their stamp. O(1), and O(registers written).
+   * @returns whether there was anything to close.
+   */
+  flush(): boolean {
+    if (!this.#dirty || this.#undo) return false;
+    this.#dirty = false;
+    this.#batchBytes = 0;
+    this.settleNames();
+    if (this.#stamping) this.#stamp();
+    this.held.raise(this.#me, this.#open);
+    this.actors.changed(this.#me);
+    this.cells.tidy(this.#me);
+    if (this.#open === sequenceMax) {
+      this.#me = this.#mint();
+      this.#open = 0;
+    }
+    this.#open++;
+    for (const listener of this.listeners) listener.flushed();
+    return true;
+  }
+
+  /** The slots of the local batch that was closed last. */
+  *lastBatch(): Generator<number> {
+    const log = this.cells.log(this.#me);
+    for (let entry = log.firstAfter(this.#open - 2); entry < log.count; entry++) {
+      yield this.cells.slot(log.cell(entry));
+    }
+  }
+
+  /**
+   * Runs `writes` as one batch. What it threw undoes all.
+   * @throws UsageError when it returns a promise; whatever it throws.
+   */
+  transact<T>(writes: () => T): T {
+    this.assertOpen();
+    if (this.#undo) return this.#join(this.#undo, writes);
+    this.flush();
+    const undo = new Undo(this.nodes, this.cells, this.retention);
+    this.#undo = undo;
+    try {
+      const result = synchronous(writes());
+      if (undo.failure) throw undo.failure.error;
+      undo.commit();
+      return result;
+    } catch (error) {
+      undo.rollback(this.isLive);
+      this.cells.log(this.#me).truncate(this.#open - 1);
+      this.#dirty = false;
+      this.#stamping = false;
+      this.#batchBytes = 0;
+      this.settleNames();
+      throw error;
+    } finally {
+      this.#undo = undefined;
+      this.flush();
+    }
+  }
+
+  /** A nested call is part of the outer one; its failure is, too. */
+  #join<T>(undo: Undo, writes: () => T): T {
+    try {
+      return synchronous(writes());
+    } catch (error) {
+      undo.failure ??= { error };
+      throw error;
+    }
+  }
+
+  // Forgetting.
+
+  /** Whether there are removals or names that may be forgotten some time. */
+  get hasToForget(): boolean {
+    return this.retention.count > 0 || this.names.hasToForget;
+  }
+
+  /**
+   * Forgets removals that every vector in `passed` covers, and names that nothing hangs on.
+   * A bounded step: at most `cellsMax` of each. Returns whether there may be more to do.
+   */
+  forget(passed: readonly VersionVector[], cellsMax: number): boolean {
+    const more = this.retention.forget(passed, (node) => this.names.emptied(node), cellsMax);
+    return this.names.forget(cellsMax) || more;
+  }
+
+  /** A frame is through. */
+  settleNames(): void {
+    if (!this.#dirty) this.#batchBytes = 0;
+    this.names.settle();
+  }
+
+  #made(node: number, name: Name): number {
+    this.names.made(node);
+    if (typeof name === "string") this.#batchBytes += name.length;
+    return node;
+  }
+
+  #mint(): number {
+    return this.actors.intern(actorIdFromBytes(this.#environment.randomBytes(actorBytes)));
+  }
+
+  readonly #flushLater = (): void => {
+    this.flush();
+  };
+
+  #touch(cell: number): void {
+    this.cells.touch(cell, this.#open);
+    this.#markDirty();
+  }
+
+  /** Between two writes, so that what is closed is whole. */
+  #makeRoom(): void {
+    if (this.#undo === undefined) this.flush();
+    else if (this.#batchBytes >= transactionBytesMax) {
+      const message = `a transaction writes more than ${transactionBytesMax} bytes; it is undone`;
+      const error = new OverloadedError(message, {});
+      this.#undo.failure ??= { error };
+      throw error;
+    }
+  }
+
+  #markDirty(): void {
+    this.#batchBytes += touchBytes;
+    if (this.#dirty) return;
+    this.#dirty = true;
+    this.#environment.defer(this.#flushLater);
+  }
+
+  /** Our own cell of a counter, moved to the head of the chain, where the hot path looks. */
+  #ownFirst(node: number): number {
+    const head = this.nodes.head(node);
+    const own = this.cells.find(head, this.#me);
+    if (own !== noCell) {
+      const rest = this.cells.unchain(own, head);
+      this.cells.prepend(own, rest, node);
+      this.nodes.setHead(node, own);
+    }
+    return own;
+  }
+
+  #addOwn(node: number, live: boolean): number {
+    const { cells, nodes } = this;
+    const wasLive = this.isLive(node);
+    const cell = cells.allocate(nodes.payload(node), this.#me, live);
+    cells.prepend(cell, nodes.head(node), node);
+    nodes.setHead(node, cell);
+    this.#touch(cell);
+    if (live && !wasLive && nodes.isSum(node)) nodes.countLive(node, 1);
+    return cell;
+  }
+
+  /** A write is later than all that is held: one cell of ours replaces the whole chain. */
+  #replace(node: number, live: boolean): number {
+    if (this.#batchBytes >= batchBytesMax) this.#makeRoom();
+    const { cells, nodes } = this;
+    if (this.#undo) this.#undo.remember(node);
+    const head = nodes.head(node);
+    if (live && cells.isLiveOf(head, this.#me) && cells.next(head) === noCell) {
+      if (cells.sequence(head) !== this.#open) this.#touch(head);
+      return head;
+    }
+    const wasLive = nodes.total(node) > 0;
+    let own = noCell;
+    for (let cell = head; cell !== noCell;) {
+      const following = cells.next(cell);
+      if (cells.actor(cell) === this.#me) own = cell;
+      else this.#drop(node, cell);
+      cell = following;
+    }
+    if (own === noCell) {
+      nodes.setHead(node, noCell);
+      own = this.#addOwn(node, live);
+      if (!live) this.retention.keep(own, this.#open);
+    } else {
+      const wasBare = !cells.isLive(own);
+      const again = cells.sequence(own) === this.#open;
+      cells.prepend(own, noCell, node);
+      nodes.setHead(node, own);
+      cells.setLive(own, live);
+      if (wasBare && (live || !again)) this.retention.unkeep();
+      if (!again) this.#touch(own);
+      if (!live && !(wasBare && again)) this.retention.keep(own, this.#open);
+    }
+    nodes.setTotal(node, live ? 1 : 0);
+    if (live !== wasLive) nodes.countLive(node, live ? 1 : -1);
+    return own;
+  }
+
+  #drop(node: number, cell: number): void {
+    if (!this.cells.isLive(cell)) this.retention.unkeep();
+    if (this.#undo) this.#undo.drop(node, cell);
+    else this.cells.release(this.nodes.payload(node), cell);
+  }
+
+  /** One stamp for the whole batch: later than every stamp that its writes have seen. */
+  #stamp(): void {
+    this.#stamping = false;
+    const stamp = this.clock.now();
+    const { cells } = this;
+    const log = cells.log(this.#me);
+    for (let entry = log.firstAfter(this.#open - 1); entry < log.count; entry++) {
+      const cell = log.cell(entry);
+      if (cells.isLive(cell) && this.nodes.payload(cells.slot(cell)) === "stamped") {
+        cells.setValue(cell, stamp);
+      }
+    }
+  }
+
+  #outOfRange(node: number, by: number): never {
+    const key = String(this.nodes.name(node));
+    const collection = this.nodes.rootOf(node).name;
+    const value = this.nodes.total(node);
+    throw new CounterRangeError(
+      `${collection} ${JSON.stringify(key)} at ${value} cannot move by ${by} within the safe ` +
+        "integers; nothing was changed",
+      { collection, key, by, value },
+    );
+  }
+}
+
+/** Cheaper than `Number.isSafeInteger`, for what is known to be an integer. */
+export const isSafe = (total: number): boolean =>
+  total <= Number.MAX_SAFE_INTEGER && total >= Number.MIN_SAFE_INTEGER;
+
+/** About how many bytes the value takes in a frame. */
+function sizeOf(value: Json): number {
+  if (typeof value === "string") return value.length;
+  return typeof value === "object" && value !== null ? JSON.stringify(value).length : 0;
+}
+
+function synchronous<T>(result: T): T {
+  if (typeof result === "object" && result !== null && "then" in result) {
+    // Nobody else will look at it, and an unhandled rejection ends the process.
+    Promise.resolve(result).catch(() => {});
+    throw new UsageError(
+      "a transaction must be synchronous, but it returned a promise; it was undone",
+    );
+  }
+  return result;
+}

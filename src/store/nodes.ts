@@ -1,0 +1,236 @@
+/**
+ * The tree of names: collections, keys, elements, entries, fields.
+ *
+ * Every name is a *node* with a number; a leaf is a slot, with cells. The number indexes typed
+ * arrays, and it is what a frame says instead of the name once a link has announced it. A node that
+ * has neither cells nor children is forgotten and its number used again, so names that were removed
+ * leave nothing behind.
+ */
+import type { FieldsShape, ItemsShape, Name, Payload, Shape } from "../crdt/data-type.ts";
+
+/** A node with children: an element's set, a map, an entry. */
+export interface Container {
+  readonly name: Name;
+  readonly node: number;
+  readonly shape: ItemsShape | FieldsShape;
+  readonly children: Map<Name, number>;
+}
+
+/** The root of one collection's keys. */
+export interface Root {
+  readonly index: number;
+  readonly name: string;
+  readonly tag: string;
+  readonly shape: Shape;
+  readonly keys: Map<Name, number>;
+  /** Keys under which anything is live. */
+  live: number;
+}
+
+const kinds = { free: 0, sum: 1, mark: 2, stamped: 3, container: 4 } as const;
+const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped"];
+
+/** No node. */
+export const noNode = -1;
+
+const startSize = 1024;
+/** Of a row's integers; the first cell is at 0, the total the second double. */
+const parentAt = 1;
+
+/** All nodes of a replica. Parents of keys are collections, written `~index`. */
+export class Nodes {
+  readonly roots: Root[] = [];
+  readonly #rootOf = new Map<string, Root>();
+  readonly #names: (Name | Container | undefined)[] = [];
+  readonly #recycled: number[] = [];
+  #kinds = new Uint8Array(startSize);
+  /** A row of 16 bytes a node: its first cell, its parent, its total. One cache line. */
+  #totals = new Float64Array(startSize * 2);
+  #rows = new Int32Array(this.#totals.buffer);
+  #removals = 0;
+
+  /** Numbers given so far, in use or not: all nodes are below. */
+  get limit(): number {
+    return this.#names.length;
+  }
+
+  /** Nodes in use. */
+  get count(): number {
+    return this.#names.length - this.#recycled.length;
+  }
+
+  /** Bytes of the arrays. */
+  get bytes(): number {
+    return this.#kinds.byteLength + this.#totals.byteLength + this.#names.length * 8;
+  }
+
+  /** The collection of that name, if there is one. */
+  root(name: string): Root | undefined {
+    return this.#rootOf.get(name);
+  }
+
+  /** A new collection. */
+  addRoot(name: string, tag: string, shape: Shape): Root {
+    const root = { index: this.roots.length, name, tag, shape, keys: new Map(), live: 0 };
+    this.roots.push(root);
+    this.#rootOf.set(name, root);
+    return root;
+  }
+
+  /** The key's node, made if need be. */
+  key(root: Root, key: string): number {
+    const known = root.keys.get(key);
+    if (known !== undefined) return known;
+    const node = this.#add(key, ~root.index, root.shape);
+    root.keys.set(key, node);
+    return node;
+  }
+
+  /** The child's node, made if need be. The caller has checked that such a child may be. */
+  child(parent: Container, name: Name): number {
+    const known = parent.children.get(name);
+    if (known !== undefined) return known;
+    const node = this.#add(name, parent.node, childShape(parent.shape, name) as Shape);
+    parent.children.set(name, node);
+    return node;
+  }
+
+  /** Whether the number is in use. */
+  isUsed(node: number): boolean {
+    return node < this.limit && this.#kinds[node] !== kinds.free;
+  }
+
+  /** What a leaf's cells carry. */
+  payload(node: number): Payload {
+    return payloads[this.#kinds[node] as number] as Payload;
+  }
+
+  isContainer(node: number): boolean {
+    return this.#kinds[node] === kinds.container;
+  }
+
+  isSum(node: number): boolean {
+    return this.#kinds[node] === kinds.sum;
+  }
+
+  /** The container behind a node that is one. */
+  container(node: number): Container | undefined {
+    const entry = this.#names[node];
+    return typeof entry === "object" && entry !== null ? entry : undefined;
+  }
+
+  name(node: number): Name {
+    const entry = this.#names[node];
+    if (typeof entry === "object" && entry !== null) return entry.name;
+    return entry as Name;
+  }
+
+  /** How often a node was forgotten: a number that was kept is good while this stays. */
+  get removals(): number {
+    return this.#removals;
+  }
+
+  /** The parent's node, or `~index` of the collection. */
+  parent(node: number): number {
+    return this.#rows[node * 4 + parentAt] as number;
+  }
+
+  /** The collection that the node is under. */
+  rootOf(node: number): Root {
+    let parent = this.parent(node);
+    while (parent >= 0) parent = this.parent(parent);
+    return this.roots[~parent] as Root;
+  }
+
+  /** The key that the node is, or is under. */
+  keyOf(node: number): number {
+    let at = node;
+    for (let parent = this.parent(at); parent >= 0; parent = this.parent(at)) at = parent;
+    return at;
+  }
+
+  /** The first cell of a leaf; 0 for none. */
+  head(node: number): number {
+    return this.#rows[node * 4] as number;
+  }
+
+  setHead(node: number, cell: number): void {
+    this.#rows[node * 4] = cell;
+  }
+
+  /** The sum of a counter, the live cells of another leaf, the live children of a container. */
+  total(node: number): number {
+    return this.#totals[node * 2 + 1] as number;
+  }
+
+  setTotal(node: number, total: number): void {
+    this.#totals[node * 2 + 1] = total;
+  }
+
+  /** A leaf has become live, or has ceased to be: its ancestors count it. */
+  countLive(leaf: number, by: 1 | -1): void {
+    let parent = this.parent(leaf);
+    while (parent >= 0) {
+      const before = this.total(parent);
+      this.setTotal(parent, before + by);
+      if (before !== 0 && before + by !== 0) return;
+      parent = this.parent(parent);
+    }
+    (this.roots[~parent] as Root).live += by;
+  }
+
+  /** Whether nothing hangs on the node. */
+  isEmpty(node: number): boolean {
+    const container = this.container(node);
+    return container ? container.children.size === 0 : this.head(node) === 0;
+  }
+
+  /** Forgets an empty node; its number may be used again. Returns its parent. */
+  remove(node: number): number {
+    const parent = this.parent(node);
+    const siblings =
+      parent < 0 ? (this.roots[~parent] as Root).keys : this.container(parent)?.children;
+    siblings?.delete(this.name(node));
+    this.#names[node] = undefined;
+    this.#kinds[node] = kinds.free;
+    this.setTotal(node, 0);
+    this.#recycled.push(node);
+    this.#removals++;
+    return parent;
+  }
+
+  #add(name: Name, parent: number, shape: Shape): number {
+    const node = this.#recycled.pop() ?? this.#names.length;
+    if (node >= this.#kinds.length) this.#grow();
+    if (shape.kind === "leaf") {
+      this.#names[node] = name;
+      this.#kinds[node] = kinds[shape.payload];
+    } else {
+      this.#names[node] = { name, node, shape, children: new Map() };
+      this.#kinds[node] = kinds.container;
+    }
+    this.#rows[node * 4] = 0;
+    this.#rows[node * 4 + parentAt] = parent;
+    this.setTotal(node, 0);
+    return node;
+  }
+
+  #grow(): void {
+    const size = Math.ceil(this.#kinds.length * (this.#kinds.length < 1_000_000 ? 2 : 1.25));
+    const kindsGrown = new Uint8Array(size);
+    kindsGrown.set(this.#kinds);
+    this.#kinds = kindsGrown;
+    const totals = new Float64Array(size * 2);
+    totals.set(this.#totals);
+    this.#totals = totals;
+    this.#rows = new Int32Array(totals.buffer);
+  }
+}
+
+/** The shape of a child of that name, or undefined if there can be none. */
+export function childShape(parent: Shape, name: Name): Shape | undefined {
+  if (parent.kind === "items") {
+    return parent.names === "element" || typeof name === "string" ? parent.item : undefined;
+  }
+  return parent.kind === "fields" && typeof name === "string" ? parent.fields.get(name) : undefined;
+}

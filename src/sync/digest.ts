@@ -1,0 +1,66 @@
+/**
+ * Are two vectors the same, without sending them? Their digests tell: SHA-256 over the entries in the
+ * order of their actors, so that how a vector came about does not matter. When they differ, digests
+ * of buckets (by the leading bits of the actor) tell where.
+ */
+import { createHash } from "node:crypto";
+import { type ActorId, actorIdToBytes } from "../crdt/dot.ts";
+
+/** One actor of a vector, by name. */
+export interface Entry {
+  readonly actor: ActorId;
+  readonly sequence: number;
+}
+
+/** Bytes of a digest. */
+export const digestBytes = 16;
+
+/** Bits of an actor by which buckets can be told apart. */
+export const bucketBitsMax = 16;
+
+const entriesPerBucket = 16;
+const sequenceBytes = 4;
+
+/** Sorts entries as `digest` and the protocol want them. */
+export const inActorOrder = (entries: Entry[]): Entry[] =>
+  entries.sort((a, b) => (a.actor < b.actor ? -1 : a.actor > b.actor ? 1 : 0));
+
+/** The digest of entries that are in the order of their actors. O(entries). */
+export function digest(entries: readonly Entry[]): Uint8Array {
+  const hash = createHash("sha256");
+  const sequence = Buffer.alloc(sequenceBytes);
+  for (const entry of entries) {
+    hash.update(actorIdToBytes(entry.actor));
+    sequence.writeUInt32BE(entry.sequence);
+    hash.update(sequence);
+  }
+  return hash.digest().subarray(0, digestBytes);
+}
+
+/** How many leading bits to tell buckets apart by, for vectors of at most `entries` entries. */
+export function bucketBits(entries: number): number {
+  let bits = 0;
+  while (bits < bucketBitsMax && entriesPerBucket * 2 ** bits < entries) bits++;
+  return bits;
+}
+
+/** The bucket of an actor. */
+export const bucketOf = (actor: ActorId, bits: number): number =>
+  bits === 0 ? 0 : Number.parseInt(actor.slice(0, 8), 16) >>> (32 - bits);
+
+/** The digest of each bucket, of entries in the order of their actors. O(entries + 2**bits). */
+export function bucketDigests(entries: readonly Entry[], bits: number): Uint8Array[] {
+  const digests: Uint8Array[] = [];
+  let start = 0;
+  for (let bucket = 0; bucket < 2 ** bits; bucket++) {
+    let end = start;
+    while (end < entries.length && bucketOf((entries[end] as Entry).actor, bits) === bucket) end++;
+    digests.push(digest(entries.slice(start, end)));
+    start = end;
+  }
+  return digests;
+}
+
+/** Whether two digests are the same. */
+export const isSameDigest = (left: Uint8Array, right: Uint8Array): boolean =>
+  Buffer.compare(left, right) === 0;

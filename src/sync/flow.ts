@@ -1,0 +1,70 @@
+/**
+ * How much may be on the way to a peer at once? A frame is made only when there is room for it, from
+ * whatever is newest then. So a slow peer gets fewer, more coalesced frames, and costs no queue.
+ */
+
+/** Frames on the way, unacknowledged. */
+export const framesOnTheWayMax = 64;
+/** Bytes of frames on the way, unless it is one frame alone. */
+export const bytesOnTheWayMax = 4 * 1024 * 1024;
+/** Bytes that our end of the connection has not passed to the network. */
+export const bufferedBytesMax = 1024 * 1024;
+
+/** The frames on the way on one link, by size. */
+export class Flow {
+  readonly #sizes: number[] = [];
+  #bytes = 0;
+  #progressMs = 0;
+  #behindSinceMs: number | undefined;
+  #bufferedBytes = 0;
+
+  /** Whether another frame may be sent now. */
+  isOpen(bufferedBytes: number): boolean {
+    return (
+      this.#sizes.length < framesOnTheWayMax &&
+      (this.#bytes < bytesOnTheWayMax || this.#sizes.length === 0) &&
+      bufferedBytes < bufferedBytesMax
+    );
+  }
+
+  /** A frame was sent. Times are of the monotonic clock, in ms. */
+  sent(bytes: number, nowMs: number): void {
+    if (this.#sizes.length === 0) this.#progressMs = nowMs;
+    this.#behindSinceMs ??= nowMs;
+    this.#sizes.push(bytes);
+    this.#bytes += bytes;
+  }
+
+  /** The oldest `frames` frames were taken in. */
+  acknowledged(frames: number, nowMs: number): void {
+    for (const bytes of this.#sizes.splice(0, frames)) this.#bytes -= bytes;
+    this.#progressMs = nowMs;
+    if (this.#sizes.length === 0) this.#behindSinceMs = undefined;
+  }
+
+  /** Frames on the way. */
+  get frames(): number {
+    return this.#sizes.length;
+  }
+
+  /** Since when the peer has not had all that was sent; undefined while it has. */
+  get behindSinceMs(): number | undefined {
+    return this.#behindSinceMs;
+  }
+
+  /**
+   * Whether bytes have left since this was asked last. They may be the middle of a message that takes
+   * long, during which nothing is acknowledged and no ping is answered.
+   */
+  moves(bufferedBytes: number, nowMs: number): boolean {
+    const moves = bufferedBytes < this.#bufferedBytes;
+    this.#bufferedBytes = bufferedBytes;
+    if (moves) this.#progressMs = nowMs;
+    return moves;
+  }
+
+  /** How long frames have been on the way without any progress, in ms. */
+  stalledMs(nowMs: number): number {
+    return this.#sizes.length === 0 ? 0 : nowMs - this.#progressMs;
+  }
+}

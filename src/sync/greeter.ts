@@ -1,0 +1,85 @@
+/** What we say of ourselves, and what we judge others by. */
+import type { Environment } from "../environment.ts";
+import { frameVersion } from "../store/frame.ts";
+import type { Keyspace } from "../store/keyspace.ts";
+import { digest, type Entry, inActorOrder } from "./digest.ts";
+import { type Greeting, type Hello, nonceBytes, protocolVersions } from "./message.ts";
+import type { Acquaintance } from "./refusal.ts";
+
+/** Who greets. */
+export interface GreeterOptions {
+  readonly keyspace: Keyspace;
+  readonly environment: Environment;
+  readonly name: string;
+  readonly isDurable: boolean;
+  readonly skewMsMax: number;
+}
+
+interface Snapshot {
+  readonly changes: number;
+  readonly entries: readonly Entry[];
+  readonly digest: Uint8Array;
+}
+
+/** Says hello for one replica. */
+export class Greeter {
+  readonly #options: GreeterOptions;
+  /** The nonces of our links that are not over, by link. */
+  readonly #nonces = new Map<number, Uint8Array>();
+  #snapshot: Snapshot | undefined;
+
+  constructor(options: GreeterOptions) {
+    this.#options = options;
+  }
+
+  /** A hello for one of our links, and the vector that it speaks of. O(actors) when that moved. */
+  greet(link: number): Greeting {
+    const { keyspace, environment, name, isDurable } = this.#options;
+    const nonce = environment.randomBytes(nonceBytes);
+    this.#nonces.set(link, nonce);
+    const { entries, digest: ofEntries } = this.#vector();
+    return {
+      entries,
+      hello: {
+        kind: "hello",
+        versions: protocolVersions,
+        frameVersion,
+        actor: keyspace.actor,
+        name,
+        nonce,
+        wallMs: Math.max(0, Math.floor(environment.now())),
+        isDurable,
+        link,
+        collections: keyspace.nodes.roots.map((root) => ({ name: root.name, tag: root.tag })),
+        actors: entries.length,
+        digest: ofEntries,
+      },
+    };
+  }
+
+  /** The link is over. */
+  forget(link: number): void {
+    this.#nonces.delete(link);
+  }
+
+  acquaintance(hello: Hello): Acquaintance {
+    const isOurNonce = [...this.#nonces.values()].some(
+      (nonce) => Buffer.compare(nonce, hello.nonce) === 0,
+    );
+    const { environment, skewMsMax } = this.#options;
+    return { wallMs: environment.now(), skewMsMax, isOurNonce };
+  }
+
+  /** Peers that come one after the other are told the same, and it is worked out once. */
+  #vector(): Snapshot {
+    const { held, actors } = this.#options.keyspace;
+    if (this.#snapshot?.changes === actors.changes) return this.#snapshot;
+    const entries: Entry[] = [];
+    for (const [actor, sequence] of held.entries()) {
+      entries.push({ actor: actors.name(actor), sequence });
+    }
+    inActorOrder(entries);
+    this.#snapshot = { changes: actors.changes, entries, digest: digest(entries) };
+    return this.#snapshot;
+  }
+}

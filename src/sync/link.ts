@@ -1,0 +1,392 @@
+/**
+ * One connection to one peer: it lets the session decide and does what the session says. Frames are
+ * made when there is room for them; what was taken in is acknowledged once a turn; at rest there is a
+ * heartbeat and nothing else.
+ */
+import type { ActorId } from "../crdt/dot.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
+import type { Environment, Timer } from "../environment.ts";
+import { MalformedError } from "../store/bytes.ts";
+import {
+  Exchange,
+  type Exchanges,
+  type Received,
+  type Stage,
+  type StagePoint,
+} from "../store/exchange.ts";
+import type { Telemetry } from "../telemetry.ts";
+import { fraction } from "./backoff.ts";
+import type { Entry } from "./digest.ts";
+import { Flow } from "./flow.ts";
+import type { Greeting, Hello, Message } from "./message.ts";
+import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
+import { type Acquaintance, broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
+import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
+import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
+
+/** What a link asks and tells. None of these may throw. */
+export interface LinkOwner {
+  /** What to tell of ourselves, now. */
+  greeting(link: Link): Greeting;
+  /** What to judge a hello by. */
+  acquaintance(hello: Hello): Acquaintance;
+  /** Whether the link may go on with this peer, and what was staged of its series before. */
+  meet(link: Link, hello: Hello): Admission;
+  /** The link streams now, or frames were acknowledged. */
+  progressed(link: Link): void;
+  /** A frame was taken in. */
+  received(link: Link, received: Received): void;
+  /** The link is over; called once. `stage` is what it leaves of a series of the peer's. */
+  ended(link: Link, end: LinkEnd, stage: Stage | undefined): void;
+  /** The connection under an ended link is gone, too; called once. */
+  gone(link: Link): void;
+}
+
+/** Whether a link may go on. */
+export type Admission =
+  | { readonly kind: "admitted"; readonly stage: Stage | undefined }
+  | { readonly kind: "refused"; readonly end: LinkEnd };
+
+/** What a link is made of. */
+export interface LinkOptions {
+  readonly number: number;
+  /** The address that we dialed; absent when the peer dialed. */
+  readonly url?: string;
+  readonly exchanges: Exchanges;
+  readonly environment: Environment;
+  readonly telemetry: Telemetry;
+  readonly owner: LinkOwner;
+  readonly heartbeatMs: number;
+}
+
+/** A conversation over one connection. */
+export class Link implements Receiver {
+  readonly number: number;
+  readonly url: string | undefined;
+  readonly #exchanges: Exchanges;
+  readonly #environment: Environment;
+  readonly #telemetry: Telemetry;
+  readonly #owner: LinkOwner;
+  readonly #heartbeatMs: number;
+  readonly #writer = new MessageWriter();
+  readonly #startedMs: number;
+  #connection: Connection | undefined;
+  #state: SessionState = opening;
+  #peer: Hello | undefined;
+  #exchange: Exchange | undefined;
+  #stage: Stage | undefined;
+  #flow = new Flow();
+  #timer: Timer | undefined;
+  #sent = 0;
+  #taken = 0;
+  #unacknowledged = 0;
+  #heard = false;
+  #silentTicks = 0;
+  #isPumping = false;
+  #isLeaving = false;
+  #stagedBytes = 0;
+  /** What the peer held when the link began to stream. */
+  target: VersionVector | undefined;
+  bytesIn = 0;
+  bytesOut = 0;
+  framesIn = 0;
+  framesOut = 0;
+  /** When anything was last heard, by the wall clock in ms. */
+  lastSeenMs: number | undefined;
+  /** When the link began to stream, by the monotonic clock in ms. */
+  streamingSinceMs: number | undefined;
+
+  constructor(options: LinkOptions) {
+    this.number = options.number;
+    this.url = options.url;
+    this.#exchanges = options.exchanges;
+    this.#environment = options.environment;
+    this.#telemetry = options.telemetry;
+    this.#owner = options.owner;
+    this.#heartbeatMs = options.heartbeatMs;
+    this.#startedMs = options.environment.monotonic();
+    this.#tickLater();
+  }
+
+  /** Gives the link its connection, right after that was made. */
+  attach(connection: Connection): void {
+    this.#connection = connection;
+  }
+
+  /** What the peer said of itself, once its hello was fine. */
+  get peer(): Hello | undefined {
+    return this.#peer;
+  }
+
+  get actor(): ActorId | undefined {
+    return this.#peer?.actor;
+  }
+
+  get state(): SessionState["kind"] {
+    return this.#state.kind;
+  }
+
+  /** What the peer has for certain; undefined until the link streams. */
+  get acknowledged(): VersionVector | undefined {
+    return this.#exchange?.acknowledged;
+  }
+
+  /** Batches that the peer has not acknowledged. O(actors). */
+  get lagBatches(): number {
+    return this.#exchange?.lagBatches ?? 0;
+  }
+
+  /** For how long the peer has not had all that was sent to it, in ms. */
+  get lagMs(): number {
+    const sinceMs = this.#flow.behindSinceMs;
+    return sinceMs === undefined ? 0 : this.#environment.monotonic() - sinceMs;
+  }
+
+  /** Bytes of a half-received series. */
+  get stagedBytes(): number {
+    return this.#stagedBytes;
+  }
+
+  /** Sends what the peer lacks, as far as there is room. Never throws. */
+  pump(): void {
+    const exchange = this.#exchange;
+    const connection = this.#connection;
+    if (exchange === undefined || connection === undefined || this.#isPumping) return;
+    // Making a frame flushes, and a flush pumps every link: this one is at it already.
+    this.#isPumping = true;
+    try {
+      while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes)) {
+        const bytes = exchange.next();
+        if (bytes === undefined) break;
+        this.#send({ kind: "frame", bytes });
+        this.framesOut++;
+        this.#flow.sent(bytes.length, this.#environment.monotonic());
+        this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
+      }
+    } catch (error) {
+      this.#leave(endOf(error));
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#leaveWhenDone();
+  }
+
+  /** Ends the link; the peer is told why. */
+  end(end: LinkEnd): void {
+    this.#leave(end);
+  }
+
+  /** Ends the link as soon as the peer has acknowledged everything. */
+  endWhenDone(): void {
+    this.#isLeaving = true;
+    if (this.#state.kind === "streaming") this.pump();
+    else this.#leave(leaving);
+  }
+
+  /** Ends the connection of a link that is over, if it still stands. */
+  terminate(): void {
+    this.#connection?.terminate();
+  }
+
+  // The connection's calls.
+
+  opened(): void {
+    if (this.#state.kind !== "opening") return;
+    this.#step({ kind: "opened", ours: this.#owner.greeting(this) });
+  }
+
+  message(bytes: Uint8Array): void {
+    if (this.#state.kind === "closed") return;
+    this.#heard = true;
+    this.#silentTicks = 0;
+    this.lastSeenMs = this.#environment.now();
+    this.bytesIn += bytes.length;
+    try {
+      this.#take(bytes);
+    } catch (error) {
+      this.#leave(endOf(error));
+    }
+  }
+
+  drained(): void {
+    this.pump();
+  }
+
+  closed(end: ConnectionEnd): void {
+    this.#step({ kind: "lost", end: endOfConnection(end) });
+    this.#owner.gone(this);
+  }
+
+  // Messages.
+
+  #take(bytes: Uint8Array): void {
+    if (!this.#isStreaming() && bytes.length > messageBytesMax.vector) {
+      throw new MalformedError(`${bytes.length} bytes while ${this.#state.kind}`);
+    }
+    if (this.#state.kind === "greeting" && bytes.length > messageBytesMax.hello) {
+      throw new MalformedError(`${bytes.length} bytes instead of a hello`);
+    }
+    const { number, message } = readMessage(bytes);
+    if (number <= this.#taken) return;
+    if (number > this.#taken + 1) {
+      return this.#leave(broken(`message ${number} after ${this.#taken}: the network lost some`));
+    }
+    this.#taken = number;
+    if (message.kind === "hello") {
+      const acquaintance = this.#owner.acquaintance(message);
+      this.#step({ kind: "hello", hello: message, acquaintance });
+    } else {
+      this.#step(message);
+    }
+  }
+
+  #send(message: Message): void {
+    if (this.#connection === undefined) return;
+    const bytes = this.#writer.write(++this.#sent, message);
+    this.bytesOut += bytes.length;
+    this.#connection.send(bytes);
+  }
+
+  // The session's effects.
+
+  #step(event: SessionEvent): void {
+    const { state, effects } = step(this.#state, event);
+    this.#state = state;
+    for (const effect of effects) this.#perform(effect, event);
+  }
+
+  #perform(effect: Effect, event: SessionEvent): void {
+    switch (effect.kind) {
+      case "send":
+        this.#send(effect.message);
+        break;
+      case "meet":
+        this.#meet(effect.hello);
+        break;
+      case "start":
+        this.#start(effect);
+        break;
+      case "take":
+        if (event.kind === "frame") this.#receive(event.bytes);
+        break;
+      case "acknowledge":
+        if (event.kind === "ack") this.#acknowledged(event.frames);
+        break;
+      case "end":
+        this.#finish(effect.end, effect.tell);
+        break;
+    }
+  }
+
+  #meet(hello: Hello): void {
+    const admission = this.#owner.meet(this, hello);
+    if (admission.kind === "refused") return this.#leave(admission.end);
+    this.#peer = hello;
+    this.#stage = admission.stage;
+    this.#stagedBytes = admission.stage?.bytes ?? 0;
+    this.#step({ kind: "admitted", stage: stagePoint(admission.stage) });
+  }
+
+  #start(start: Extract<Effect, { kind: "start" }>): void {
+    const { keyspace } = this.#exchanges;
+    const known = this.#vector(start.known);
+    const told = start.told === start.known ? known : this.#vector(start.told);
+    const { me, held, actor } = keyspace;
+    if (known.at(me) > held.at(me)) {
+      const seen = `batch ${known.at(me)} of our actor ${actor}, which is at ${held.at(me)}`;
+      return this.#leave({ ...broken(`it knows ${seen}`), code: "clone" });
+    }
+    const { resume } = start;
+    this.#exchange = new Exchange(this.#exchanges, { told, known, resume, stage: this.#stage });
+    this.#stage = undefined;
+    this.target = known;
+    this.streamingSinceMs = this.#environment.monotonic();
+    this.#owner.progressed(this);
+    this.pump();
+  }
+
+  #vector(entries: readonly Entry[]): VersionVector {
+    const vector = new VersionVector();
+    const { actors } = this.#exchanges.keyspace;
+    for (const { actor, sequence } of entries) vector.raise(actors.intern(actor), sequence);
+    return vector;
+  }
+
+  #receive(frame: Uint8Array): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    const received = exchange.receive(frame);
+    this.framesIn++;
+    this.#stagedBytes = received.stagedBytes;
+    this.#telemetry.observe("trellis_frame_in_bytes", frame.length);
+    if (this.#unacknowledged++ === 0) this.#environment.defer(this.#acknowledge);
+    this.#owner.received(this, received);
+  }
+
+  /** One for all that came in this turn. */
+  readonly #acknowledge = (): void => {
+    const frames = this.#unacknowledged;
+    this.#unacknowledged = 0;
+    if (this.#isStreaming()) this.#send({ kind: "ack", frames });
+  };
+
+  #acknowledged(frames: number): void {
+    this.#exchange?.acknowledge(frames);
+    this.#flow.acknowledged(frames, this.#environment.monotonic());
+    this.#owner.progressed(this);
+    this.pump();
+  }
+
+  // The end.
+
+  #leave(end: LinkEnd): void {
+    this.#step({ kind: "leave", end });
+  }
+
+  #leaveWhenDone(): void {
+    if (this.#isLeaving && this.#isStreaming() && this.#flow.frames === 0) this.#leave(leaving);
+  }
+
+  #finish(end: LinkEnd, tell: boolean): void {
+    this.#timer?.cancel();
+    if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
+    if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
+    // Who is silent would not answer a closing handshake either.
+    if (end.code === "silent" || end.code === "stalled") this.#connection?.terminate();
+    else this.#connection?.close(end.code);
+    const stage = this.#exchange ? this.#exchange.close() : this.#stage;
+    this.#owner.ended(this, end, stage);
+  }
+
+  // The heartbeat.
+
+  #tickLater(): void {
+    const delayMs = this.#heartbeatMs * (0.8 + 0.4 * fraction(this.#environment));
+    this.#timer = this.#environment.schedule(delayMs, this.#tick);
+  }
+
+  readonly #tick = (): void => {
+    if (this.#state.kind === "closed") return;
+    const nowMs = this.#environment.monotonic();
+    const moves = this.#flow.moves(this.#connection?.bufferedBytes ?? 0, nowMs);
+    if (!this.#heard && !moves) this.#silentTicks++;
+    this.#heard = false;
+    this.#tickLater();
+    this.#step({
+      kind: "tick",
+      ageMs: nowMs - this.#startedMs,
+      silentTicks: this.#silentTicks,
+      stalledMs: this.#flow.stalledMs(nowMs),
+    });
+  };
+
+  #isStreaming(): boolean {
+    return this.#state.kind === "streaming";
+  }
+}
+
+/** How a link ends that we close on purpose. */
+export const leaving: LinkEnd = { code: "leaving", reason: "the replica closes", by: "us" };
+
+const stagePoint = (stage: Stage | undefined): StagePoint | undefined =>
+  stage && { series: stage.series, frames: stage.frames.length };

@@ -1,0 +1,150 @@
+/**
+ * What two replicas say to each other on a link: protocol version 1.
+ *
+ *   hello    who I am, and a digest of what I hold         once, first, from each end
+ *   summary  digests of the parts of my vector             only when the digests differ, many actors
+ *   vector   the part of my vector that differs            only when the digests differ
+ *   frame    a delta interval, see store/frame.ts
+ *   ack      so many of your frames were taken in
+ *   ping, pong   are you there?
+ *   bye      the link ends, and why
+ */
+import type { ActorId } from "../crdt/dot.ts";
+import type { StagePoint } from "../store/exchange.ts";
+import type { Entry } from "./digest.ts";
+
+/** Versions of the protocol that this code speaks. A change of meaning makes a new one. */
+export const protocolVersions = { min: 1, max: 1 } as const;
+
+/** A collection as peers know it. */
+export interface CollectionTag {
+  readonly name: string;
+  readonly tag: string;
+}
+
+/** Who speaks, and what it holds. */
+export interface Hello {
+  readonly kind: "hello";
+  /** The protocol versions that the sender speaks. */
+  readonly versions: { readonly min: number; readonly max: number };
+  /** The newest frame format that the sender reads. */
+  readonly frameVersion: number;
+  readonly actor: ActorId;
+  /** For people. */
+  readonly name: string;
+  /** Random, 16 bytes, of this link alone. */
+  readonly nonce: Uint8Array;
+  /** The sender's wall clock, in ms since the Unix epoch. */
+  readonly wallMs: number;
+  /** Whether the sender keeps what it acknowledges on a disk. */
+  readonly isDurable: boolean;
+  /** Which of its links this is to the sender; later ones have larger numbers. */
+  readonly link: number;
+  /** Collections that the sender knows. Not all, if there are very many. */
+  readonly collections: readonly CollectionTag[];
+  /** Entries in the sender's vector. */
+  readonly actors: number;
+  /** The digest of the sender's vector. */
+  readonly digest: Uint8Array;
+}
+
+/** What we tell a peer of ourselves. */
+export interface Greeting {
+  readonly hello: Hello;
+  /** The vector that the hello has the digest of, in the order of the actors. */
+  readonly entries: readonly Entry[];
+}
+
+/** Digests of the sender's vector by the leading bits of the actors: 2**bits of them. */
+export interface Summary {
+  readonly kind: "summary";
+  readonly bits: number;
+  readonly digests: readonly Uint8Array[];
+}
+
+/** Entries of the sender's vector, in the order of their actors. */
+export interface Vector {
+  readonly kind: "vector";
+  /** Another message goes on with it. */
+  readonly more: boolean;
+  /** A series of the receiver's that the sender has the beginning of; in the first message. */
+  readonly stage?: StagePoint;
+  readonly entries: readonly Entry[];
+}
+
+/** A frame, to be read by the store. */
+export interface Frame {
+  readonly kind: "frame";
+  readonly bytes: Uint8Array;
+}
+
+/** The receiver's oldest `frames` frames on the way were joined or staged. */
+export interface Ack {
+  readonly kind: "ack";
+  readonly frames: number;
+}
+
+/** Asks for a pong. */
+export interface Ping {
+  readonly kind: "ping";
+}
+
+/** Answers a ping. */
+export interface Pong {
+  readonly kind: "pong";
+}
+
+/** The last message. */
+export interface Bye {
+  readonly kind: "bye";
+  readonly code: EndCode;
+  /** For people. */
+  readonly reason: string;
+}
+
+export type Message = Hello | Summary | Vector | Frame | Ack | Ping | Pong | Bye;
+
+/** Why a link ends, with its number on the wire. */
+export const endCodes = {
+  /** The sender closes, or no longer wants this peer. */
+  leaving: 0,
+  /** The other end did what the protocol does not allow. */
+  protocol: 1,
+  /** The other end's bytes are not what they claim to be. */
+  malformed: 2,
+  /** One collection has two types. */
+  schema: 3,
+  /** The clocks are too far apart. */
+  clock: 4,
+  /** Both ends are one replica. */
+  self: 5,
+  /** Both ends claim to be the same writer, and are not one replica. */
+  clone: 6,
+  /** There is another link between the two. */
+  duplicate: 7,
+  /** A bound is reached. */
+  overloaded: 8,
+  /** Frames are not acknowledged. */
+  stalled: 9,
+  /** Nothing was heard for too long. */
+  silent: 10,
+  /** The sender has a fault of its own. */
+  internal: 11,
+  /** The network ended the link, or never made it. Not sent. */
+  network: 12,
+  /** The token was refused. Not sent. */
+  unauthorized: 13,
+} as const;
+
+export type EndCode = keyof typeof endCodes;
+
+/** Bytes of a nonce. */
+export const nonceBytes = 16;
+/** Bytes of a replica's name. */
+export const nameBytesMax = 256;
+/** Entries of the longest vector that is compared. */
+export const entriesMax = 2 ** 20;
+/** Entries in one message. */
+export const entriesPerMessageMax = 2 ** 14;
+/** Vectors up to this many entries are sent whole when the digests differ. */
+export const entriesWhole = 32;

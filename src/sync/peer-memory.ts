@@ -1,0 +1,84 @@
+/**
+ * What is remembered of peers that are away: what they had for certain, so that removals which they
+ * have not heard of are kept for a while; and the beginnings of series that they were sending us.
+ */
+import type { ActorId } from "../crdt/dot.ts";
+import type { VersionVector } from "../crdt/version-vector.ts";
+import type { Environment } from "../environment.ts";
+import { Exchange, type Stage } from "../store/exchange.ts";
+import type { Keyspace } from "../store/keyspace.ts";
+
+/** Silent peers that are remembered. */
+export const silentPeersMax = 1_024;
+/** Half-received series that are kept while their sender is away. */
+export const stagesMax = 8;
+/** How long a silent peer is remembered, in ms. */
+export const defaultPeerSilentMsMax = 24 * 60 * 60 * 1000;
+
+interface Silent {
+  readonly acknowledged: VersionVector;
+  readonly sinceMs: number;
+}
+
+/** Peers that are away. */
+export class PeerMemory {
+  readonly #keyspace: Keyspace;
+  readonly #environment: Environment;
+  readonly #silentMsMax: number;
+  /** By address where we dial, else by actor; the longest silent first. */
+  readonly #silent = new Map<string, Silent>();
+  readonly #stages = new Map<ActorId, Stage>();
+
+  constructor(keyspace: Keyspace, environment: Environment, silentMsMax: number) {
+    this.#keyspace = keyspace;
+    this.#environment = environment;
+    this.#silentMsMax = silentMsMax;
+  }
+
+  /** The peer is away; it had this. */
+  remember(peer: string, acknowledged: VersionVector): void {
+    this.#silent.delete(peer);
+    this.#silent.set(peer, { acknowledged, sinceMs: this.#environment.monotonic() });
+    for (const longest of this.#silent.keys()) {
+      if (this.#silent.size <= silentPeersMax) break;
+      this.#silent.delete(longest);
+    }
+  }
+
+  /** The peer is back, or will not come back. */
+  forget(peer: string): void {
+    this.#silent.delete(peer);
+  }
+
+  /** What each of the silent had. */
+  vectors(): VersionVector[] {
+    const sinceMs = this.#environment.monotonic() - this.#silentMsMax;
+    for (const [peer, silent] of this.#silent) {
+      if (silent.sinceMs >= sinceMs) break;
+      this.#silent.delete(peer);
+    }
+    return [...this.#silent.values()].map(({ acknowledged }) => acknowledged);
+  }
+
+  /** Keeps the beginning of a series for the sender's next link. */
+  keepStage(actor: ActorId, stage: Stage): void {
+    this.#dropStage(actor);
+    this.#stages.set(actor, stage);
+    for (const oldest of this.#stages.keys()) {
+      if (this.#stages.size <= stagesMax) break;
+      this.#dropStage(oldest);
+    }
+  }
+
+  /** Hands the beginning of a series over, if there is one. */
+  takeStage(actor: ActorId): Stage | undefined {
+    const stage = this.#stages.get(actor);
+    this.#stages.delete(actor);
+    return stage;
+  }
+
+  #dropStage(actor: ActorId): void {
+    const stage = this.takeStage(actor);
+    if (stage) Exchange.discard(this.#keyspace, stage);
+  }
+}

@@ -1,0 +1,89 @@
+/** What tools are shown of a peer. */
+import type { ActorId } from "../crdt/dot.ts";
+import type { VersionVector } from "../crdt/version-vector.ts";
+import type { Dialer } from "./dialer.ts";
+import type { Link } from "./link.ts";
+import type { SessionState } from "./session.ts";
+
+/**
+ * Where a peer is: a state of its link, `waiting` to be dialed, `refused` (nothing will change until
+ * somebody does something), or `self` when its address is our own.
+ */
+export type PeerState = SessionState["kind"] | "waiting" | "refused" | "self";
+
+/** A peer, as it is now. */
+export interface PeerView {
+  /** Unknown until it said hello. */
+  readonly actor: ActorId | undefined;
+  readonly name: string | undefined;
+  /** The address that we dial; absent when it dials us. */
+  readonly url: string | undefined;
+  readonly state: PeerState;
+  /** Why it was refused, or refused us. */
+  readonly refused?: string;
+  /** Why its last link ended, while there is none. */
+  readonly lastEnd?: string;
+  /** What it has for certain. */
+  readonly acknowledged: VersionVector | undefined;
+  /** Whether it keeps that on a disk. */
+  readonly isDurable: boolean;
+  /** Batches that it has not acknowledged. */
+  readonly lagBatches: number;
+  /** For how long it has not had all that was sent to it, in ms. */
+  readonly lagMs: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly framesIn: number;
+  readonly framesOut: number;
+  /** When anything was last heard of it, by the wall clock in ms. */
+  readonly lastSeenMs: number | undefined;
+  /** Bytes of a series that is half received from it. */
+  readonly stagedBytes: number;
+}
+
+const nothing = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
+
+/** What there is to say while there is no link. */
+const noLink = {
+  ...nothing,
+  peer: undefined,
+  acknowledged: undefined,
+  lagBatches: 0,
+  lagMs: 0,
+  lastSeenMs: undefined,
+  stagedBytes: 0,
+};
+
+const noDialer = { actor: undefined, past: nothing, refused: undefined };
+
+/** The view of a peer by its link, by its dialer, or both. */
+export function peerView(link: Link | undefined, dialer: Dialer | undefined): PeerView {
+  const now = link ?? noLink;
+  const { actor, past, refused } = dialer ?? noDialer;
+  const lastEnd = link ? undefined : dialer?.lastEnd?.reason;
+  return {
+    actor: now.peer?.actor ?? actor,
+    name: now.peer?.name,
+    url: dialer?.target.url,
+    state: stateOf(link, dialer),
+    ...(refused === undefined ? {} : { refused }),
+    ...(lastEnd === undefined ? {} : { lastEnd }),
+    acknowledged: now.acknowledged,
+    isDurable: now.peer?.isDurable === true,
+    lagBatches: now.lagBatches,
+    lagMs: now.lagMs,
+    bytesIn: past.bytesIn + now.bytesIn,
+    bytesOut: past.bytesOut + now.bytesOut,
+    framesIn: past.framesIn + now.framesIn,
+    framesOut: past.framesOut + now.framesOut,
+    lastSeenMs: now.lastSeenMs,
+    stagedBytes: now.stagedBytes,
+  };
+}
+
+function stateOf(link: Link | undefined, dialer: Dialer | undefined): PeerState {
+  if (dialer?.isSelf) return "self";
+  if (link?.state === "streaming") return "streaming";
+  if (dialer?.refused !== undefined) return "refused";
+  return link?.state ?? "waiting";
+}

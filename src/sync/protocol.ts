@@ -1,0 +1,322 @@
+/**
+ * Messages as bytes.
+ *
+ *   message := kind number body            number: 1, 2, 3 … on each direction of a link
+ *   hello   := "TRLS" min max count (id length bytes)*
+ *   summary := bits digest*
+ *   vector  := flags (series frames)? count (16 bytes, sequence)*
+ *   frame   := the frame, to the end
+ *   ack     := frames
+ *   bye     := code reason
+ *
+ * Integers are varints. The number tells a broken network: one seen before is passed over, a gap ends
+ * the link. A newer peer may add fields to a hello, under new ids, and bytes behind the bodies of all
+ * but frames: both are passed over. Everything else that is new is a new protocol version. The hello
+ * itself keeps its form in all versions, up to the fields; what is sent after it has the newest
+ * version that both ends speak.
+ */
+import { actorBytes, actorIdFromBytes, actorIdToBytes, sequenceMax } from "../crdt/dot.ts";
+import { ByteReader, ByteWriter, malformed } from "../store/bytes.ts";
+import type { StagePoint } from "../store/exchange.ts";
+import { frameBytesMax } from "../store/frame.ts";
+import { collectionsMax } from "../store/schema.ts";
+import { elementBytesMax, keyBytesMax } from "../store/values.ts";
+import { bucketBitsMax, digestBytes, type Entry } from "./digest.ts";
+import {
+  type CollectionTag,
+  type EndCode,
+  endCodes,
+  entriesMax,
+  entriesPerMessageMax,
+  type Hello,
+  type Message,
+  nameBytesMax,
+  nonceBytes,
+  type Summary,
+  type Vector,
+} from "./message.ts";
+
+const kinds = {
+  hello: 1,
+  summary: 2,
+  vector: 3,
+  frame: 4,
+  ack: 5,
+  ping: 6,
+  pong: 7,
+  bye: 8,
+} as const satisfies Record<Message["kind"], number>;
+
+const kindOf: readonly (Message["kind"] | undefined)[] = [
+  undefined,
+  "hello",
+  "summary",
+  "vector",
+  "frame",
+  "ack",
+  "ping",
+  "pong",
+  "bye",
+];
+
+/** What goes around a frame, at most. */
+const envelopeBytesMax = 16;
+const smallBytesMax = 2048;
+
+/** The largest message of each kind, in bytes. */
+export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
+  hello: 64 * 1024,
+  summary: 2 ** bucketBitsMax * digestBytes + smallBytesMax,
+  vector: entriesPerMessageMax * (actorBytes + 5) + smallBytesMax,
+  frame: frameBytesMax + envelopeBytesMax,
+  ack: smallBytesMax,
+  ping: smallBytesMax,
+  pong: smallBytesMax,
+  bye: smallBytesMax,
+};
+
+/** Bytes that the list of collections may take in a hello. What is left out, frames announce. */
+const collectionsBytesMax = 48 * 1024;
+const fieldsMax = 1024;
+const magic = Buffer.from("TRLS");
+
+const fields = {
+  frameVersion: 1,
+  actor: 2,
+  name: 3,
+  nonce: 4,
+  wallMs: 5,
+  isDurable: 6,
+  link: 7,
+  collections: 8,
+  actors: 9,
+  digest: 10,
+} as const;
+
+const vectorMore = 1;
+const vectorStage = 2;
+
+const reasonBytesMax = 512;
+const byeCodes = new Map<number, EndCode>();
+for (const [name, code] of Object.entries(endCodes)) {
+  if (isEndCode(name)) byeCodes.set(code, name);
+}
+
+/** Writes messages; its buffer is used again and again. */
+export class MessageWriter {
+  readonly #out = new ByteWriter();
+  readonly #field = new ByteWriter();
+
+  /** The bytes of a message that is the link's `number`th in this direction. */
+  write(number: number, message: Message): Uint8Array {
+    const out = this.#out;
+    out.reset();
+    out.byte(kinds[message.kind]);
+    out.varint(number);
+    this.#body(message);
+    return out.take();
+  }
+
+  #body(message: Message): void {
+    const out = this.#out;
+    switch (message.kind) {
+      case "hello":
+        this.#hello(message);
+        break;
+      case "summary":
+        out.byte(message.bits);
+        for (const digest of message.digests) out.raw(digest);
+        break;
+      case "vector":
+        this.#vector(message);
+        break;
+      case "frame":
+        out.raw(message.bytes);
+        break;
+      case "ack":
+        out.varint(message.frames);
+        break;
+      case "bye":
+        out.varint(endCodes[message.code]);
+        out.text(shortened(message.reason, reasonBytesMax));
+        break;
+      case "ping":
+      case "pong":
+        break;
+    }
+  }
+
+  #hello(hello: Hello): void {
+    const out = this.#out;
+    out.raw(magic);
+    out.varint(hello.versions.min);
+    out.varint(hello.versions.max);
+    out.varint(Object.keys(fields).length);
+    this.#put(fields.frameVersion, (field) => field.varint(hello.frameVersion));
+    this.#put(fields.actor, (field) => field.raw(actorIdToBytes(hello.actor)));
+    this.#put(fields.name, (field) => field.text(shortened(hello.name, nameBytesMax)));
+    this.#put(fields.nonce, (field) => field.raw(hello.nonce));
+    this.#put(fields.wallMs, (field) => field.varint(hello.wallMs));
+    this.#put(fields.isDurable, (field) => field.byte(hello.isDurable ? 1 : 0));
+    this.#put(fields.link, (field) => field.varint(hello.link));
+    this.#put(fields.collections, (field) => writeCollections(field, hello.collections));
+    this.#put(fields.actors, (field) => field.varint(hello.actors));
+    this.#put(fields.digest, (field) => field.raw(hello.digest));
+  }
+
+  #put(id: number, write: (field: ByteWriter) => void): void {
+    this.#field.reset();
+    write(this.#field);
+    this.#out.varint(id);
+    this.#out.varint(this.#field.length);
+    this.#out.raw(this.#field.view());
+  }
+
+  #vector(vector: Vector): void {
+    const out = this.#out;
+    out.byte((vector.more ? vectorMore : 0) | (vector.stage ? vectorStage : 0));
+    if (vector.stage) {
+      out.varint(vector.stage.series);
+      out.varint(vector.stage.frames);
+    }
+    out.varint(vector.entries.length);
+    for (const { actor, sequence } of vector.entries) {
+      out.raw(actorIdToBytes(actor));
+      out.varint(sequence);
+    }
+  }
+}
+
+/** A message and its number on the link. */
+export interface Numbered {
+  readonly number: number;
+  readonly message: Message;
+}
+
+/**
+ * Reads a message that is not trusted.
+ * @throws MalformedError when it is none.
+ */
+export function readMessage(bytes: Uint8Array): Numbered {
+  const input = new ByteReader(bytes);
+  const kind = kindOf[input.byte()];
+  if (kind === undefined) return malformed("a message of an unknown kind");
+  if (bytes.length > messageBytesMax[kind]) malformed(`a ${kind} of ${bytes.length} bytes`);
+  const number = input.varint();
+  return { number, message: readBody(kind, input) };
+}
+
+function readBody(kind: Message["kind"], input: ByteReader): Message {
+  switch (kind) {
+    case "hello":
+      return readHello(input);
+    case "summary":
+      return readSummary(input);
+    case "vector":
+      return readVector(input);
+    case "frame":
+      return { kind, bytes: input.raw(input.left) };
+    case "ack":
+      return { kind, frames: input.varint() || malformed("an acknowledgement of nothing") };
+    case "bye":
+      return {
+        kind,
+        code: byeCodes.get(input.varint()) ?? "leaving",
+        reason: input.text(reasonBytesMax),
+      };
+    case "ping":
+    case "pong":
+      return { kind };
+  }
+}
+
+function readHello(input: ByteReader): Hello {
+  if (Buffer.compare(input.raw(magic.length), magic) !== 0) malformed("no Trellis peer");
+  const min = input.varint();
+  const max = input.varint();
+  if (min > max) malformed(`protocol versions ${min} to ${max}`);
+  const given = new Map<number, Uint8Array>();
+  for (let left = input.bounded(fieldsMax, "the fields of a hello"); left > 0; left--) {
+    const id = input.varint();
+    if (given.has(id)) malformed(`field ${id} twice`);
+    given.set(id, input.raw(input.varint()));
+  }
+  const field = <T>(name: keyof typeof fields, read: (bytes: ByteReader) => T): T => {
+    const bytes = given.get(fields[name]);
+    if (bytes === undefined) return malformed(`a hello without ${name}`);
+    return read(new ByteReader(bytes));
+  };
+  return {
+    kind: "hello",
+    versions: { min, max },
+    frameVersion: field("frameVersion", (bytes) => bytes.varint()),
+    actor: field("actor", (bytes) => actorIdFromBytes(bytes.raw(actorBytes))),
+    name: field("name", (bytes) => bytes.text(nameBytesMax)),
+    nonce: field("nonce", (bytes) => bytes.raw(nonceBytes).slice()),
+    wallMs: field("wallMs", (bytes) => bytes.varint()),
+    isDurable: field("isDurable", (bytes) => bytes.byte() !== 0),
+    link: field("link", (bytes) => bytes.varint()),
+    collections: field("collections", readCollections),
+    actors: field("actors", (bytes) => bytes.bounded(entriesMax, "the actors")),
+    digest: field("digest", (bytes) => bytes.raw(digestBytes).slice()),
+  };
+}
+
+function writeCollections(out: ByteWriter, collections: readonly CollectionTag[]): void {
+  let bytes = 0;
+  const told = collections.filter(({ name, tag }) => {
+    bytes += Buffer.byteLength(name) + Buffer.byteLength(tag) + 6;
+    return bytes <= collectionsBytesMax;
+  });
+  out.varint(told.length);
+  for (const { name, tag } of told) {
+    out.text(name);
+    out.text(tag);
+  }
+}
+
+function readCollections(input: ByteReader): CollectionTag[] {
+  const collections: CollectionTag[] = [];
+  for (let left = input.bounded(collectionsMax, "the collections"); left > 0; left--) {
+    collections.push({ name: input.text(keyBytesMax), tag: input.text(elementBytesMax) });
+  }
+  return collections;
+}
+
+function readSummary(input: ByteReader): Summary {
+  const bits = input.byte();
+  if (bits > bucketBitsMax) malformed(`a summary by ${bits} bits`);
+  const digests: Uint8Array[] = [];
+  for (let i = 0; i < 2 ** bits; i++) digests.push(input.raw(digestBytes));
+  return { kind: "summary", bits, digests };
+}
+
+function readVector(input: ByteReader): Vector {
+  const flags = input.byte();
+  let stage: StagePoint | undefined;
+  if ((flags & vectorStage) !== 0) stage = { series: input.varint(), frames: input.varint() };
+  const entries: Entry[] = [];
+  for (let left = input.bounded(entriesPerMessageMax, "the vector"); left > 0; left--) {
+    const actor = actorIdFromBytes(input.raw(actorBytes));
+    const sequence = input.bounded(sequenceMax, "a sequence");
+    if (sequence === 0) malformed("an actor that did nothing");
+    const before = entries.at(-1);
+    if (before && before.actor >= actor) malformed("actors out of order");
+    entries.push({ actor, sequence });
+  }
+  const more = (flags & vectorMore) !== 0;
+  return { kind: "vector", more, ...(stage ? { stage } : {}), entries };
+}
+
+/** As much of `text` as fits into `bytesMax` bytes of well-formed UTF-8. */
+function shortened(text: string, bytesMax: number): string {
+  const whole = text.toWellFormed();
+  if (Buffer.byteLength(whole) <= bytesMax) return whole;
+  let short = whole.slice(0, bytesMax);
+  while (Buffer.byteLength(short) > bytesMax) short = short.slice(0, -1);
+  return short.replace(/[\uD800-\uDBFF]$/u, "");
+}
+
+function isEndCode(name: string): name is EndCode {
+  return Object.hasOwn(endCodes, name);
+}

@@ -1,0 +1,426 @@
+/**
+ * Keeps a replica's links: listens, dials, lets at most one link stand to each peer, and sees to it
+ * that whatever changes goes out on all of them. There is no queue between a change and the links: they
+ * are told that something changed, and make their frames from what is newest when there is room.
+ */
+import type { ActorId } from "../crdt/dot.ts";
+import { defaultClockAheadMsMax } from "../crdt/hybrid-logical-clock.ts";
+import type { VersionVector } from "../crdt/version-vector.ts";
+import type { Environment } from "../environment.ts";
+import { ClosedError } from "../errors.ts";
+import { Exchange, type Exchanges, type Received, type Stage } from "../store/exchange.ts";
+import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
+import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
+import { Dialer } from "./dialer.ts";
+import { Greeter } from "./greeter.ts";
+import { type Admission, leaving, Link, type LinkOwner } from "./link.ts";
+import type { Hello } from "./message.ts";
+import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
+import { type PeerView, peerView } from "./peer-view.ts";
+import { isRefusal, type LinkEnd } from "./refusal.ts";
+import type { Address, Connection, DialTarget, Listener, ListenOptions } from "./transport.ts";
+import type { Transport } from "./transport.ts";
+
+export type { PeerState, PeerView } from "./peer-view.ts";
+
+/** Links at a time that peers may open. */
+export const defaultLinksMax = 1_024;
+/** How long a link may be silent before it is asked whether it is there, in ms. */
+export const defaultHeartbeatMs = 5_000;
+/** How long closing waits for peers to take what is left, and again for connections to end, in ms. */
+const closeMsMax = 1_000;
+
+/** What `Sync` is made of. */
+export interface SyncOptions {
+  readonly keyspace: Keyspace;
+  readonly exchanges: Exchanges;
+  readonly environment: Environment;
+  readonly transport: Transport;
+  /** For people. */
+  readonly name: string;
+  /** Whether what we acknowledge is on a disk. Default false. */
+  readonly isDurable?: boolean;
+  readonly listen?: ListenOptions;
+  /** Whom to dial, and dial again whenever the link breaks. */
+  readonly peers?: readonly (string | DialTarget)[];
+  /** How far a peer's clock may be from ours, in ms. Default 60,000. */
+  readonly clockAheadMsMax?: number;
+  /** How long a silent peer is taken into account by `passed`, in ms. Default a day. */
+  readonly peerSilentMsMax?: number;
+  /** Default 1,024. */
+  readonly linksMax?: number;
+  /** Default 5,000. */
+  readonly heartbeatMs?: number;
+  readonly logger?: Logger;
+  readonly telemetry?: Telemetry;
+  /** Called after each frame that was taken in, with the peer's actor. */
+  readonly onReceived?: (received: Received, peer: ActorId) => void;
+  /** Called once a turn when links or acknowledgements changed. */
+  readonly onChange?: () => void;
+}
+
+/** All links of one replica. */
+export class Sync implements LinkOwner, KeyspaceListener {
+  readonly #options: SyncOptions;
+  readonly #keyspace: Keyspace;
+  readonly #environment: Environment;
+  readonly #logger: Logger;
+  readonly #telemetry: Telemetry;
+  readonly #greeter: Greeter;
+  readonly #memory: PeerMemory;
+  /** Links that are not over. */
+  readonly #links = new Set<Link>();
+  /** Links that are over, whose connections still stand. */
+  readonly #ending = new Set<Link>();
+  /** By address. */
+  readonly #dialers = new Map<string, Dialer>();
+  readonly #targets: readonly DialTarget[];
+  #listener: Listener | undefined;
+  #linksBegun = 0;
+  #pumpsLater = false;
+  #tellsLater = false;
+  #isStarted = false;
+  #closing: Promise<void> | undefined;
+  #whenGone: (() => void) | undefined;
+
+  /** @throws UsageError for a peer that cannot be dialed. */
+  constructor(options: SyncOptions) {
+    const { keyspace, environment } = options;
+    this.#options = options;
+    this.#keyspace = keyspace;
+    this.#environment = environment;
+    this.#logger = options.logger ?? silentLogger;
+    this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#greeter = new Greeter({
+      keyspace,
+      environment,
+      name: options.name,
+      isDurable: options.isDurable ?? false,
+      skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
+    });
+    const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
+    this.#memory = new PeerMemory(keyspace, environment, silentMsMax);
+    this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
+    keyspace.listeners.add(this);
+  }
+
+  /** Resolves once the port is bound, and begins to dial. @throws UsageError, see `Transport.listen`. */
+  async start(): Promise<void> {
+    const { listen, transport, linksMax = defaultLinksMax } = this.#options;
+    if (listen) {
+      const accept = (connection: Connection): Link => this.#accepted(connection);
+      this.#listener = await transport.listen(listen, { linksMax, accept });
+    }
+    if (this.#closing) {
+      await this.#listener?.close();
+      throw new ClosedError("the replica was closed while it opened");
+    }
+    this.#isStarted = true;
+    for (const target of this.#targets) this.#add(target);
+  }
+
+  /** Where we listen; undefined if we only dial. */
+  get address(): Address | undefined {
+    return this.#listener?.address;
+  }
+
+  /** Dials one more peer. @throws UsageError when it cannot be dialed. */
+  addPeer(peer: string | DialTarget): void {
+    this.#add(this.#target(peer));
+  }
+
+  /** Ends the link to a peer that we dial, and dials it no more. */
+  removePeer(url: string): void {
+    const dialer = this.#dialers.get(url);
+    if (dialer === undefined) return;
+    this.#dialers.delete(url);
+    dialer.stop();
+    dialer.link?.end({ ...leaving, reason: "the peer was removed" });
+    this.#tell();
+  }
+
+  /** Whether every configured peer has brought us to what it held when its link began. */
+  get isSynced(): boolean {
+    for (const dialer of this.#dialers.values()) {
+      if (dialer.isSelf) continue;
+      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
+      const reached = link?.target ?? dialer.reached;
+      if (reached === undefined || !this.#keyspace.held.covers(reached)) return false;
+    }
+    return true;
+  }
+
+  /** This replica, its configured peers, and those that are connected, each once. */
+  get members(): number {
+    const actors = new Set<ActorId>();
+    let unknown = 0;
+    for (const dialer of this.#dialers.values()) {
+      if (dialer.isSelf) continue;
+      if (dialer.actor === undefined) unknown++;
+      else actors.add(dialer.actor);
+    }
+    for (const link of this.#links) if (link.acknowledged && link.actor) actors.add(link.actor);
+    return 1 + unknown + actors.size;
+  }
+
+  /** Configured peers first, in their order, then those that dialed us. O(peers x actors). */
+  get peers(): PeerView[] {
+    const shown = new Set<Link>();
+    const views: PeerView[] = [];
+    for (const dialer of this.#dialers.values()) {
+      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
+      if (link) shown.add(link);
+      views.push(peerView(link, dialer));
+    }
+    for (const link of this.#links) if (!shown.has(link)) views.push(peerView(link, undefined));
+    return views;
+  }
+
+  /** What each connected peer has for certain. O(links). */
+  acknowledged(): VersionVector[] {
+    return [...this.#links].flatMap(({ acknowledged }) => acknowledged ?? []);
+  }
+
+  /** The same, with those that were seen lately: who may still ask for what was removed. */
+  passed(): VersionVector[] {
+    return [...this.acknowledged(), ...this.#memory.vectors()];
+  }
+
+  /** Lets peers take what is left, says goodbye, ends everything. Harmless twice. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    for (const dialer of this.#dialers.values()) dialer.stop();
+    for (const link of [...this.#links]) link.endWhenDone();
+    await this.#untilGone(() => {
+      for (const link of [...this.#links]) link.end(leaving);
+    });
+    await this.#untilGone(() => {
+      for (const link of [...this.#ending]) link.terminate();
+    });
+    this.#keyspace.listeners.delete(this);
+    await this.#listener?.close();
+  }
+
+  /** Resolves when no connection is left, or `late` was called and it is time to go on. */
+  #untilGone(late: () => void): Promise<void> {
+    if (this.#links.size + this.#ending.size === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = this.#environment.schedule(closeMsMax, () => {
+        late();
+        this.#whenGone?.();
+      });
+      this.#whenGone = () => {
+        this.#whenGone = undefined;
+        timer.cancel();
+        resolve();
+      };
+    });
+  }
+
+  // Changes of the keyspace.
+
+  /** A local batch: out at once. */
+  flushed(): void {
+    for (const link of this.#links) link.pump();
+  }
+
+  /** What came from a peer goes on to the others, once for all frames of a turn. */
+  joined(): void {
+    if (this.#pumpsLater) return;
+    this.#pumpsLater = true;
+    this.#environment.defer(() => {
+      this.#pumpsLater = false;
+      this.flushed();
+    });
+  }
+
+  // Links.
+
+  #target(peer: string | DialTarget): DialTarget {
+    const target = typeof peer === "string" ? { url: peer } : peer;
+    this.#options.transport.check(target.url);
+    return target;
+  }
+
+  #add(target: DialTarget): void {
+    if (this.#closing || this.#dialers.has(target.url)) return;
+    const dialer = new Dialer({
+      target,
+      environment: this.#environment,
+      connect: () => this.#dialed(target),
+      isLinked: (actor) => this.#linkOf(actor) !== undefined,
+    });
+    this.#dialers.set(target.url, dialer);
+    if (this.#isStarted) dialer.start();
+  }
+
+  #dialed(target: DialTarget): Link {
+    const link = this.#begin(target.url);
+    link.attach(this.#options.transport.dial(target, link));
+    return link;
+  }
+
+  #accepted(connection: Connection): Link {
+    const link = this.#begin(undefined);
+    link.attach(connection);
+    if (this.#closing) link.end(leaving);
+    return link;
+  }
+
+  #begin(url: string | undefined): Link {
+    const link = new Link({
+      number: ++this.#linksBegun,
+      ...(url === undefined ? {} : { url }),
+      exchanges: this.#options.exchanges,
+      environment: this.#environment,
+      telemetry: this.#telemetry,
+      owner: this,
+      heartbeatMs: this.#options.heartbeatMs ?? defaultHeartbeatMs,
+    });
+    this.#links.add(link);
+    this.#telemetry.gauge("trellis_links", this.#links.size);
+    return link;
+  }
+
+  /** The link to that peer that is past its hello. */
+  #linkOf(actor: ActorId): Link | undefined {
+    for (const link of this.#links) if (link.actor === actor) return link;
+    return undefined;
+  }
+
+  #dialerOf(link: Link): Dialer | undefined {
+    if (link.url !== undefined) return this.#dialers.get(link.url);
+    for (const dialer of this.#dialers.values()) if (dialer.actor === link.actor) return dialer;
+    return undefined;
+  }
+
+  /** By what a peer is remembered while it is away. */
+  #nameOf(link: Link): string {
+    return this.#dialerOf(link)?.target.url ?? link.actor ?? "";
+  }
+
+  // What links ask and tell.
+
+  greeting(link: Link): ReturnType<LinkOwner["greeting"]> {
+    return this.#greeter.greet(link.number);
+  }
+
+  acquaintance(hello: Hello): ReturnType<LinkOwner["acquaintance"]> {
+    return this.#greeter.acquaintance(hello);
+  }
+
+  meet(link: Link, hello: Hello): Admission {
+    const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
+    if (dialer) {
+      dialer.actor = hello.actor;
+      dialer.refused = undefined;
+    }
+    const other = this.#linkOf(hello.actor);
+    if (other) {
+      const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
+      if (!this.#isPreferred({ link, hello }, other)) return { kind: "refused", end };
+      other.end(end);
+    }
+    return { kind: "admitted", stage: this.#memory.takeStage(hello.actor) };
+  }
+
+  /**
+   * Both ends must keep the same one of two links: one that the smaller actor dialed, and among those
+   * of one dialer the one that it began last, since it would not dial while the other stands.
+   */
+  #isPreferred(met: { readonly link: Link; readonly hello: Hello }, other: Link): boolean {
+    const weDial = this.#keyspace.actor < met.hello.actor;
+    const isOurs = met.link.url !== undefined;
+    const otherIsOurs = other.url !== undefined;
+    if (isOurs !== otherIsOurs) return isOurs === weDial;
+    if (isOurs) return met.link.number > other.number;
+    return met.hello.link > (other.peer?.link ?? 0);
+  }
+
+  progressed(link: Link): void {
+    const dialer = this.#dialerOf(link);
+    if (dialer && link.target && dialer.reached !== link.target) {
+      dialer.reached = link.target;
+      dialer.lastEnd = undefined;
+    }
+    this.#memory.forget(this.#nameOf(link));
+    this.#tell();
+  }
+
+  received(link: Link, received: Received): void {
+    const { onReceived } = this.#options;
+    if (onReceived && link.actor) this.#guarded(onReceived, received, link.actor);
+  }
+
+  ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
+    this.#links.delete(link);
+    this.#ending.add(link);
+    this.#greeter.forget(link.number);
+    this.#log(link, end);
+    this.#keep(link, end, stage);
+    const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
+    dialer?.ended(link, end);
+    if (link.actor) for (const other of this.#dialers.values()) other.released(link.actor);
+    this.#tell();
+  }
+
+  gone(link: Link): void {
+    this.#ending.delete(link);
+    if (this.#links.size + this.#ending.size === 0) this.#whenGone?.();
+  }
+
+  /** What is remembered of the peer until its next link. */
+  #keep(link: Link, end: LinkEnd, stage: Stage | undefined): void {
+    const { actor, acknowledged, peer } = link;
+    if (actor === undefined) return;
+    const isBroken = end.by === "us" && ["malformed", "protocol", "schema"].includes(end.code);
+    if (stage && isBroken) Exchange.discard(this.#keyspace, stage);
+    else if (stage) this.#memory.keepStage(actor, stage);
+    // What is only in memory does not come back from a replica that has closed.
+    const isOver = end.by === "peer" && end.code === "leaving" && peer?.isDurable !== true;
+    if (acknowledged && !isOver) this.#memory.remember(this.#nameOf(link), acknowledged);
+  }
+
+  #log(link: Link, end: LinkEnd): void {
+    const { code, reason, by, error } = end;
+    const labels = { code };
+    this.#telemetry.count("trellis_links_ended", 1, labels);
+    this.#telemetry.gauge("trellis_links", this.#links.size);
+    const fields = {
+      url: link.url,
+      peer: link.peer?.name,
+      actor: link.actor,
+      code,
+      by,
+      ...(error ? { err: error } : {}),
+    };
+    const line = `a link ended: ${reason}`;
+    if (code === "internal" || code === "clone") this.#logger.error(fields, line);
+    else if (isRefusal(end) || code === "malformed" || code === "protocol") {
+      this.#logger.warn(fields, line);
+    } else this.#logger.debug(fields, line);
+  }
+
+  #tell(): void {
+    const { onChange } = this.#options;
+    if (onChange === undefined || this.#tellsLater) return;
+    this.#tellsLater = true;
+    this.#environment.defer(() => {
+      this.#tellsLater = false;
+      this.#guarded(onChange);
+    });
+  }
+
+  /** A listener's error is its own. */
+  #guarded<A extends readonly unknown[]>(listener: (...told: A) => void, ...told: A): void {
+    try {
+      listener(...told);
+    } catch (error) {
+      this.#logger.error({ err: error }, "a listener threw");
+    }
+  }
+}

@@ -1,0 +1,255 @@
+/** Every built-in type once: how to draw an operation, do it, read the key, and what it must show. */
+import {
+  counter,
+  flag,
+  lwwMap,
+  lwwRegister,
+  mvRegister,
+  orMap,
+  orSet,
+} from "../../src/crdt/index.ts";
+import type { Name } from "../../src/crdt/data-type.ts";
+import type { Collections } from "../../src/store/collections/types.ts";
+import type { Json } from "../../src/store/values.ts";
+import type { Random } from "../simulation/virtual-environment.ts";
+import {
+  byText,
+  counterSpecification,
+  entriesSpecification,
+  flagSpecification,
+  type History,
+  mapSpecification,
+  multiSpecification,
+  type Operation,
+  type Reader,
+  registerSpecification,
+  setSpecification,
+} from "./specifications.ts";
+
+/** One collection of each type, and entries of all that may stand in one. */
+export const schema = {
+  counters: counter(),
+  sets: orSet<Name>(),
+  registers: lwwRegister<Json>(),
+  multis: mvRegister<Json>(),
+  maps: lwwMap<Json>(),
+  flags: flag(),
+  entries: orMap({
+    quantity: lwwRegister<Json>(),
+    notes: orSet<Name>(),
+    options: mvRegister<Json>(),
+    extras: lwwMap<Json>(),
+    chosen: flag(),
+  }),
+};
+
+export type TestCollections = Collections<typeof schema>;
+export type CollectionName = keyof typeof schema;
+
+/** One type under test. */
+export interface TypeCase {
+  readonly collection: CollectionName;
+  draw(random: Random): Operation;
+  perform(collections: TestCollections, key: string, operation: Operation): void;
+  read(collections: TestCollections, key: string): unknown;
+  specification(history: History, reader: Reader): unknown;
+}
+
+const elements: readonly Name[] = ["a", "b", "1", 1, -2.5, true, null, "", "__proto__"];
+const fields = ["x", "y", "__proto__"];
+let values = 0;
+
+const drawValue = (random: Random): Json =>
+  random.chance(0.1) ? { nested: [values++, "é", null] } : `v${values++}`;
+
+const drawFrom =
+  (...draws: readonly ((random: Random) => Operation)[]) =>
+  (random: Random): Operation =>
+    random.pick(draws)(random);
+
+const drawSet = drawFrom(
+  (random) => ({ name: "add", element: random.pick(elements) }),
+  (random) => ({ name: "add", element: random.pick(elements.slice(0, 3)) }),
+  (random) => ({ name: "remove", element: random.pick(elements.slice(0, 3)) }),
+  (random) =>
+    random.chance(0.3) ? { name: "delete" } : { name: "remove", element: random.pick(elements) },
+);
+const drawRegister = drawFrom(
+  (random) => ({ name: "set", value: drawValue(random) }),
+  (random) => ({ name: "set", value: drawValue(random) }),
+  () => ({ name: "delete" }),
+);
+const drawMap = drawFrom(
+  (random) => ({ name: "set-field", field: random.pick(fields), value: drawValue(random) }),
+  (random) => ({ name: "set-field", field: random.pick(fields), value: drawValue(random) }),
+  (random) => ({ name: "delete-field", field: random.pick(fields) }),
+  (random) =>
+    random.chance(0.3)
+      ? { name: "delete" }
+      : { name: "set-field", field: random.pick(fields), value: drawValue(random) },
+);
+const drawFlag = drawFrom(
+  () => ({ name: "enable" }),
+  () => ({ name: "delete" }),
+);
+
+const fieldDraws = {
+  quantity: drawRegister,
+  notes: drawSet,
+  options: drawRegister,
+  extras: drawMap,
+  chosen: drawFlag,
+} as const;
+type FieldName = keyof typeof fieldDraws;
+const fieldNames: readonly FieldName[] = ["quantity", "notes", "options", "extras", "chosen"];
+
+function drawEntries(random: Random): Operation {
+  const entry = random.pick(["sku:1", "sku:2", ""]);
+  if (random.chance(0.15)) return { name: "delete-entry", entry };
+  if (random.chance(0.05)) return { name: "delete" };
+  const field = random.pick(fieldNames);
+  return { name: "in-entry", entry, field, inner: fieldDraws[field](random) };
+}
+
+const wrong = (operation: Operation): never => {
+  throw new Error(`assertion: ${operation.name} is not of this type`);
+};
+
+interface SetLike {
+  add(element: Name): void;
+  remove(element: Name): void;
+  clear(): void;
+}
+interface RegisterLike {
+  set(value: Json): void;
+  delete(): void;
+}
+interface MapLike {
+  set(field: string, value: Json): void;
+  delete(field: string): void;
+}
+
+function performSet(set: SetLike, operation: Operation): void {
+  if (operation.name === "add") set.add(operation.element);
+  else if (operation.name === "remove") set.remove(operation.element);
+  else if (operation.name === "delete") set.clear();
+  else wrong(operation);
+}
+
+function performRegister(register: RegisterLike, operation: Operation): void {
+  if (operation.name === "set") register.set(operation.value);
+  else if (operation.name === "delete") register.delete();
+  else wrong(operation);
+}
+
+function performMap(map: MapLike, all: () => void, operation: Operation): void {
+  if (operation.name === "set-field") map.set(operation.field, operation.value);
+  else if (operation.name === "delete-field") map.delete(operation.field);
+  else if (operation.name === "delete") all();
+  else wrong(operation);
+}
+
+function performEntries(collections: TestCollections, key: string, operation: Operation): void {
+  if (operation.name === "delete") return collections.entries.delete(key);
+  if (operation.name === "delete-entry") return collections.entries.delete(key, operation.entry);
+  if (operation.name !== "in-entry") return wrong(operation);
+  const { inner } = operation;
+  const entry = collections.entries.entry(key, operation.entry);
+  switch (operation.field) {
+    case "quantity":
+      return performRegister(entry.quantity, inner);
+    case "options":
+      return performRegister(entry.options, inner);
+    case "notes":
+      return performSet(entry.notes, inner);
+    case "chosen":
+      return inner.name === "enable" ? entry.chosen.enable() : entry.chosen.disable();
+    default:
+      return performMap(
+        entry.extras,
+        () => {
+          for (const [field] of entry.extras.entries()) entry.extras.delete(field);
+        },
+        inner,
+      );
+  }
+}
+
+const sortedFields = (entries: readonly (readonly [string, Json])[]): [string, Json][] =>
+  entries.map(([field, value]) => [field, value] satisfies [string, Json]).toSorted((one, other) => byText(one[0], other[0]));
+
+/** The table. A type that is not in it has no test: `types.test.ts` looks. */
+export const typeCases: readonly TypeCase[] = [
+  {
+    collection: "counters",
+    draw: (random) => {
+      const most = random.pick([4, 40, 5_000, 2 ** 40]);
+      return { name: "increment", by: random.below(2 * most) - most || 1 };
+    },
+    perform: ({ counters }, key, operation) => {
+      if (operation.name !== "increment") wrong(operation);
+      else if (operation.by > 0) counters.increment(key, operation.by);
+      else counters.decrement(key, -operation.by);
+    },
+    read: ({ counters }, key) => counters.value(key),
+    specification: counterSpecification,
+  },
+  {
+    collection: "sets",
+    draw: drawSet,
+    perform: ({ sets }, key, operation) => performSet(sets.at(key), operation),
+    read: ({ sets }, key) => sets.values(key).toSorted(byText),
+    specification: setSpecification,
+  },
+  {
+    collection: "registers",
+    draw: drawRegister,
+    perform: ({ registers }, key, operation) => performRegister(registers.at(key), operation),
+    read: ({ registers }, key) => registers.get(key),
+    specification: registerSpecification,
+  },
+  {
+    collection: "multis",
+    draw: drawRegister,
+    perform: ({ multis }, key, operation) => performRegister(multis.at(key), operation),
+    read: ({ multis }, key) => multis.get(key),
+    specification: multiSpecification,
+  },
+  {
+    collection: "maps",
+    draw: drawMap,
+    perform: ({ maps }, key, operation) =>
+      performMap(maps.at(key), () => maps.delete(key), operation),
+    read: ({ maps }, key) => sortedFields(maps.entries(key)),
+    specification: mapSpecification,
+  },
+  {
+    collection: "flags",
+    draw: drawFlag,
+    perform: ({ flags }, key, operation) =>
+      operation.name === "enable" ? flags.enable(key) : flags.disable(key),
+    read: ({ flags }, key) => flags.isEnabled(key),
+    specification: flagSpecification,
+  },
+  {
+    collection: "entries",
+    draw: drawEntries,
+    perform: performEntries,
+    read: ({ entries }, key) =>
+      entries
+        .entries(key)
+        .map(([entry, { notes, extras, ...others }]) => [
+          entry,
+          { ...others, notes: notes.toSorted(byText), extras: sortedFields(extras) },
+        ] as const)
+        .toSorted((one, other) => byText(one[0], other[0])),
+    specification: (history, reader) =>
+      entriesSpecification(history, reader, {
+        quantity: registerSpecification,
+        notes: setSpecification,
+        options: multiSpecification,
+        extras: mapSpecification,
+        chosen: flagSpecification,
+      }),
+  },
+];

@@ -1,0 +1,21 @@
+import { expect, test } from "vitest";
+import * as types from "../../src/crdt/index.ts";
+import { Cluster, underSeeds } from "../store/cluster.ts";
+import { schema, typeCases } from "./type-cases.ts";
+
+const runs = 300;
+const steps = 60;
+
+test("every type has a case in the table", () => {
+  expect(Object.keys(types).length).toBe(typeCases.length);
+  expect(typeCases.map(({ collection }) => collection)).toEqual(Object.keys(schema));
+});
+
+test.each(typeCases)("$collection show at every step what their meaning says", (typeCase) => {
+  underSeeds({ runs }, (seed) => {
+    const cluster = new Cluster({ seed, cases: [typeCase] });
+    for (let i = 0; i < steps; i++) cluster.step();
+    cluster.heal();
+    cluster.assertForgotten();
+  });
+});
