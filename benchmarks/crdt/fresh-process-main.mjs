@@ -2,11 +2,13 @@
 const answer = (message) => process.send?.(message, undefined, undefined, () => {});
 
 process.on("disconnect", () => process.exit(1));
-process.once("message", async ({ module, call, input }) => {
+process.once("message", (job) => void perform(job));
+
+async function perform({ module, call, input }) {
   try {
     const { [call]: job } = await import(module);
     answer({ result: await job(input) });
   } catch (error) {
     answer({ error: { name: error.name, message: error.message, stack: error.stack } });
   }
-});
+}

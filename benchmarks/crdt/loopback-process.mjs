@@ -106,10 +106,12 @@ function fail(error) {
 }
 
 process.on("disconnect", () => process.exit(0));
-process.on("message", async ({ id, call, input }) => {
+process.on("message", (message) => void perform(message));
+
+async function perform({ id, call, input }) {
   try {
     process.send({ id, result: await calls[call](input ?? {}) });
   } catch (error) {
     process.send({ id, error: { name: error.name, message: error.message, stack: error.stack } });
   }
-});
+}

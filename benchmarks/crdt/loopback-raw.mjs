@@ -41,8 +41,8 @@ async function openClient(url, role) {
   let awaited = { sum: Infinity, resolve: () => {} };
   let socket;
 
-  const receive = (text) => {
-    const message = JSON.parse(text);
+  const receive = (data) => {
+    const message = JSON.parse(data);
     if (message.sample !== undefined) return receiveSample(message.sample);
     if (message.hello)
       return role === "writer" ? socket.send(JSON.stringify([...state])) : undefined;
@@ -57,7 +57,7 @@ async function openClient(url, role) {
   };
   const connect = async () => {
     socket = new WebSocket(url, { perMessageDeflate: false });
-    socket.on("message", (data) => receive(data.toString()));
+    socket.on("message", receive);
     await once(socket, "open");
     if (role === "reader") socket.send(JSON.stringify({ hello: true }));
   };

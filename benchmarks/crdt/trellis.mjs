@@ -166,7 +166,7 @@ export async function openClock(call) {
  * @returns {number}
  */
 function encodedSize(_replica) {
-  return 5;
+  return notWired("encodedSize");
 }
 
 /**

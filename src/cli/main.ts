@@ -27,7 +27,11 @@ const program = new Command("trellis")
 program
   .command("peer")
   .description("run a sync peer: it stores, joins and relays the collections of its peers")
-  .addOption(new Option("--listen <port>", "take links on this port; 0 picks one").argParser(integer(0, 65_535)))
+  .addOption(
+    new Option("--listen <port>", "take links on this port; 0 picks one").argParser(
+      integer(0, 65_535),
+    ),
+  )
   .option("--host <host>", "listen on this address; beyond loopback a token is needed", "127.0.0.1")
   .addOption(new Option("--join <url>", "dial this peer; may be repeated").argParser(peerUrl))
   .option("--name <name>", "shown in the tools of other replicas", "peer")
@@ -56,7 +60,9 @@ program
       .choices(["mesh", "star"])
       .default("mesh"),
   )
-  .option("--cut", "cut the last replica off for the middle third (default)", true)
+  .addOption(
+    new Option("--cut", "cut the last replica off for the middle third").default(true, "yes"),
+  )
   .option("--no-cut", "cut no replica off")
   .addOption(
     new Option("--seed <number>", "decides the made-up requests, and who takes which")

@@ -5,7 +5,13 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { destination, pino } from "pino";
 import { UsageError } from "../errors.ts";
-import { type Authenticate, openReplica } from "../index.ts";
+import {
+  type Authenticate,
+  type Logger,
+  openReplica,
+  type Replica,
+  type Schema,
+} from "../index.ts";
 
 /** The options of `trellis peer`, as the command line gives them. */
 export interface PeerCommandOptions {
@@ -24,27 +30,14 @@ export interface PeerCommandOptions {
  * @throws UsageError for what cannot be done, what `openReplica` throws otherwise.
  */
 export async function peerCommand(options: PeerCommandOptions, signal: AbortSignal): Promise<void> {
-  const { listen, host, join = [], name, token, allowUnauthenticated, logLevel } = options;
+  const { listen, join = [], name, token, logLevel } = options;
   if (listen === undefined && join.length === 0) {
     throw new UsageError("a peer needs --listen PORT, or somebody to --join, or both");
   }
   if (token !== undefined) checkToken(token);
   // Written at once, so that the last lines before the end are not lost.
   const logger = pino({ name, level: logLevel }, destination({ dest: 2, sync: true }));
-  await using replica = await openReplica({
-    schema: {},
-    name,
-    logger,
-    peers: join.map((url) => (token === undefined ? url : { url, token })),
-    ...(listen !== undefined && {
-      listen: {
-        port: listen,
-        host,
-        ...(token !== undefined && { authenticate: knows(token) }),
-        ...(allowUnauthenticated !== undefined && { allowUnauthenticated }),
-      },
-    }),
-  });
+  await using replica = await openPeer(options, logger);
   if (replica.address !== undefined) {
     const url = `ws://${hostInUrl(replica.address.host)}:${replica.address.port}`;
     process.stdout.write(`${url}\n`);
@@ -52,6 +45,27 @@ export async function peerCommand(options: PeerCommandOptions, signal: AbortSign
   }
   await aborted(signal);
   logger.info({ reason: String(signal.reason) }, "the peer closes");
+}
+
+async function openPeer(options: PeerCommandOptions, logger: Logger): Promise<Replica<Schema>> {
+  const { listen: port, host, join = [], name, token, allowUnauthenticated = false } = options;
+  const authenticate = token === undefined ? undefined : knows(token);
+  try {
+    return await openReplica<Schema>({
+      schema: {},
+      name,
+      logger,
+      peers: join.map((url) => (token === undefined ? url : { url, token })),
+      ...(port !== undefined && {
+        listen: { port, host, allowUnauthenticated, ...(authenticate && { authenticate }) },
+      }),
+    });
+  } catch (error) {
+    if (!(error instanceof UsageError) || error.cause !== undefined) throw error;
+    // The sentence names the options of the library.
+    const flags = "on the command line: --token TOKEN or TRELLIS_TOKEN, or --allow-unauthenticated";
+    throw new UsageError(`${error.message} (${flags})`);
+  }
 }
 
 /** Not checked where flags are read: what is wrong there is printed, and this is a secret. */

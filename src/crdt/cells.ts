@@ -10,7 +10,7 @@
  * Values of stamped cells stand in pages beside the rows, which exist only where such cells do: cells
  * are handed out from blocks of one payload each, so a million counters pay nothing for registers.
  */
-import { ChangeLog } from "./change-log.ts";
+import { ChangeLog, type LoggedCells } from "./change-log.ts";
 import type { Payload } from "./data-type.ts";
 
 /** Integers in a row. */
@@ -38,7 +38,7 @@ export interface SavedCell {
 }
 
 /** The cells of one replica. Slots and actors are numbers that the caller gives. */
-export class Cells {
+export class Cells implements LoggedCells {
   #doubles = new Float64Array(4 * blockSize * doubles);
   #words = new Int32Array(this.#doubles.buffer);
   readonly #payloads: unknown[][] = [];
@@ -86,7 +86,7 @@ export class Cells {
   log(actor: number): ChangeLog {
     let log = this.#logs[actor];
     if (log !== undefined) return log;
-    while (this.#logs.length <= actor) this.#logs.push(new ChangeLog());
+    while (this.#logs.length <= actor) this.#logs.push(new ChangeLog(this.#logs.length, this));
     log = this.#logs[actor];
     if (log === undefined) throw new Error("assertion: a log was just made");
     return log;
@@ -125,6 +125,13 @@ export class Cells {
       this.#words[row + sequence] === at &&
       (this.#words[row + actorAndLive] as number) >> 1 === actor
     );
+  }
+
+  /** The cell's latest touch if it is `actor`'s, else 0. */
+  sequenceOf(cell: number, actor: number): number {
+    const row = cell * stride;
+    if ((this.#words[row + actorAndLive] as number) >> 1 !== actor) return 0;
+    return this.#words[row + sequence] as number;
   }
 
   sequence(cell: number): number {
@@ -211,7 +218,7 @@ export class Cells {
     log.append(cell, at);
   }
 
-  /** Names the cell's batch; `touch` follows when it is that batch's turn. */
+  /** Names the cell's batch; it comes into the log with a run. */
   setSequence(cell: number, to: number): void {
     const row = cell * stride;
     if (this.#words[row + sequence] === 0) this.log(this.actor(cell)).alive++;
@@ -221,7 +228,7 @@ export class Cells {
   /** Sweeps an actor's log if it has become stale. O(entries) then. */
   tidy(actor: number): void {
     const log = this.#logs[actor];
-    if (log?.isStale === true) log.sweep((cell, at) => this.isAt(cell, actor, at));
+    if (log?.isStale === true) log.sweep();
   }
 
   // Undoing.

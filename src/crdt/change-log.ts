@@ -5,7 +5,16 @@
  * older entry is told by the cell itself, whose sequence is that of another batch by then. Such stale
  * entries are at most about as many as the others before they are swept out, so a log is in proportion
  * to the cells that the actor has, and appending is one sequential write.
+ *
+ * A catch-up brings many batches at once, in no order. They are kept as they came, as one *run*, and
+ * put in order only when somebody asks for a part of it: mostly nobody does.
  */
+
+/** What a log asks of the cells that it lists. */
+export interface LoggedCells {
+  /** The batch that `cell` was touched in last, or 0 if it is not this actor's. */
+  sequenceOf(cell: number, actor: number): number;
+}
 
 /** Stale entries that are always tolerated. */
 const slack = 1024;
@@ -15,14 +24,23 @@ const nothing = new Int32Array(0);
 
 /** The touches of one actor, oldest first. */
 export class ChangeLog {
+  readonly #actor: number;
+  readonly #of: LoggedCells;
   #cells = nothing;
   #count = 0;
-  /** Each batch: its sequence, and where its touches begin. */
+  /** Each batch: its sequence, and where its touches begin. A run counts as its last batch. */
   #sequences = nothing;
   #starts = nothing;
   #batches = 0;
+  /** Which of the batches are runs; few, and mostly none. */
+  readonly #runs = new Set<number>();
   /** Cells that the actor has: entries that are not stale. */
   alive = 0;
+
+  constructor(actor: number, of: LoggedCells) {
+    this.#actor = actor;
+    this.#of = of;
+  }
 
   /** Entries, stale ones among them. */
   get count(): number {
@@ -43,24 +61,35 @@ export class ChangeLog {
     this.#cells[this.#count++] = cell;
   }
 
+  /** Notes touches of any batches after the last one, up to `sequence`. O(touches). */
+  appendRun(cells: Int32Array, sequence: number): void {
+    if (cells.length === 0) return;
+    this.#runs.add(this.#batches);
+    this.#startBatch(sequence);
+    const count = this.#count + cells.length;
+    if (count > this.#cells.length) this.#cells = grown(this.#cells, count);
+    this.#cells.set(cells, this.#count);
+    this.#count = count;
+  }
+
   /** The first entry of a batch after `sequence`, or `count`. O(log batches). */
   firstAfter(sequence: number): number {
-    const batch = this.#batchAfter(sequence);
+    const batch = this.#orderedAfter(sequence);
     return batch === this.#batches ? this.#count : (this.#starts[batch] as number);
   }
 
   /** The batches after `sequence`, oldest first. */
   *batchesAfter(sequence: number): Generator<LoggedBatch> {
-    for (let batch = this.#batchAfter(sequence); batch < this.#batches; batch++) {
+    for (let batch = this.#orderedAfter(sequence); batch < this.#batches; batch++) {
       const start = this.#starts[batch] as number;
-      const end = batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
+      const end = this.#end(batch);
       yield { sequence: this.#sequences[batch] as number, start, end };
     }
   }
 
   /** Forgets the batches after `sequence`: they are undone. */
   truncate(sequence: number): void {
-    const batch = this.#batchAfter(sequence);
+    const batch = this.#orderedAfter(sequence);
     if (batch === this.#batches) return;
     this.#count = this.#starts[batch] as number;
     this.#batches = batch;
@@ -71,17 +100,18 @@ export class ChangeLog {
     return this.#count > 2 * this.alive + slack;
   }
 
-  /** Drops the entries whose cell is not at their batch any more. O(entries). */
-  sweep(isCurrent: (cell: number, sequence: number) => boolean): void {
+  /** Drops the stale entries, and puts runs in order. O(entries). */
+  sweep(): void {
+    while (this.#runs.size > 0) this.#orderRun(Math.max(...this.#runs));
     let count = 0;
     let batches = 0;
     for (let batch = 0; batch < this.#batches; batch++) {
       const sequence = this.#sequences[batch] as number;
-      const end = batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
+      const end = this.#end(batch);
       const start = count;
       for (let entry = this.#starts[batch] as number; entry < end; entry++) {
         const cell = this.#cells[entry] as number;
-        if (isCurrent(cell, sequence)) this.#cells[count++] = cell;
+        if (this.#of.sequenceOf(cell, this.#actor) === sequence) this.#cells[count++] = cell;
       }
       if (count === start) continue;
       this.#sequences[batches] = sequence;
@@ -103,6 +133,52 @@ export class ChangeLog {
     }
     this.#sequences[this.#batches] = sequence;
     this.#starts[this.#batches++] = this.#count;
+  }
+
+  #end(batch: number): number {
+    return batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
+  }
+
+  /** The first batch after `sequence`, with no run from there on. */
+  #orderedAfter(sequence: number): number {
+    const batch = this.#batchAfter(sequence);
+    if (this.#runs.size === 0 || Math.max(...this.#runs) < batch) return batch;
+    this.#orderRun(Math.max(...this.#runs));
+    return this.#orderedAfter(sequence);
+  }
+
+  /** Makes the batches of a run out of it: the later ones move up. */
+  #orderRun(run: number): void {
+    this.#runs.delete(run);
+    const before = run === 0 ? 0 : (this.#sequences[run - 1] as number);
+    const to = this.#sequences[run] as number;
+    const end = this.#end(run);
+    const tail = this.#cells.slice(end, this.#count);
+    const tailStart = end;
+    const later: { sequence: number; start: number }[] = [];
+    for (let batch = run + 1; batch < this.#batches; batch++) {
+      later.push({
+        sequence: this.#sequences[batch] as number,
+        start: (this.#starts[batch] as number) - tailStart,
+      });
+    }
+    const entries = this.#cells.slice(this.#starts[run] as number, end);
+    const sequences = entries.map((cell) => this.#of.sequenceOf(cell, this.#actor));
+    this.#count = this.#starts[run] as number;
+    this.#batches = run;
+    for (const i of ascending(sequences)) {
+      const sequence = sequences[i] as number;
+      if (sequence > before && sequence <= to) this.append(entries[i] as number, sequence);
+    }
+    for (const { sequence, start } of later) {
+      this.#startBatch(sequence);
+      this.#starts[this.#batches - 1] = this.#count + start;
+    }
+    if (this.#count + tail.length > this.#cells.length) {
+      this.#cells = grown(this.#cells, this.#count + tail.length);
+    }
+    this.#cells.set(tail, this.#count);
+    this.#count += tail.length;
   }
 
   #batchAfter(sequence: number): number {
@@ -127,8 +203,49 @@ export interface LoggedBatch {
   readonly end: number;
 }
 
-function grown(list: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-  const next = new Int32Array(Math.max(4, Math.ceil(list.length * (list.length < 65_536 ? 2 : 1.25))));
+function grown(list: Int32Array<ArrayBuffer>, least = 4): Int32Array<ArrayBuffer> {
+  const factor = list.length < 65_536 ? 2 : 1.25;
+  const next = new Int32Array(Math.max(least, Math.ceil(list.length * factor)));
   next.set(list);
   return next;
+}
+
+/** Positions in `numbers` in ascending order of what stands there. */
+function ascending(numbers: Int32Array): ArrayLike<number> & Iterable<number> {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  for (let i = 0; i < numbers.length; i++) {
+    least = Math.min(least, numbers[i] as number);
+    most = Math.max(most, numbers[i] as number);
+  }
+  const range = most - least + 1;
+  return range <= 4 * numbers.length + 1024
+    ? countingOrder(numbers, least, range)
+    : sortedOrder(numbers, least);
+}
+
+function countingOrder(numbers: Int32Array, least: number, range: number): Int32Array {
+  const starts = new Int32Array(range + 1);
+  for (let i = 0; i < numbers.length; i++) {
+    const at = (numbers[i] as number) - least + 1;
+    starts[at] = (starts[at] as number) + 1;
+  }
+  for (let i = 1; i <= range; i++) starts[i] = (starts[i] as number) + (starts[i - 1] as number);
+  const positions = new Int32Array(numbers.length);
+  for (let i = 0; i < numbers.length; i++) {
+    const at = (numbers[i] as number) - least;
+    positions[starts[at] as number] = i;
+    starts[at] = (starts[at] as number) + 1;
+  }
+  return positions;
+}
+
+/** One native sort of doubles, the position in the low bits, is several times faster than a callback. */
+function sortedOrder(numbers: Int32Array, least: number): Float64Array {
+  const keys = new Float64Array(numbers.length);
+  const scale = 2 ** Math.ceil(Math.log2(numbers.length + 1));
+  for (let i = 0; i < keys.length; i++) keys[i] = ((numbers[i] as number) - least) * scale + i;
+  keys.sort();
+  for (let i = 0; i < keys.length; i++) keys[i] = (keys[i] as number) % scale;
+  return keys;
 }

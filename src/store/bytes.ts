@@ -101,16 +101,16 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** Reads what a `ByteWriter` wrote, or anything that claims to be it. */
 export class ByteReader {
-  #bytes: Buffer = Buffer.alloc(0);
+  #bytes: Uint8Array;
   #at = 0;
 
-  constructor(bytes?: Uint8Array) {
-    if (bytes) this.open(bytes);
+  constructor(bytes: Uint8Array = new Uint8Array(0)) {
+    this.#bytes = bytes;
   }
 
   /** Starts over with other bytes. */
   open(bytes: Uint8Array): void {
-    this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#bytes = bytes;
     this.#at = 0;
   }
 
@@ -129,16 +129,17 @@ export class ByteReader {
 
   /** A non-negative safe integer. */
   varint(): number {
-    const bytes = this.#bytes;
-    let at = this.#at;
-    let value = 0;
-    let scale = 1;
-    for (let i = 0; i < 8; i++) {
-      if (at >= bytes.length) malformed("the bytes end early");
-      const byte = bytes[at++] as number;
+    const first = this.byte();
+    return first < 0x80 ? first : this.#longVarint(first);
+  }
+
+  #longVarint(first: number): number {
+    let value = first & 0x7f;
+    let scale = 0x80;
+    for (let i = 1; i < 8; i++) {
+      const byte = this.byte();
       value += (byte & 0x7f) * scale;
       if (byte < 0x80) {
-        this.#at = at;
         if (value > Number.MAX_SAFE_INTEGER) malformed("an integer is out of range");
         return value;
       }
@@ -155,10 +156,8 @@ export class ByteReader {
   }
 
   double(): number {
-    if (this.left < 8) malformed("the bytes end early");
-    const value = this.#bytes.readDoubleBE(this.#at);
-    this.#at += 8;
-    return value;
+    const { buffer, byteOffset } = this.raw(8);
+    return new DataView(buffer, byteOffset, 8).getFloat64(0);
   }
 
   /** The next `length` bytes, as a view. */
@@ -167,6 +166,19 @@ export class ByteReader {
     const bytes = this.#bytes.subarray(this.#at, this.#at + length);
     this.#at += length;
     return bytes;
+  }
+
+  /** Copies the next `length` bytes to `target`; returns whether all are ASCII. */
+  copy(target: Uint8Array, offset: number, length: number): boolean {
+    if (length > this.left) malformed("the bytes end early");
+    let all = 0;
+    for (let i = 0; i < length; i++) {
+      const byte = this.#bytes[this.#at + i] as number;
+      target[offset + i] = byte;
+      all |= byte;
+    }
+    this.#at += length;
+    return all < 0x80;
   }
 
   /** A string of at most `bytesMax` bytes of well-formed UTF-8. */
@@ -182,15 +194,10 @@ export class ByteReader {
 
 /** Decodes well-formed UTF-8; anything else is refused. */
 export function utf8(bytes: Uint8Array): string {
-  if (bytes.length < 24) {
-    let ascii = "";
-    for (const byte of bytes) {
-      if (byte > 0x7f) return strict(bytes);
-      ascii += String.fromCharCode(byte);
-    }
-    return ascii;
+  for (const byte of bytes) {
+    if (byte > 0x7f) return strict(bytes);
   }
-  return strict(bytes);
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
 }
 
 function strict(bytes: Uint8Array): string {

@@ -29,22 +29,35 @@ const suspendedMax = 16;
 /** Forgotten names that a peer still keeps for us before we number anew. */
 const staleNamesMax = 4096;
 
+/** The body made last, and for whom: peers who are at `froms` of `actors`, and have the rest. */
+interface SharedBody {
+  readonly changes: number;
+  readonly actors: readonly number[];
+  readonly froms: readonly number[];
+  readonly body: Body;
+}
+
+const same = (left: readonly number[], right: readonly number[]): boolean =>
+  left.length === right.length && left.every((number, i) => number === right[i]);
+
 /** What all links of one keyspace share: buffers, the last body, series to be resumed. */
 export class Exchanges {
   readonly keyspace: Keyspace;
   readonly writer: FrameWriter;
   readonly reader: FrameReader;
+  readonly join: Join;
   readonly selection: Selection = new Selection();
   readonly limits: FrameLimits;
   readonly #suspended = new Map<number, Series>();
   #series = 0;
-  #body: { readonly key: string; readonly body: Body } | undefined;
+  #body: SharedBody | undefined;
 
   constructor(keyspace: Keyspace, limits: FrameLimits = defaultFrameLimits) {
     this.keyspace = keyspace;
     this.limits = limits;
     this.writer = new FrameWriter(keyspace);
     this.reader = new FrameReader(keyspace);
+    this.join = new Join(keyspace);
   }
 
   /** A new catch-up from a vector, or with the complete state. */
@@ -71,14 +84,17 @@ export class Exchanges {
   /** One encoding for all links whose peers are at the same point. */
   sharedBody(actors: readonly number[], from: VersionVector): Body | undefined {
     const { keyspace } = this;
-    let key = String(keyspace.actors.changes);
-    for (const actor of actors) key += `,${actor}:${from.at(actor)}`;
-    if (this.#body?.key === key) return this.#body.body;
+    const { changes } = keyspace.actors;
+    const froms = actors.map((actor) => from.at(actor));
+    const shared = this.#body;
+    if (shared?.changes === changes && same(shared.actors, actors) && same(shared.froms, froms)) {
+      return shared.body;
+    }
     const selected = select(keyspace, actors, from, this.limits.touches, this.selection);
     if (!selected.whole) return undefined;
     const body = this.writer.body(this.selection.nodes, from, this.limits.bytes);
     if (body.slots < this.selection.nodes.length) return undefined;
-    this.#body = { key, body };
+    this.#body = { changes, actors, froms, body };
     return body;
   }
 }
@@ -157,6 +173,8 @@ export class Exchange {
   readonly #changed: number[] = [];
   #named: NamedNumbers;
   #startOver = false;
+  /** Whether all that `#known` covers is joined. */
+  #isLevel = false;
   #names = new NumbersTheyUse();
   #series: Series | undefined;
   #stage: Stage | undefined;
@@ -248,15 +266,17 @@ export class Exchange {
     const isPlain = isFirst && (flags & (flagLast | flagComplete)) === flagLast;
     const series = isPlain ? 0 : reader.series();
     if (isFirst) this.#dropStage();
-    const head = reader.head(flags, this.#names, { mayRename: this.#stage === undefined });
+    const head = reader.head(flags, this.#names, this.#stage === undefined);
     this.#refuseOwnFuture(head.moves);
     raise(this.#known, head.moves);
     if (!covers(this.#known, head.floor)) malformed("a floor above the vector");
     raise(this.#cursor, head.moves);
     raise(this.acknowledged, head.moves);
     if (isPlain) {
+      this.#refuseGap(head.moves);
       return covers(this.#keyspace.held, head.moves) ? nothing : this.#joinPlain(head.moves);
     }
+    this.#isLevel = false;
     if (isFirst) this.#stage = new Stage(series, (flags & flagComplete) !== 0);
     const stage = this.#stage;
     if (stage === undefined || stage.series !== series) return malformed("a series from its middle");
@@ -377,6 +397,20 @@ export class Exchange {
     this.#keyspace.names.use(this.#names);
   }
 
+  /**
+   * All that we were told of the peer's vector must be joined by now, or with this frame. After that
+   * it holds from frame to frame, so it is looked at once a link, and after a series that did not end.
+   */
+  #refuseGap(moves: Moves): void {
+    if (this.#isLevel) return;
+    const { held } = this.#keyspace;
+    for (const [actor, sequence] of this.#known.entries()) {
+      if (held.at(actor) >= sequence || moves.some((a, i) => i % 2 === 0 && a === actor)) continue;
+      malformed("a frame that does not begin where we are");
+    }
+    this.#isLevel = true;
+  }
+
   #isStaged(names: NumbersTheyUse): boolean {
     return this.#stage?.frames.some((frame) => frame.names === names) === true;
   }
@@ -405,19 +439,20 @@ export class Exchange {
 
   #joinPlain(moves: Moves): Received {
     const rows = this.#shared.reader.body(this.#names, this.#known);
-    const join = new Join(this.#keyspace, this.#known, { inOrder: rows.ordered });
+    const { join } = this.#shared;
+    join.begin(this.#known, rows.ordered);
     join.rows(rows);
-    join.end();
+    join.end(this.#known);
     return this.#finish(join, moves);
   }
 
   #joinStage(stage: Stage, floor: Moves): Received {
-    const { reader } = this.#shared;
+    const { reader, join } = this.#shared;
     this.#stage = undefined;
     const [first] = stage.frames;
     if (first === undefined) throw new Error("assertion: an empty stage");
     const theirs = first.theirs.clone();
-    const join = new Join(this.#keyspace, theirs, { inOrder: false });
+    join.begin(theirs, false);
     const seen = stage.isComplete ? new NumberSet() : undefined;
     for (const frame of stage.frames) {
       theirs.join(frame.theirs);
@@ -425,7 +460,7 @@ export class Exchange {
       join.rows(reader.body(frame.names, theirs), seen);
     }
     if (seen) join.absent(seen, first.theirs);
-    join.end();
+    join.end(this.#known);
     raise(this.#keyspace.retention.floor, floor);
     this.#forgetNames(stage);
     return this.#finish(join, [...this.#known.entries()].flat());

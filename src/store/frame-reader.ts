@@ -72,13 +72,12 @@ export class Rows {
 
 /** The part of a frame before its body. */
 export interface Head {
-  readonly flags: number;
   readonly moves: Moves;
   /** Of a complete state that ends here. */
   readonly floor: Moves;
 }
 
-const scratchBytes = elementBytesMax + 128;
+const none: Moves = [];
 
 /** Reads the frames of one keyspace's links. Its buffers are used again and again. */
 export class FrameReader {
@@ -90,8 +89,9 @@ export class FrameReader {
   #rounds = new Int32Array(8);
   #round = 0;
   #stamp = -1;
-  readonly #name = Buffer.alloc(scratchBytes);
-  #before: number[] = [];
+  readonly #name = Buffer.alloc(elementBytesMax);
+  #nameLength = 0;
+  readonly #before: number[] = [];
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
@@ -114,18 +114,18 @@ export class FrameReader {
    * Reads what the frame names, into `names`, and where the sender's vector moved. While a series is
    * staged its numbers keep their meaning (`mayRename` is false): it is read again when it is whole.
    */
-  head(flags: number, names: NumbersTheyUse, { mayRename }: { readonly mayRename: boolean }): Head {
+  head(flags: number, names: NumbersTheyUse, mayRename: boolean): Head {
     this.#rootNames(names);
     this.#actorNames(names);
     this.#nodeNames(names, mayRename);
     const moves = this.#moves(names);
     const ends = (flags & flagComplete) !== 0 && (flags & flagLast) !== 0;
-    return { flags, moves, floor: ends ? this.#moves(names) : [] };
+    return { moves, floor: ends ? this.#moves(names) : none };
   }
 
-  /** The body that is left, as bytes, for later. */
+  /** The body that is left, as a view of the frame. */
   rest(): Uint8Array {
-    return this.#in.raw(this.#in.left).slice();
+    return this.#in.raw(this.#in.left);
   }
 
   /** Reads a body that `rest` gave. */
@@ -140,18 +140,16 @@ export class FrameReader {
     this.#round++;
     this.#stamp = -1;
     this.#before.length = 0;
-    const slots = this.#in.varint();
     let their = 0;
-    for (let i = 0; i < slots; i++) {
+    for (let isFirst = true; this.#in.left > 0; isFirst = false) {
       const delta = this.#in.varint();
-      if (i > 0 && delta === 0) malformed("a slot twice");
+      if (!isFirst && delta === 0) malformed("a slot twice");
       their += delta;
       if (their > nodeNumberMax) malformed(`node ${their}`);
       const node = names.node(their);
       if (node < 0) malformed(`node ${their} has no name`);
       this.#slot(node, names, theirs);
     }
-    this.#in.end();
     return rows;
   }
 
@@ -173,7 +171,7 @@ export class FrameReader {
       const number = this.#in.bounded(actorNumberMax, "an actor");
       const name = actorIdFromBytes(this.#in.raw(actorBytes));
       if (this.#in.byte() !== 0) malformed("a fact about an actor that version 1 does not know");
-      names.nameActor(number, this.#keyspace.actors.intern(name));
+      if (!names.nameActor(number, this.#keyspace.actors.intern(name))) malformed("an actor renamed");
     }
   }
 
@@ -194,8 +192,8 @@ export class FrameReader {
         name = readName(this.#in, kind);
       } else {
         if (kind - 128 > shared) malformed("a name shares more than there is");
-        shared = this.#sharedName(kind - 128);
-        name = this.#text(shared);
+        name = this.#sharedName(kind - 128);
+        shared = this.#nameLength;
       }
       const node = this.#child(parent, name);
       const before = names.node(number);
@@ -216,20 +214,21 @@ export class FrameReader {
     return container ?? malformed(`node ${(code - 1) / 2} cannot be a parent`);
   }
 
-  /** Puts the rest of a name behind what it shares with the one before; returns its length. */
-  #sharedName(shared: number): number {
-    const rest = this.#in.raw(this.#in.bounded(elementBytesMax, "the length of a name"));
-    if (shared + rest.length > elementBytesMax) malformed("a name is too long");
-    this.#name.set(rest, shared);
-    return shared + rest.length;
+  /** The name that starts as the one before; what it shares is ASCII. */
+  #sharedName(shared: number): string {
+    const length = this.#in.bounded(elementBytesMax - shared, "the length of a name");
+    const isAscii = this.#in.copy(this.#name, shared, length);
+    this.#nameLength = shared + length;
+    return isAscii && this.#isAscii(shared)
+      ? this.#name.toString("latin1", 0, this.#nameLength)
+      : utf8(this.#name.subarray(0, this.#nameLength));
   }
 
-  #text(length: number): string {
-    const bytes = this.#name.subarray(0, length);
+  #isAscii(length: number): boolean {
     for (let i = 0; i < length; i++) {
-      if ((bytes[i] as number) > 0x7f) return utf8(bytes);
+      if ((this.#name[i] as number) > 0x7f) return false;
     }
-    return bytes.toString("latin1");
+    return true;
   }
 
   #child(parent: Container | Root, name: Name): number {
@@ -265,7 +264,7 @@ export class FrameReader {
     if (count === cellsReserved) malformed("a kind of slot that version 1 does not know");
     if (same && this.#before.length === 0) malformed("the first slot has no actors");
     if (count > this.#in.left + 1) malformed("more cells than there are bytes");
-    if (!same) this.#before = [];
+    if (!same) this.#before.length = 0;
     let their = 0;
     const cells = same ? this.#before.length : count - 1;
     for (let i = 0; i < cells; i++) {
@@ -303,10 +302,19 @@ export class FrameReader {
       this.#row(node, actor, sequence, state, 0);
       return;
     }
-    if ((head & cellSameStamp) === 0) this.#stamp = readStamp(this.#in.raw(8));
+    if ((head & cellSameStamp) === 0) this.#stamp = this.#readStamp();
     if (this.#stamp < 0) malformed("the first stamp is missing");
     const value = readValue(this.#in);
     this.rows.payloads[this.#row(node, actor, sequence, state, this.#stamp)] = value;
+  }
+
+  #readStamp(): number {
+    const bytes = this.#in.raw(8);
+    try {
+      return readStamp(bytes);
+    } catch (error) {
+      return malformed(error instanceof Error ? error.message : "not a stamp");
+    }
   }
 
   #sequence(actor: number, head: number, theirs: VersionVector): number {

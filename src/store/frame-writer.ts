@@ -67,19 +67,10 @@ export class FrameWriter {
     this.#begin();
     let before = 0;
     let slots = 0;
-    let written = 0;
-    for (const node of nodes) {
-      if (out.length > bytesMax) break;
-      slots++;
-      if (this.#slot(node, node - before, from)) {
-        before = node;
-        written++;
-      }
+    while (slots < nodes.length && out.length <= bytesMax) {
+      const node = nodes[slots++] as number;
+      if (this.#slot(node, node - before, from)) before = node;
     }
-    const body = out.take();
-    out.reset();
-    out.varint(written);
-    out.raw(body);
     return { bytes: out.take(), nodes: nodes.slice(0, slots), actors: this.#actors, slots };
   }
 
@@ -90,8 +81,11 @@ export class FrameWriter {
     out.byte(flags);
     if (link.series !== undefined) out.varint(link.series);
     const floor = link.floor ? [...link.floor.entries()] : undefined;
-    const actors = [...link.vector, ...(floor ?? [])].map(([actor]) => actor).concat(body.actors);
-    this.#names(body.nodes, actors, link.named);
+    const fresh: number[] = [];
+    for (const actor of body.actors) this.#unnamed(actor, link.named, fresh);
+    for (const [actor] of link.vector) this.#unnamed(actor, link.named, fresh);
+    for (const [actor] of floor ?? []) this.#unnamed(actor, link.named, fresh);
+    this.#names(body.nodes, fresh, link.named);
     this.#vector(link.vector);
     if (floor) this.#vector(floor);
     out.raw(body.bytes);
@@ -108,12 +102,20 @@ export class FrameWriter {
 
   // Names.
 
+  #unnamed(actor: number, named: NamedNumbers, into: number[]): void {
+    if (named.actors.has(actor)) return;
+    named.actors.add(actor);
+    into.push(actor);
+  }
+
   #names(nodes: Int32Array, actors: readonly number[], named: NamedNumbers): void {
     const fresh: number[] = [];
     const roots: number[] = [];
-    for (const node of nodes) this.#collect(node, named, fresh, roots);
+    for (let i = 0; i < nodes.length; i++) {
+      this.#collect(nodes[i] as number, named, fresh, roots);
+    }
     this.#rootNames(roots);
-    this.#actorNames(actors, named);
+    this.#actorNames(actors);
     this.#nodeNames(fresh);
   }
 
@@ -142,15 +144,9 @@ export class FrameWriter {
     }
   }
 
-  #actorNames(actors: readonly number[], named: NamedNumbers): void {
-    const fresh: number[] = [];
+  #actorNames(actors: readonly number[]): void {
+    this.#out.varint(actors.length);
     for (const actor of actors) {
-      if (named.actors.has(actor)) continue;
-      named.actors.add(actor);
-      fresh.push(actor);
-    }
-    this.#out.varint(fresh.length);
-    for (const actor of fresh) {
       this.#out.varint(actor);
       this.#out.raw(actorIdToBytes(this.#keyspace.actors.name(actor)));
       this.#out.byte(0);

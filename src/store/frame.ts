@@ -8,7 +8,7 @@
  *     node       := head parent? name
  *   vector   := count (actor sequence)*                           where the sender's vector moved
  *   floor    := count (actor sequence)*                           at the end of a complete state
- *   body     := count slot*                                       in ascending order of node
+ *   body     := slot*                                             ascending by node, to the end
  *     slot   := node-delta cells
  *     cells  := 0 cell*                                           same actors as the slot before
  *             | 1 kind length bytes                               reserved: expiry, once, fold

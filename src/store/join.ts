@@ -1,51 +1,68 @@
 /**
  * Joins what was read into a keyspace: the rule of `crdt/delta-interval.ts`, over typed arrays.
  *
- * One `Join` is one step from vector to vector, of one frame or of the staged frames of a series. The
+ * A join is one step from vector to vector, of one frame or of the staged frames of a series. The
  * keyspace's own vector moves only at its end, so every frame is judged by what was known before.
  */
 import { noCell } from "../crdt/cells.ts";
-import type { VersionVector } from "../crdt/version-vector.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
 import type { Rows } from "./frame-reader.ts";
 import { stateBare, stateHeld, stateLive } from "./frame.ts";
 import { isSafe, type Keyspace } from "./keyspace.ts";
 import type { NumberSet } from "./numbering.ts";
 
-/** Cells of one actor that still have to go to its log. */
-interface Unlogged {
-  readonly cells: number[];
-  readonly sequences: number[];
+/** Cells of one actor that still have to go to its log, in no order. */
+class Unlogged {
+  #count = 0;
+  #cells = new Int32Array(64);
+
+  push(cell: number): void {
+    if (this.#count === this.#cells.length) {
+      const next = new Int32Array(this.#count * 2);
+      next.set(this.#cells);
+      this.#cells = next;
+    }
+    this.#cells[this.#count++] = cell;
+  }
+
+  get cells(): Int32Array {
+    return this.#cells.subarray(0, this.#count);
+  }
 }
 
-/** One join, from `rows` to `end`. */
+/** Joins frames into one keyspace, again and again: `begin`, `rows` of each frame, `end`. */
 export class Join {
   readonly #keyspace: Keyspace;
-  readonly #theirs: VersionVector;
+  #theirs: VersionVector = new VersionVector();
   /** Slots that something happened to. */
   readonly touched: number[] = [];
   /** Stamped slots that hold concurrent writes, one of them new. */
-  readonly concurrent: number[] = [];
+  concurrent: readonly number[] = none;
   /** Stamps further ahead of our clock than the bound. */
   held = 0;
-  /** Frames of a series overlap, so their cells go to the logs at the end, in order. */
-  readonly #unlogged: Map<number, Unlogged> | undefined;
+  /** Frames of a series overlap, so their cells go to the logs at the end, as a run. */
+  #unlogged: Map<number, Unlogged> | undefined;
   /** What the slot at hand was told of each actor; 0 between slots. */
-  #told: Int32Array;
+  #told = new Int32Array(8);
+
+  constructor(keyspace: Keyspace) {
+    this.#keyspace = keyspace;
+  }
 
   /** `theirs` is the sender's vector at each frame; it may move between calls of `rows`. */
-  constructor(keyspace: Keyspace, theirs: VersionVector, options: { readonly inOrder: boolean }) {
-    this.#keyspace = keyspace;
+  begin(theirs: VersionVector, inOrder: boolean): void {
     this.#theirs = theirs;
-    this.#unlogged = options.inOrder ? undefined : new Map();
-    this.#told = new Int32Array(keyspace.actors.count);
+    this.touched.length = 0;
+    this.concurrent = none;
+    this.held = 0;
+    this.#unlogged = inOrder ? undefined : new Map();
+    const actors = this.#keyspace.actors.count;
+    if (this.#told.length < actors) this.#told = new Int32Array(actors * 2);
   }
 
   /** Joins the slots of one frame. */
   rows(rows: Rows, seen?: NumberSet): void {
     const { nodes } = this.#keyspace;
-    if (this.#told.length < this.#keyspace.actors.count) {
-      this.#told = new Int32Array(this.#keyspace.actors.count);
-    }
     for (let start = 0; start < rows.count;) {
       const node = rows.nodes[start] as number;
       let end = start + 1;
@@ -68,18 +85,12 @@ export class Join {
     }
   }
 
-  /** Puts what came out of order into the logs. The vector may move now. */
-  end(): void {
-    if (this.#unlogged === undefined) return;
-    const { cells } = this.#keyspace;
-    for (const [actor, { cells: waiting, sequences }] of this.#unlogged) {
-      for (const i of inOrder(sequences)) {
-        const cell = waiting[i] as number;
-        const sequence = sequences[i] as number;
-        // Not if it was taken back, or replaced by a later frame of the series.
-        if (cells.isAt(cell, actor, sequence)) cells.touch(cell, sequence);
-      }
+  /** Puts what came out of order into the logs, up to `to`. The vector may move there now. */
+  end(to: VersionVector): void {
+    for (const [actor, { cells }] of this.#unlogged ?? []) {
+      this.#keyspace.cells.log(actor).appendRun(cells, to.at(actor));
     }
+    this.#unlogged = undefined;
   }
 
   #counter(node: number, rows: Rows, start: number, end: number): void {
@@ -93,7 +104,8 @@ export class Join {
       const sequence = rows.sequences[row] as number;
       if (held.at(actor) >= sequence) continue;
       const sum = rows.values[row] as number;
-      let cell = cells.find(nodes.head(node), actor);
+      // Each actor is in a slot once, so a slot that was empty needs no search.
+      let cell = wasLive ? cells.find(nodes.head(node), actor) : noCell;
       if (cell === noCell) cell = this.#chain(node, actor, true);
       else total -= cells.value(cell);
       isExact &&= isSafe(total) && isSafe(total + sum);
@@ -175,7 +187,9 @@ export class Join {
     const before = nodes.total(node);
     nodes.setTotal(node, live);
     if (live > 0 !== before > 0) nodes.countLive(node, live > 0 ? 1 : -1);
-    if (live > 1 && nodes.payload(node) === "stamped") this.concurrent.push(node);
+    if (live > 1 && nodes.payload(node) === "stamped") {
+      this.concurrent = [...this.concurrent, node];
+    }
     if (nodes.head(node) === noCell) this.#keyspace.names.emptied(node);
     this.touched.push(node);
   }
@@ -195,26 +209,13 @@ export class Join {
       return;
     }
     cells.setSequence(cell, sequence);
-    let waiting = this.#unlogged.get(actor);
-    if (waiting === undefined) {
-      waiting = { cells: [], sequences: [] };
-      this.#unlogged.set(actor, waiting);
+    let unlogged = this.#unlogged.get(actor);
+    if (unlogged === undefined) {
+      unlogged = new Unlogged();
+      this.#unlogged.set(actor, unlogged);
     }
-    waiting.cells.push(cell);
-    waiting.sequences.push(sequence);
+    unlogged.push(cell);
   }
 }
 
-/** Positions in `sequences` in ascending order of what stands there. */
-function inOrder(sequences: readonly number[]): Iterable<number> {
-  const bits = 2 ** 22;
-  if (sequences.length > bits) {
-    return sequences.map((_, i) => i).sort((a, b) => (sequences[a] ?? 0) - (sequences[b] ?? 0));
-  }
-  // One native sort of doubles, the position in the low bits, is several times faster.
-  const keys = new Float64Array(sequences.length);
-  for (let i = 0; i < keys.length; i++) keys[i] = (sequences[i] as number) * bits + i;
-  keys.sort();
-  for (let i = 0; i < keys.length; i++) keys[i] = (keys[i] as number) % bits;
-  return keys;
-}
+const none: readonly number[] = [];

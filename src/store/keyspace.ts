@@ -137,12 +137,12 @@ export class Keyspace {
 
   /** The node of a key, made if need be. */
   key(root: Root, key: string): number {
-    return root.keys.get(key) ?? this.#made(this.nodes.key(root, key), key);
+    return root.keys.get(key) ?? this.#made(this.nodes.addKey(root, key), key);
   }
 
   /** The node of a child, made if need be. */
   child(parent: Container, name: Name): number {
-    return parent.children.get(name) ?? this.#made(this.nodes.child(parent, name), name);
+    return parent.children.get(name) ?? this.#made(this.nodes.addChild(parent, name), name);
   }
 
   /**

@@ -77,19 +77,15 @@ export class Nodes {
     return root;
   }
 
-  /** The key's node, made if need be. */
-  key(root: Root, key: string): number {
-    const known = root.keys.get(key);
-    if (known !== undefined) return known;
+  /** A node for a key that has none. */
+  addKey(root: Root, key: string): number {
     const node = this.#add(key, ~root.index, root.shape);
     root.keys.set(key, node);
     return node;
   }
 
-  /** The child's node, made if need be. The caller has checked that such a child may be. */
-  child(parent: Container, name: Name): number {
-    const known = parent.children.get(name);
-    if (known !== undefined) return known;
+  /** A node for a child that has none. The caller has checked that such a child may be. */
+  addChild(parent: Container, name: Name): number {
     const node = this.#add(name, parent.node, childShape(parent.shape, name) as Shape);
     parent.children.set(name, node);
     return node;

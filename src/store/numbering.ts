@@ -97,6 +97,7 @@ class NumberTable {
 export class NumbersTheyUse implements NodeUser {
   readonly #nodes = new NumberTable();
   readonly #actors = new NumberTable();
+  readonly #namedActors = new NumberSet();
   readonly #roots = new Map<number, number>();
   readonly #used = new NumberSet();
 
@@ -115,8 +116,14 @@ export class NumbersTheyUse implements NodeUser {
     return this.#actors.get(theirs);
   }
 
-  nameActor(theirs: number, ours: number): void {
+  /** Refuses a second number for an actor, and a second actor for a number. */
+  nameActor(theirs: number, ours: number): boolean {
+    const before = this.#actors.get(theirs);
+    if (before === ours) return true;
+    if (before >= 0 || this.#namedActors.has(ours)) return false;
+    this.#namedActors.add(ours);
     this.#actors.set(theirs, ours);
+    return true;
   }
 
   /** Our number for their collection, or undefined. */

@@ -4,7 +4,7 @@
  * of buckets (by the leading bits of the actor) tell where.
  */
 import { createHash } from "node:crypto";
-import { type ActorId, actorIdToBytes } from "../crdt/dot.ts";
+import { actorBytes, type ActorId } from "../crdt/dot.ts";
 
 /** One actor of a vector, by name. */
 export interface Entry {
@@ -27,14 +27,13 @@ export const inActorOrder = (entries: Entry[]): Entry[] =>
 
 /** The digest of entries that are in the order of their actors. O(entries). */
 export function digest(entries: readonly Entry[]): Uint8Array {
-  const hash = createHash("sha256");
-  const sequence = Buffer.alloc(sequenceBytes);
-  for (const entry of entries) {
-    hash.update(actorIdToBytes(entry.actor));
-    sequence.writeUInt32BE(entry.sequence);
-    hash.update(sequence);
+  const bytes = Buffer.alloc(entries.length * (actorBytes + sequenceBytes));
+  let at = 0;
+  for (const { actor, sequence } of entries) {
+    at += bytes.write(actor, at, "hex");
+    at = bytes.writeUInt32BE(sequence, at);
   }
-  return hash.digest().subarray(0, digestBytes);
+  return createHash("sha256").update(bytes).digest().subarray(0, digestBytes);
 }
 
 /** How many leading bits to tell buckets apart by, for vectors of at most `entries` entries. */

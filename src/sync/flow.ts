@@ -6,16 +6,16 @@
 /** Frames on the way, unacknowledged. */
 export const framesOnTheWayMax = 64;
 /** Bytes of frames on the way, unless it is one frame alone. */
-export const bytesOnTheWayMax = 4 * 1024 * 1024;
+export const bytesOnTheWayMax: number = 4 * 1024 * 1024;
 /** Bytes that our end of the connection has not passed to the network. */
-export const bufferedBytesMax = 1024 * 1024;
+export const bufferedBytesMax: number = 1024 * 1024;
 
 /** The frames on the way on one link, by size. */
 export class Flow {
   readonly #sizes: number[] = [];
+  readonly #sentMs: number[] = [];
   #bytes = 0;
   #progressMs = 0;
-  #behindSinceMs: number | undefined;
   #bufferedBytes = 0;
 
   /** Whether another frame may be sent now. */
@@ -30,16 +30,16 @@ export class Flow {
   /** A frame was sent. Times are of the monotonic clock, in ms. */
   sent(bytes: number, nowMs: number): void {
     if (this.#sizes.length === 0) this.#progressMs = nowMs;
-    this.#behindSinceMs ??= nowMs;
     this.#sizes.push(bytes);
+    this.#sentMs.push(nowMs);
     this.#bytes += bytes;
   }
 
   /** The oldest `frames` frames were taken in. */
   acknowledged(frames: number, nowMs: number): void {
     for (const bytes of this.#sizes.splice(0, frames)) this.#bytes -= bytes;
+    this.#sentMs.splice(0, frames);
     this.#progressMs = nowMs;
-    if (this.#sizes.length === 0) this.#behindSinceMs = undefined;
   }
 
   /** Frames on the way. */
@@ -47,9 +47,9 @@ export class Flow {
     return this.#sizes.length;
   }
 
-  /** Since when the peer has not had all that was sent; undefined while it has. */
-  get behindSinceMs(): number | undefined {
-    return this.#behindSinceMs;
+  /** When the oldest frame on the way was sent; undefined if there is none. */
+  get oldestMs(): number | undefined {
+    return this.#sentMs[0];
   }
 
   /**

@@ -6,6 +6,11 @@ import { digest, type Entry, inActorOrder } from "./digest.ts";
 import { type Greeting, type Hello, nonceBytes, protocolVersions } from "./message.ts";
 import type { Acquaintance } from "./refusal.ts";
 
+/** Nonces that are remembered. */
+const noncesMax = 4_096;
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");
+
 /** Who greets. */
 export interface GreeterOptions {
   readonly keyspace: Keyspace;
@@ -24,8 +29,8 @@ interface Snapshot {
 /** Says hello for one replica. */
 export class Greeter {
   readonly #options: GreeterOptions;
-  /** The nonces of our links that are not over, by link. */
-  readonly #nonces = new Map<number, Uint8Array>();
+  /** The nonces that we drew, the latest ones: so we know ourselves when we meet. */
+  readonly #nonces = new Set<string>();
   #snapshot: Snapshot | undefined;
 
   constructor(options: GreeterOptions) {
@@ -36,7 +41,11 @@ export class Greeter {
   greet(link: number): Greeting {
     const { keyspace, environment, name, isDurable } = this.#options;
     const nonce = environment.randomBytes(nonceBytes);
-    this.#nonces.set(link, nonce);
+    this.#nonces.add(hex(nonce));
+    for (const oldest of this.#nonces) {
+      if (this.#nonces.size <= noncesMax) break;
+      this.#nonces.delete(oldest);
+    }
     const { entries, digest: ofEntries } = this.#vector();
     return {
       entries,
@@ -57,16 +66,9 @@ export class Greeter {
     };
   }
 
-  /** The link is over. */
-  forget(link: number): void {
-    this.#nonces.delete(link);
-  }
-
   acquaintance(hello: Hello): Acquaintance {
-    const isOurNonce = [...this.#nonces.values()].some(
-      (nonce) => Buffer.compare(nonce, hello.nonce) === 0,
-    );
     const { environment, skewMsMax } = this.#options;
+    const isOurNonce = this.#nonces.has(hex(hello.nonce));
     return { wallMs: environment.now(), skewMsMax, isOurNonce };
   }
 

@@ -24,6 +24,11 @@ import { type Acquaintance, broken, endOf, endOfConnection, type LinkEnd } from 
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
+/** Acknowledgements wait while more than this is buffered, in bytes. */
+const smallBufferedBytesMax = 64 * 1024;
+/** The shortest time between two pongs, in ms. */
+const pongEveryMsMin = 50;
+
 /** What a link asks and tells. None of these may throw. */
 export interface LinkOwner {
   /** What to tell of ourselves, now. */
@@ -32,8 +37,10 @@ export interface LinkOwner {
   acquaintance(hello: Hello): Acquaintance;
   /** Whether the link may go on with this peer, and what was staged of its series before. */
   meet(link: Link, hello: Hello): Admission;
-  /** The link streams now, or frames were acknowledged. */
-  progressed(link: Link): void;
+  /** The link streams now. */
+  started(link: Link): void;
+  /** Frames were acknowledged. */
+  acknowledgedMore(link: Link): void;
   /** A frame was taken in. */
   received(link: Link, received: Received): void;
   /** The link is over; called once. `stage` is what it leaves of a series of the peer's. */
@@ -72,6 +79,7 @@ export class Link implements Receiver {
   readonly #startedMs: number;
   #connection: Connection | undefined;
   #state: SessionState = opening;
+  #hello: Hello | undefined;
   #peer: Hello | undefined;
   #exchange: Exchange | undefined;
   #stage: Stage | undefined;
@@ -84,7 +92,9 @@ export class Link implements Receiver {
   #silentTicks = 0;
   #isPumping = false;
   #isLeaving = false;
+  #isClogged = false;
   #stagedBytes = 0;
+  #pongMs = Number.NEGATIVE_INFINITY;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
   bytesIn = 0;
@@ -118,6 +128,11 @@ export class Link implements Receiver {
     return this.#peer;
   }
 
+  /** What the peer said of itself, fine or not. */
+  get hello(): Hello | undefined {
+    return this.#hello;
+  }
+
   get actor(): ActorId | undefined {
     return this.#peer?.actor;
   }
@@ -136,9 +151,9 @@ export class Link implements Receiver {
     return this.#exchange?.lagBatches ?? 0;
   }
 
-  /** For how long the peer has not had all that was sent to it, in ms. */
+  /** For how long the oldest frame on the way has been so, in ms. */
   get lagMs(): number {
-    const sinceMs = this.#flow.behindSinceMs;
+    const sinceMs = this.#flow.oldestMs;
     return sinceMs === undefined ? 0 : this.#environment.monotonic() - sinceMs;
   }
 
@@ -209,6 +224,7 @@ export class Link implements Receiver {
   }
 
   drained(): void {
+    if (this.#isClogged) this.#acknowledge();
     this.pump();
   }
 
@@ -233,6 +249,7 @@ export class Link implements Receiver {
     }
     this.#taken = number;
     if (message.kind === "hello") {
+      this.#hello ??= message;
       const acquaintance = this.#owner.acquaintance(message);
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
@@ -242,9 +259,18 @@ export class Link implements Receiver {
 
   #send(message: Message): void {
     if (this.#connection === undefined) return;
+    if (message.kind === "pong" && !this.#mayPong()) return;
     const bytes = this.#writer.write(++this.#sent, message);
     this.bytesOut += bytes.length;
     this.#connection.send(bytes);
+  }
+
+  /** A peer asks every few seconds; one that asks all the time is not answered all the time. */
+  #mayPong(): boolean {
+    const nowMs = this.#environment.monotonic();
+    if (nowMs - this.#pongMs < pongEveryMsMin) return false;
+    this.#pongMs = nowMs;
+    return true;
   }
 
   // The session's effects.
@@ -301,7 +327,7 @@ export class Link implements Receiver {
     this.#stage = undefined;
     this.target = known;
     this.streamingSinceMs = this.#environment.monotonic();
-    this.#owner.progressed(this);
+    this.#owner.started(this);
     this.pump();
   }
 
@@ -325,15 +351,19 @@ export class Link implements Receiver {
 
   /** One for all that came in this turn. */
   readonly #acknowledge = (): void => {
+    if (!this.#isStreaming() || this.#unacknowledged === 0) return;
+    // To who sends and does not read they must not pile up; behind all that they would be late anyway.
+    this.#isClogged = (this.#connection?.bufferedBytes ?? 0) > smallBufferedBytesMax;
+    if (this.#isClogged) return;
     const frames = this.#unacknowledged;
     this.#unacknowledged = 0;
-    if (this.#isStreaming()) this.#send({ kind: "ack", frames });
+    this.#send({ kind: "ack", frames });
   };
 
   #acknowledged(frames: number): void {
     this.#exchange?.acknowledge(frames);
     this.#flow.acknowledged(frames, this.#environment.monotonic());
-    this.#owner.progressed(this);
+    this.#owner.acknowledgedMore(this);
     this.pump();
   }
 

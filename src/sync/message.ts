@@ -143,8 +143,8 @@ export const nonceBytes = 16;
 /** Bytes of a replica's name. */
 export const nameBytesMax = 256;
 /** Entries of the longest vector that is compared. */
-export const entriesMax = 2 ** 20;
+export const entriesMax: number = 2 ** 20;
 /** Entries in one message. */
-export const entriesPerMessageMax = 2 ** 14;
+export const entriesPerMessageMax: number = 2 ** 14;
 /** Vectors up to this many entries are sent whole when the digests differ. */
 export const entriesWhole = 32;

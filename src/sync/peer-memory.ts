@@ -1,19 +1,35 @@
 /**
  * What is remembered of peers that are away: what they had for certain, so that removals which they
- * have not heard of are kept for a while; and the beginnings of series that they were sending us.
+ * have not heard of are kept for a while; the beginnings of series that they were sending us; and who
+ * was refused.
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { Exchange, type Stage } from "../store/exchange.ts";
 import type { Keyspace } from "../store/keyspace.ts";
+import type { Hello } from "./message.ts";
 
 /** Silent peers that are remembered. */
 export const silentPeersMax = 1_024;
 /** Half-received series that are kept while their sender is away. */
 export const stagesMax = 8;
 /** How long a silent peer is remembered, in ms. */
-export const defaultPeerSilentMsMax = 24 * 60 * 60 * 1000;
+export const defaultPeerSilentMsMax: number = 24 * 60 * 60 * 1000;
+
+/** Peers that dialed us and were refused, which are shown. */
+export const strangersMax = 16;
+/** How long they are shown, in ms. They ask again at least twice as often. */
+export const strangerMsMax = 60_000;
+
+/** A peer that dialed us and was refused. */
+export interface Stranger {
+  readonly hello: Hello;
+  readonly reason: string;
+  /** When, by the wall clock in ms. */
+  readonly lastSeenMs: number;
+  readonly sinceMs: number;
+}
 
 interface Silent {
   readonly acknowledged: VersionVector;
@@ -28,6 +44,7 @@ export class PeerMemory {
   /** By address where we dial, else by actor; the longest silent first. */
   readonly #silent = new Map<string, Silent>();
   readonly #stages = new Map<ActorId, Stage>();
+  readonly #strangers = new Map<ActorId, Stranger>();
 
   constructor(keyspace: Keyspace, environment: Environment, silentMsMax: number) {
     this.#keyspace = keyspace;
@@ -58,6 +75,30 @@ export class PeerMemory {
       this.#silent.delete(peer);
     }
     return [...this.#silent.values()].map(({ acknowledged }) => acknowledged);
+  }
+
+  /** A peer that dialed us was refused. */
+  refuse(hello: Hello, reason: string): void {
+    const { actor } = hello;
+    this.#strangers.delete(actor);
+    const lastSeenMs = this.#environment.now();
+    const sinceMs = this.#environment.monotonic();
+    this.#strangers.set(actor, { hello, reason, lastSeenMs, sinceMs });
+    for (const oldest of this.#strangers.keys()) {
+      if (this.#strangers.size <= strangersMax) break;
+      this.#strangers.delete(oldest);
+    }
+  }
+
+  /** The peer is refused no more. */
+  welcome(actor: ActorId): void {
+    this.#strangers.delete(actor);
+  }
+
+  /** Who was refused lately. */
+  strangers(): Stranger[] {
+    const sinceMs = this.#environment.monotonic() - strangerMsMax;
+    return [...this.#strangers.values()].filter((stranger) => stranger.sinceMs >= sinceMs);
   }
 
   /** Keeps the beginning of a series for the sender's next link. */

@@ -3,6 +3,7 @@ import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Link } from "./link.ts";
+import type { Stranger } from "./peer-memory.ts";
 import type { SessionState } from "./session.ts";
 
 /**
@@ -29,7 +30,7 @@ export interface PeerView {
   readonly isDurable: boolean;
   /** Batches that it has not acknowledged. */
   readonly lagBatches: number;
-  /** For how long it has not had all that was sent to it, in ms. */
+  /** For how long the oldest frame has been on the way to it, in ms. */
   readonly lagMs: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
@@ -80,6 +81,22 @@ export function peerView(link: Link | undefined, dialer: Dialer | undefined): Pe
     stagedBytes: now.stagedBytes,
   };
 }
+
+/** The view of a peer that dialed us and was refused. */
+export const strangerView = ({ hello, reason, lastSeenMs }: Stranger): PeerView => ({
+  ...nothing,
+  actor: hello.actor,
+  name: hello.name,
+  url: undefined,
+  state: "refused",
+  refused: reason,
+  acknowledged: undefined,
+  isDurable: hello.isDurable,
+  lagBatches: 0,
+  lagMs: 0,
+  lastSeenMs,
+  stagedBytes: 0,
+});
 
 function stateOf(link: Link | undefined, dialer: Dialer | undefined): PeerState {
   if (dialer?.isSelf) return "self";

@@ -252,13 +252,13 @@ function readHello(input: ByteReader): Hello {
     frameVersion: field("frameVersion", (bytes) => bytes.varint()),
     actor: field("actor", (bytes) => actorIdFromBytes(bytes.raw(actorBytes))),
     name: field("name", (bytes) => bytes.text(nameBytesMax)),
-    nonce: field("nonce", (bytes) => bytes.raw(nonceBytes).slice()),
+    nonce: field("nonce", (bytes) => Uint8Array.from(bytes.raw(nonceBytes))),
     wallMs: field("wallMs", (bytes) => bytes.varint()),
     isDurable: field("isDurable", (bytes) => bytes.byte() !== 0),
     link: field("link", (bytes) => bytes.varint()),
     collections: field("collections", readCollections),
     actors: field("actors", (bytes) => bytes.bounded(entriesMax, "the actors")),
-    digest: field("digest", (bytes) => bytes.raw(digestBytes).slice()),
+    digest: field("digest", (bytes) => Uint8Array.from(bytes.raw(digestBytes))),
   };
 }
 

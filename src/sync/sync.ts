@@ -16,7 +16,7 @@ import { Greeter } from "./greeter.ts";
 import { type Admission, leaving, Link, type LinkOwner } from "./link.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
-import { type PeerView, peerView } from "./peer-view.ts";
+import { type PeerView, peerView, strangerView } from "./peer-view.ts";
 import { isRefusal, type LinkEnd } from "./refusal.ts";
 import type { Address, Connection, DialTarget, Listener, ListenOptions } from "./transport.ts";
 import type { Transport } from "./transport.ts";
@@ -163,7 +163,10 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return 1 + unknown + actors.size;
   }
 
-  /** Configured peers first, in their order, then those that dialed us. O(peers x actors). */
+  /**
+   * Configured peers first, in their order, then those that dialed us, then those of them that were
+   * refused lately. O(peers x actors).
+   */
   get peers(): PeerView[] {
     const shown = new Set<Link>();
     const views: PeerView[] = [];
@@ -173,7 +176,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       views.push(peerView(link, dialer));
     }
     for (const link of this.#links) if (!shown.has(link)) views.push(peerView(link, undefined));
-    return views;
+    return [...views, ...this.#memory.strangers().map(strangerView)];
   }
 
   /** What each connected peer has for certain. O(links). */
@@ -341,13 +344,19 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return met.hello.link > (other.peer?.link ?? 0);
   }
 
-  progressed(link: Link): void {
+  started(link: Link): void {
     const dialer = this.#dialerOf(link);
-    if (dialer && link.target && dialer.reached !== link.target) {
+    if (dialer) {
       dialer.reached = link.target;
       dialer.lastEnd = undefined;
     }
     this.#memory.forget(this.#nameOf(link));
+    if (link.actor) this.#memory.welcome(link.actor);
+    this.#telemetry.count("trellis_links_started");
+    this.#tell();
+  }
+
+  acknowledgedMore(): void {
     this.#tell();
   }
 
@@ -359,7 +368,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     this.#links.delete(link);
     this.#ending.add(link);
-    this.#greeter.forget(link.number);
     this.#log(link, end);
     this.#keep(link, end, stage);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
@@ -375,7 +383,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   /** What is remembered of the peer until its next link. */
   #keep(link: Link, end: LinkEnd, stage: Stage | undefined): void {
-    const { actor, acknowledged, peer } = link;
+    const { actor, acknowledged, peer, hello } = link;
+    if (isRefusal(end) && hello && link.url === undefined) this.#memory.refuse(hello, end.reason);
     if (actor === undefined) return;
     const isBroken = end.by === "us" && ["malformed", "protocol", "schema"].includes(end.code);
     if (stage && isBroken) Exchange.discard(this.#keyspace, stage);

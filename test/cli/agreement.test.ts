@@ -76,13 +76,49 @@ describe("replicas", () => {
   });
 
   test.each<[string, Partial<Content>, string]>([
-    ["a counter", { hits: [["/a", 3], ["__proto__", 1]] }, "3"],
+    [
+      "a counter",
+      {
+        hits: [
+          ["/a", 3],
+          ["__proto__", 1],
+        ],
+      },
+      "3",
+    ],
     ["a counter that is missing", { hits: [["/a", 4]] }, "no such key"],
     ["a counter too many", { hits: [...right.hits, ["/b", 1]] }, "1"],
     ["a counter told twice", { hits: [...right.hits, ["/a", 4]] }, "the key again"],
-    ["a lost element", { visitors: [["/a", ["v1"]], ["__proto__", ["v2"]]] }, 'missing ["v2"]'],
-    ["an extra element", { visitors: [["/a", ["v1", "v2", "v3"]], ["__proto__", ["v2"]]] }, '["v3"]'],
-    ["a doubled element", { visitors: [["/a", ["v1", "v2", "v2"]], ["__proto__", ["v2"]]] }, "3;"],
+    [
+      "a lost element",
+      {
+        visitors: [
+          ["/a", ["v1"]],
+          ["__proto__", ["v2"]],
+        ],
+      },
+      'missing ["v2"]',
+    ],
+    [
+      "an extra element",
+      {
+        visitors: [
+          ["/a", ["v1", "v2", "v3"]],
+          ["__proto__", ["v2"]],
+        ],
+      },
+      '["v3"]',
+    ],
+    [
+      "a doubled element",
+      {
+        visitors: [
+          ["/a", ["v1", "v2", "v2"]],
+          ["__proto__", ["v2"]],
+        ],
+      },
+      "3;",
+    ],
     ["a referrer of no request", { referrers: [["/a", "r3"]] }, '"r3"'],
     ["a register too many", { referrers: [...right.referrers, ["__proto__", "r1"]] }, '"r1"'],
     ["a register that is missing", { referrers: [] }, "no such key"],

@@ -82,7 +82,9 @@ describe("a log", () => {
   });
 
   test("is refused at its first wrong line", async () => {
-    await expect(parse(`${header}\n${good}\n\n${good}\n`)).rejects.toThrow(/^line 3: has 1 columns/u);
+    await expect(parse(`${header}\n${good}\n\n${good}\n`)).rejects.toThrow(
+      /^line 3: has 1 columns/u,
+    );
     await expect(parse(Buffer.from(`${header}\n${good}\n/\xff\n`, "latin1"))).rejects.toThrow(
       /^line 3: is not UTF-8/u,
     );

@@ -16,7 +16,12 @@ export type Operation =
   | { readonly name: "enable" }
   /** Removes all that is seen under the key: clear, disable, delete. */
   | { readonly name: "delete" }
-  | { readonly name: "in-entry"; readonly entry: string; readonly field: string; readonly inner: Operation }
+  | {
+      readonly name: "in-entry";
+      readonly entry: string;
+      readonly field: string;
+      readonly inner: Operation;
+    }
   | { readonly name: "delete-entry"; readonly entry: string };
 
 /** One write, and what it had seen. */
@@ -95,8 +100,7 @@ export function mapSpecification(history: History, reader: Reader): [string, Jso
 /** On if and only if some enable was seen by no other enable or disable. */
 export const flagSpecification = (history: History): boolean =>
   history.some(
-    (enable) =>
-      enable.operation.name === "enable" && !history.some((other) => saw(other, enable)),
+    (enable) => enable.operation.name === "enable" && !history.some((other) => saw(other, enable)),
   );
 
 /** What the fields of an entry mean. */

@@ -49,10 +49,10 @@ export type CollectionName = keyof typeof schema;
 /** One type under test. */
 export interface TypeCase {
   readonly collection: CollectionName;
-  draw(random: Random): Operation;
-  perform(collections: TestCollections, key: string, operation: Operation): void;
-  read(collections: TestCollections, key: string): unknown;
-  specification(history: History, reader: Reader): unknown;
+  readonly draw: (random: Random) => Operation;
+  readonly perform: (collections: TestCollections, key: string, operation: Operation) => void;
+  readonly read: (collections: TestCollections, key: string) => unknown;
+  readonly specification: (history: History, reader: Reader) => unknown;
 }
 
 const elements: readonly Name[] = ["a", "b", "1", 1, -2.5, true, null, "", "__proto__"];
@@ -176,7 +176,9 @@ function performEntries(collections: TestCollections, key: string, operation: Op
 }
 
 const sortedFields = (entries: readonly (readonly [string, Json])[]): [string, Json][] =>
-  entries.map(([field, value]) => [field, value] satisfies [string, Json]).toSorted((one, other) => byText(one[0], other[0]));
+  entries
+    .map(([field, value]) => [field, value] satisfies [string, Json])
+    .toSorted((one, other) => byText(one[0], other[0]));
 
 /** The table. A type that is not in it has no test: `types.test.ts` looks. */
 export const typeCases: readonly TypeCase[] = [
@@ -238,10 +240,13 @@ export const typeCases: readonly TypeCase[] = [
     read: ({ entries }, key) =>
       entries
         .entries(key)
-        .map(([entry, { notes, extras, ...others }]) => [
-          entry,
-          { ...others, notes: notes.toSorted(byText), extras: sortedFields(extras) },
-        ] as const)
+        .map(
+          ([entry, { notes, extras, ...others }]) =>
+            [
+              entry,
+              { ...others, notes: notes.toSorted(byText), extras: sortedFields(extras) },
+            ] as const,
+        )
         .toSorted((one, other) => byText(one[0], other[0])),
     specification: (history, reader) =>
       entriesSpecification(history, reader, {

@@ -72,11 +72,17 @@ export function assertWhole(keyspace: Keyspace): void {
     bare += chain.length - live.length;
     for (const cell of chain) {
       check(!seen.has(cell), () => `cell ${cell} hangs in two slots`);
-      check(cells.slot(cell) === node, () => `cell ${cell} finds slot ${cells.slot(cell)}, not ${node}`);
+      check(
+        cells.slot(cell) === node,
+        () => `cell ${cell} finds slot ${cells.slot(cell)}, not ${node}`,
+      );
       seen.add(cell);
     }
     const actors = new Set(chain.map((cell) => cells.actor(cell)));
-    check(actors.size === chain.length, () => `an actor has two cells in ${pathOf(keyspace, node)}`);
+    check(
+      actors.size === chain.length,
+      () => `an actor has two cells in ${pathOf(keyspace, node)}`,
+    );
     const total = nodes.isSum(node) ? sumOf(keyspace, chain) : live.length;
     const told = nodes.total(node);
     check(told === total, () => `${pathOf(keyspace, node)} says ${told}, its cells ${total}`);
@@ -88,10 +94,16 @@ export function assertWhole(keyspace: Keyspace): void {
     if (!nodes.isContainer(node)) continue;
     const told = nodes.total(node);
     const live = expected.get(node) ?? 0;
-    check(told === live, () => `${pathOf(keyspace, node)} counts ${told} live children, has ${live}`);
+    check(
+      told === live,
+      () => `${pathOf(keyspace, node)} counts ${told} live children, has ${live}`,
+    );
   }
   nodes.roots.forEach((root, index) => {
-    check(root.live === rootLive[index], () => `${root.name} counts ${root.live}, has ${rootLive[index]}`);
+    check(
+      root.live === rootLive[index],
+      () => `${root.name} counts ${root.live}, has ${rootLive[index]}`,
+    );
   });
   assertLogs(keyspace, seen);
 }
@@ -112,10 +124,16 @@ function assertLogs(keyspace: Keyspace, seen: ReadonlySet<number>): void {
     const log = logOf(keyspace, actor);
     for (const cell of log) logged.add(cell);
     const { alive } = cells.log(actor);
-    check(alive === log.length, () => `the log of ${name} counts ${alive} cells, has ${log.length}`);
+    check(
+      alive === log.length,
+      () => `the log of ${name} counts ${alive} cells, has ${log.length}`,
+    );
   }
   for (const cell of seen) {
-    check(logged.has(cell), () => `cell ${cell} of ${pathOf(keyspace, cells.slot(cell))} is in no log`);
+    check(
+      logged.has(cell),
+      () => `cell ${cell} of ${pathOf(keyspace, cells.slot(cell))} is in no log`,
+    );
   }
   check(logged.size === seen.size, () => `${logged.size} cells in logs, ${seen.size} in slots`);
 }

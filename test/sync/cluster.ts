@@ -9,7 +9,7 @@ import { Sync, type SyncOptions } from "../../src/sync/sync.ts";
 import { MemoryNetwork } from "../../src/sync/transport/memory.ts";
 import { type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
 
-export const schema = { likes: counter(), tags: orSet<string>() };
+export const schema = { likes: counter(), tags: orSet() };
 
 /** A keyspace with its links. */
 export interface Node<S extends Schema = typeof schema> {
@@ -73,9 +73,13 @@ export class Cluster {
     return others.every((node) => namedVector(node) === vector);
   }
 
-  /** Runs until all are alike. */
+  /** Runs until all are alike and have met whom they dial. */
   async converge(forMs = 120_000): Promise<void> {
-    const ended = await this.world.settle({ forMs, until: () => this.isAlike() });
+    for (const { keyspace } of this.nodes) keyspace.flush();
+    const ended = await this.world.settle({
+      forMs,
+      until: () => this.isAlike() && this.nodes.every(({ sync }) => sync.isSynced),
+    });
     if (ended !== "until") {
       const states = this.nodes.map((node) => [node.host, namedVector(node), stateOf(node)]);
       throw new Error(`seed ${this.world.seed}: no convergence: ${JSON.stringify(states)}`);

@@ -1,7 +1,7 @@
 /** The command `trellis replay`: reads or makes up a log, runs it, shows what came of it. */
 import { basename } from "node:path";
 import { SingleBar } from "cli-progress";
-import { UsageError } from "../../errors.ts";
+import { InvalidValueError, UsageError } from "../../errors.ts";
 import { replay, type Topology } from "./coordinator.ts";
 import { generateRequests } from "./generate.ts";
 import { readAccessLog, type Request } from "./log.ts";
@@ -79,8 +79,15 @@ async function load(
   { generate = 0, seed }: ReplayCommandOptions,
   signal: AbortSignal,
 ): Promise<{ readonly requests: readonly Request[]; readonly source: string }> {
-  if (file === undefined) return { requests: generateRequests(generate, seed), source: "generated input" };
-  return { requests: await readAccessLog(file, signal), source: basename(file) };
+  if (file === undefined)
+    return { requests: generateRequests(generate, seed), source: "generated input" };
+  const requests = await readAccessLog(file, signal);
+  // Nothing would agree with nothing.
+  if (requests.length === 0) {
+    const reason = "has a header and no requests";
+    throw new InvalidValueError(`${file} ${reason}; nothing was replayed`, { path: file, reason });
+  }
+  return { requests, source: basename(file) };
 }
 
 /** On a terminal only: a bar in a log file is noise. */

@@ -139,15 +139,14 @@ async function carryOut(run: Run): Promise<ReplayResult> {
   const healedAt = performance.now();
   const before = cut && (await versions(members));
   if (isolated) await changeLinks(run, { add: linksAt(links, isolated), carrying: undefined });
-  const [takenAt, caughtUpMs] = await Promise.all([
-    take(run, healAt, options.visits.length),
+  const [{ takenAt, settledMs }, caughtUpMs] = await Promise.all([
+    takeRest(run, healAt),
     Promise.all(members.map(async (member) => before && (await reachMs(member, before, healedAt)))),
   ]);
-  const all = await versions(members);
-  const settledMs = await Promise.all(members.map((member) => reachMs(member, all, takenAt)));
   const compared = await compareAll(run, { caughtUpMs, settledMs });
   const slowestMs = settledMs.reduce<number | undefined>(
-    (slowest, ms) => (slowest === undefined || ms === undefined ? undefined : Math.max(slowest, ms)),
+    (slowest, ms) =>
+      slowest === undefined || ms === undefined ? undefined : Math.max(slowest, ms),
     0,
   );
   return {
@@ -176,6 +175,19 @@ async function take({ options, members, shares }: Run, from: number, to: number)
     }),
   );
   return performance.now();
+}
+
+interface Ending {
+  readonly takenAt: number;
+  readonly settledMs: readonly (number | undefined)[];
+}
+
+/** Takes what is left; resolves when every member holds everything, or has failed to. */
+async function takeRest(run: Run, from: number): Promise<Ending> {
+  const takenAt = await take(run, from, run.options.visits.length);
+  const all = await versions(run.members);
+  const settledMs = await Promise.all(run.members.map((member) => reachMs(member, all, takenAt)));
+  return { takenAt, settledMs };
 }
 
 interface LinkChange {
@@ -238,9 +250,7 @@ const figuresOf = async ({ process }: Member): Promise<Figures> =>
 
 const versions = (members: readonly Member[]): Promise<string[]> =>
   Promise.all(
-    members.map(
-      async ({ process }) => (await process.ask({ kind: "version" }, "version")).version,
-    ),
+    members.map(async ({ process }) => (await process.ask({ kind: "version" }, "version")).version),
   );
 
 /** The time since `sinceMs` when the member holds the versions; undefined when it never did. */
@@ -285,7 +295,7 @@ async function compareAll(
 }
 
 async function* entriesOf({ process }: Member, collection: SiteCollection): AsyncGenerator<Entry> {
-  for (let offset: number | undefined = 0; offset !== undefined; ) {
+  for (let offset: number | undefined = 0; offset !== undefined;) {
     const page: { readonly entries: readonly Entry[]; readonly next?: number } = await process.ask(
       { kind: "read", collection, offset },
       "page",

@@ -87,6 +87,7 @@ export class ReplicaProcess implements AsyncDisposable {
 
   async #send(command: Command): Promise<Reply> {
     const { timeoutMs, signal } = this.#bounds;
+    const answerMs = timeoutMs + graceMs;
     signal.throwIfAborted();
     if (this.#ended !== undefined) throw this.#ended;
     const id = this.#asked++;
@@ -97,9 +98,9 @@ export class ReplicaProcess implements AsyncDisposable {
         abort = () => reject(abortReason(signal));
         signal.addEventListener("abort", abort, { once: true });
         timer = setTimeout(() => {
-          const waited = `${this.name} did not answer to ${command.kind} within ${timeoutMs} ms`;
-          reject(new ReplayError(waited));
-        }, timeoutMs + graceMs);
+          const late = `${this.name}, asked to ${command.kind}: no answer within ${answerMs} ms`;
+          reject(new ReplayError(late));
+        }, answerMs);
         this.#pending.set(id, { settle: resolve, fail: reject });
         this.#child.send({ id, timeoutMs, command } satisfies Asked, (error) => {
           if (error !== null) reject(new ReplayError(`${this.name} is gone`, { cause: error }));

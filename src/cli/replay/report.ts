@@ -34,8 +34,9 @@ export function table({ replicas }: ReplayResult): string {
     colAligns: headings.map((_, column) =>
       column === 0 || column === headings.length - 1 ? "left" : "right",
     ),
-    // No colours: the table is also read from files.
+    // One line a replica, and no colours: the table is also read from files.
     style: { head: [], border: [] },
+    chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" },
   });
   rows.push(...replicas.map(row));
   return rows.toString();

@@ -1,14 +1,28 @@
 /** What the replay keeps about a site, and what one request does to it. */
-import { counter, lwwRegister, orSet } from "../../index.ts";
-import type { Collections } from "../../index.ts";
+import {
+  counter,
+  type Collections,
+  type CounterType,
+  lwwRegister,
+  type LwwRegisterType,
+  orSet,
+  type OrSetType,
+} from "../../index.ts";
+
+/** The types of `siteSchema`. */
+export type SiteSchema = {
+  /** Hits per path. */
+  readonly hits: CounterType;
+  /** Who asked for a path. */
+  readonly visitors: OrSetType<string>;
+  /** The page that last led to a path. */
+  readonly referrers: LwwRegisterType<string>;
+};
 
 /** The schema of every replica of a replay. */
-export const siteSchema = {
-  /** Hits per path. */
+export const siteSchema: SiteSchema = {
   hits: counter(),
-  /** Who asked for a path. */
   visitors: orSet(),
-  /** The page that last led to a path. */
   referrers: lwwRegister<string>(),
 };
 
@@ -26,7 +40,7 @@ export interface Visit {
 }
 
 /** Writes one visit; tells how many operations that took. */
-export function record(site: Collections<typeof siteSchema>, visit: Visit): number {
+export function record(site: Collections<SiteSchema>, visit: Visit): number {
   site.hits.increment(visit.path);
   site.visitors.add(visit.path, visit.visitor);
   if (visit.referrer === "") return 2;

@@ -30,7 +30,9 @@ export function tally(visits: readonly Visit[]): Tally {
 
 /** The last referrer of each path, by the log's order. */
 export const lastReferrers = ({ referrers }: Tally): ReadonlyMap<string, string> =>
-  new Map([...referrers].flatMap(([path, seen]) => [...seen].slice(-1).map((last) => [path, last])));
+  new Map(
+    [...referrers].flatMap(([path, seen]) => [...seen].slice(-1).map((last) => [path, last])),
+  );
 
 function setOf(sets: Map<string, Set<string>>, path: string): Set<string> {
   let set = sets.get(path);

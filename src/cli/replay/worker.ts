@@ -9,9 +9,9 @@ import { ReplayError } from "./failure.ts";
 import { LinkFigures } from "./link-figures.ts";
 import { type Answered, type Asked, type Command, type Entry, isAsked } from "./messages.ts";
 import type { Figures, Reply } from "./messages.ts";
-import { record, type SiteCollection, siteSchema, type Visit } from "./site.ts";
+import { record, type SiteCollection, type SiteSchema, siteSchema, type Visit } from "./site.ts";
 
-type Site = Replica<typeof siteSchema>;
+type Site = Replica<SiteSchema>;
 
 /** Visits that are written in one turn of the event loop, each as a transaction of its own. */
 const visitsPerTurn = 8;
@@ -86,15 +86,18 @@ function opened(): Site {
 }
 
 async function openSite(name: string, logLevel: string): Promise<string> {
+  const logger = pino({ name, level: logLevel }, destination({ dest: 2, sync: true }));
   site = await openReplica({
     schema: siteSchema,
     name,
     listen: { port: 0 },
-    logger: pino({ name, level: logLevel }, destination({ dest: 2, sync: true })),
+    logger,
     telemetry: links,
   });
   if (site.address === undefined) throw new ReplayError("the replica is bound to no port");
-  return `ws://${site.address.host}:${site.address.port}`;
+  const url = `ws://${site.address.host}:${site.address.port}`;
+  logger.info({ url }, "the replica is open");
+  return url;
 }
 
 async function apply(visits: readonly Visit[]): Promise<void> {

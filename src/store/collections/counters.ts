@@ -5,7 +5,7 @@ import { noNode, type Root } from "../nodes.ts";
 import { Keys, type KeysOptions } from "./keys.ts";
 
 function checkBy(by: number): number {
-  if ((by | 0) === by && by > 0) return by;
+  if (typeof by === "number" && (by | 0) === by && by > 0) return by;
   if (Number.isSafeInteger(by) && by > 0) return by;
   throw new InvalidValueError(`a counter cannot move by ${by}; nothing was changed`, {
     path: "by",

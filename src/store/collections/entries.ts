@@ -57,7 +57,7 @@ export class OrMapCollection<F extends FieldTypes> {
   has(key: string, ...entry: readonly string[]): boolean {
     const [name] = entry;
     if (name === undefined) return this.#keys.has(key);
-    const node = this.#keys.children(key)?.children.get(checkKey(name, "the entry"));
+    const node = this.#find(key, name);
     return node !== undefined && this.#keys.isLive(node);
   }
 
@@ -67,7 +67,7 @@ export class OrMapCollection<F extends FieldTypes> {
       this.#keys.remove(key);
       return;
     }
-    const node = this.#keys.children(key)?.children.get(checkKey(entry[0], "the entry"));
+    const node = this.#find(key, entry[0]);
     if (node !== undefined) this.#keys.keyspace.clearAll(node);
   }
 
@@ -86,6 +86,11 @@ export class OrMapCollection<F extends FieldTypes> {
     if (key.length === 0) return this.#keys.size();
     const map = this.#keys.children(key[0]);
     return map === undefined ? 0 : this.#keys.keyspace.nodes.total(map.node);
+  }
+
+  #find(key: string, entry: string): number | undefined {
+    const name = checkKey(entry, "the entry");
+    return this.#keys.children(key)?.children.get(name);
   }
 
   #snapshot(entry: number): EntrySnapshot<F> {

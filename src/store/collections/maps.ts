@@ -43,7 +43,8 @@ export class Fields {
   }
 
   #find(map: Container | undefined, field: string): number | undefined {
-    return map?.children.get(checkKey(field, "the field"));
+    const name = checkKey(field, "the field");
+    return map?.children.get(name);
   }
 }
 

@@ -170,20 +170,26 @@ export class MemoryNetwork {
     const host = hostOf(target.url);
     const wire = new Wire(this, dialer, host);
     this.#wires.add(wire);
-    dialer.environment.schedule(this.#delayMs(), () => void this.#connect(wire, target));
+    dialer.environment.schedule(this.#delayMs(), () => this.#connect(wire, target));
     return wire.near;
   }
 
-  async #connect(wire: Wire, target: DialTarget): Promise<void> {
+  /** In one turn unless the authentication is a promise, so that a run without promises works. */
+  #connect(wire: Wire, target: DialTarget): void {
     const { from, to } = wire;
     if (this.isSilent(from, to) || this.isSilent(to, from)) return;
     const bound = this.#bound.get(to);
     if (bound === undefined || this.#cuts.has(pair(from, to))) {
       return wire.refuse({ reason: `${to} cannot be reached` });
     }
-    const refused = await refusal(bound, target, from);
-    if (refused) return wire.refuse({ reason: refused.message, error: refused });
-    wire.accept(bound);
+    const { token } = target;
+    const request = { remoteAddress: from, ...(token === undefined ? {} : { token }) };
+    const verdict = bound.options.authenticate?.(request) ?? true;
+    if (typeof verdict === "boolean") return letIn(wire, bound, verdict);
+    verdict.then(
+      (accepted) => letIn(wire, bound, accepted),
+      () => letIn(wire, bound, undefined),
+    );
   }
 
   #delayMs(): number {
@@ -192,15 +198,18 @@ export class MemoryNetwork {
   }
 }
 
-async function refusal(bound: Bound, target: DialTarget, from: string): Promise<Error | undefined> {
-  const { acceptor, options } = bound;
-  if (bound.links >= acceptor.linksMax) return new OverloadedError("too many links");
-  const { token } = target;
-  const request = { remoteAddress: from, ...(token === undefined ? {} : { token }) };
-  if (options.authenticate && !(await options.authenticate(request))) {
-    return new UnauthorizedError(`${bound.host} refused the token`);
+/** `accepted` is undefined when nobody could tell. */
+function letIn(wire: Wire, bound: Bound, accepted: boolean | undefined): void {
+  const { host, acceptor } = bound;
+  if (accepted === false) {
+    const error = new UnauthorizedError(`${host} refused the token; nothing was sent`);
+    return wire.refuse({ reason: error.message, error });
   }
-  return undefined;
+  if (accepted === undefined || bound.links >= acceptor.linksMax) {
+    const error = new OverloadedError(`${host} takes no more links now`);
+    return wire.refuse({ reason: error.message, error });
+  }
+  wire.accept(bound);
 }
 
 /** One connection, both ends of it. */

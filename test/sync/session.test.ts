@@ -1,0 +1,365 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { actorIdFromBytes } from "../../src/crdt/dot.ts";
+import { ClockSkewError, ProtocolError, SchemaMismatchError } from "../../src/errors.ts";
+import { digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
+import type { Greeting, Hello, Message } from "../../src/sync/message.ts";
+import {
+  type Effect,
+  handshakeMsMax,
+  opening,
+  type SessionEvent,
+  type SessionState,
+  silentTicksMax,
+  stalledMsMax,
+  step,
+  transitions,
+} from "../../src/sync/session.ts";
+import { Random } from "../simulation/virtual-environment.ts";
+
+const actorOf = (number: number) => {
+  const bytes = new Uint8Array(16).fill(number & 0xff);
+  new DataView(bytes.buffer).setUint32(0, Math.imul(number, 0x9e3779b1) >>> 0);
+  return actorIdFromBytes(bytes);
+};
+
+const wallMs = 1_700_000_000_000;
+
+function greeting(number: number, entries: Entry[] = [], more: Partial<Hello> = {}): Greeting {
+  inActorOrder(entries);
+  return {
+    entries,
+    hello: {
+      kind: "hello",
+      versions: { min: 1, max: 1 },
+      frameVersion: 1,
+      actor: actorOf(number),
+      name: `replica ${number}`,
+      nonce: new Uint8Array(16).fill(number),
+      wallMs,
+      isDurable: false,
+      link: 1,
+      collections: [{ name: "likes", tag: "counter/1" }],
+      actors: entries.length,
+      digest: digest(entries),
+      ...more,
+    },
+  };
+}
+
+const helloEvent = (hello: Hello, isOurNonce = false): SessionEvent => ({
+  kind: "hello",
+  hello,
+  acquaintance: { wallMs, skewMsMax: 60_000, isOurNonce },
+});
+
+const end = { code: "leaving", reason: "test", by: "us" } as const;
+
+/** Every state, and one event of every kind. */
+const states = (): SessionState[] => {
+  const ours = greeting(1, [{ actor: actorOf(1), sequence: 1 }]);
+  const theirs = greeting(2, [{ actor: actorOf(2), sequence: 2 }]);
+  const greeted = step(opening, { kind: "opened", ours }).state;
+  const meeting = step(greeted, helloEvent(theirs.hello)).state;
+  const comparing = step(meeting, { kind: "admitted", stage: undefined }).state;
+  const streaming = step(comparing, { kind: "vector", more: false, entries: theirs.entries }).state;
+  return [opening, greeted, meeting, comparing, streaming, { kind: "closed" }];
+};
+
+const events = (): SessionEvent[] => [
+  { kind: "opened", ours: greeting(1) },
+  helloEvent(greeting(2).hello),
+  { kind: "admitted", stage: undefined },
+  { kind: "summary", bits: 0, digests: [new Uint8Array(16)] },
+  { kind: "vector", more: false, entries: [] },
+  { kind: "frame", bytes: new Uint8Array(3) },
+  { kind: "ack", frames: 1 },
+  { kind: "ping" },
+  { kind: "pong" },
+  { kind: "bye", code: "leaving", reason: "x" },
+  { kind: "tick", ageMs: 0, silentTicks: 0, stalledMs: 0 },
+  { kind: "leave", end },
+  { kind: "lost", end },
+];
+
+const kinds = (effects: readonly Effect[]): string[] =>
+  effects.map((effect) => {
+    if (effect.kind === "send") return `send ${effect.message.kind}`;
+    if (effect.kind !== "end") return effect.kind;
+    return `end by ${effect.end.by}${effect.tell ? ", told" : ""}`;
+  });
+
+describe("the table", () => {
+  test("the states of a conversation come one after the other", () => {
+    expect(states().map(({ kind }) => kind)).toEqual(Object.keys(transitions));
+  });
+
+  /** What is not here ends the link, and the peer is told. */
+  const meant: Record<string, Record<string, string>> = {
+    opening: {
+      opened: "greeting: send hello",
+      tick: "opening:",
+      bye: "closed: end by peer",
+      leave: "closed: end by us",
+      lost: "closed: end by us",
+    },
+    greeting: {
+      hello: "meeting: meet",
+      tick: "greeting:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    meeting: {
+      admitted: "comparing: send vector",
+      tick: "meeting:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    comparing: {
+      tick: "comparing:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    streaming: {
+      frame: "streaming: take",
+      ack: "streaming: acknowledge",
+      ping: "streaming: send pong",
+      pong: "streaming:",
+      tick: "streaming:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    closed: Object.fromEntries(events().map(({ kind }) => [kind, "closed:"])),
+  };
+
+  const pairs = states().flatMap((state) => events().map((event) => ({ state, event })));
+
+  test.each(
+    pairs.map(({ state, event }) => ({
+      state,
+      event,
+      outcome: meant[state.kind]?.[event.kind] ?? "closed: end by us, told",
+    })),
+  )("$state.kind, $event.kind: $outcome", ({ state, event, outcome }) => {
+    const { state: next, effects } = step(state, event);
+    expect(`${next.kind}: ${kinds(effects).join(" ")}`.trim()).toBe(outcome);
+  });
+
+  test("random events never throw, and nothing follows an end", () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(events().length - 1), { maxLength: 30 }), (choices) => {
+        let state: SessionState = opening;
+        let ends = 0;
+        for (const choice of choices) {
+          const event = events()[choice];
+          if (event === undefined) continue;
+          const outcome = step(state, event);
+          expect(ends === 0 || outcome.effects.length === 0).toBe(true);
+          ends += outcome.effects.filter(({ kind }) => kind === "end").length;
+          expect(outcome.state.kind === "closed").toBe(ends > 0);
+          state = outcome.state;
+        }
+        expect(ends).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
+
+describe("a hello is refused", () => {
+  const refusedBy = (hello: Hello, isOurNonce = false) => {
+    const ours = greeting(1);
+    const greeted = step(opening, { kind: "opened", ours }).state;
+    const { state, effects } = step(greeted, helloEvent(hello, isOurNonce));
+    const [effect] = effects;
+    expect(state.kind).toBe(effect?.kind === "end" ? "closed" : "meeting");
+    return effect?.kind === "end" ? effect.end : undefined;
+  };
+
+  test("when no version of the protocol is spoken by both", () => {
+    expect(refusedBy(greeting(2, [], { versions: { min: 2, max: 3 } }).hello)).toMatchObject({
+      code: "protocol",
+      error: expect.any(ProtocolError) as unknown,
+    });
+    expect(refusedBy(greeting(2, [], { versions: { min: 1, max: 3 } }).hello)).toBeUndefined();
+  });
+
+  test.each([
+    [60_000, undefined],
+    [60_001, "clock"],
+    [-60_000, undefined],
+    [-60_001, "clock"],
+    [365 * 86_400_000, "clock"],
+  ])("when the clocks are %d ms apart and 60,000 are allowed: %s", (skewMs, code) => {
+    const refused = refusedBy(greeting(2, [], { wallMs: wallMs + skewMs }).hello);
+    expect(refused?.code).toBe(code);
+    const error = refused?.error;
+    const told = error instanceof ClockSkewError ? [error.skewMs, error.boundMs] : undefined;
+    expect(told).toEqual(code && [skewMs, 60_000]);
+  });
+
+  test("when one collection has two types", () => {
+    const collections = [
+      { name: "other", tag: "flag/1" },
+      { name: "likes", tag: "or-set/1" },
+    ];
+    const refused = refusedBy(greeting(2, [], { collections }).hello);
+    expect(refused?.code).toBe("schema");
+    expect(refused?.error).toBeInstanceOf(SchemaMismatchError);
+    expect(refused?.error).toMatchObject({ collection: "likes", theirs: "or-set/1" });
+  });
+
+  test("when it is our own, or one of a process with our actor", () => {
+    expect(refusedBy(greeting(1).hello, true)?.code).toBe("self");
+    expect(refusedBy(greeting(1).hello)?.code).toBe("clone");
+  });
+});
+
+describe("time", () => {
+  const streaming = states()[4] ?? opening;
+  const tick = (of: Partial<Extract<SessionEvent, { kind: "tick" }>>): SessionEvent => ({
+    kind: "tick",
+    ageMs: 0,
+    silentTicks: 0,
+    stalledMs: 0,
+    ...of,
+  });
+
+  test("a silent peer is pinged, and given up on after three heartbeats", () => {
+    expect(kinds(step(streaming, tick({ silentTicks: 1 })).effects)).toEqual(["send ping"]);
+    expect(step(streaming, tick({ silentTicks: silentTicksMax })).state.kind).toBe("closed");
+  });
+
+  test("a peer that does not acknowledge is given up on", () => {
+    expect(step(streaming, tick({ stalledMs: stalledMsMax - 1 })).state.kind).toBe("streaming");
+    expect(step(streaming, tick({ stalledMs: stalledMsMax })).effects).toMatchObject([
+      { kind: "end", end: { code: "stalled" } },
+    ]);
+  });
+
+  test("a handshake ends in time wherever it is", () => {
+    for (const state of states().slice(0, 4)) {
+      expect(step(state, tick({ ageMs: handshakeMsMax - 1 })).state).toEqual(state);
+      expect(step(state, tick({ ageMs: handshakeMsMax })).state.kind).toBe("closed");
+    }
+  });
+});
+
+describe("comparing", () => {
+  /** Lets two sessions talk until neither has anything to say. */
+  function talk(left: Greeting, right: Greeting) {
+    const sides = [left, right].map((ours) => {
+      const { state, effects } = step(opening, { kind: "opened", ours });
+      return { state, inbox: [] as Message[], effects: [...effects] };
+    });
+    const sent: Message[] = [];
+    let started: Extract<Effect, { kind: "start" }>[] = [];
+    const starts: (typeof started)[number][] = [];
+    for (let turn = 0; turn < 1_000; turn++) {
+      let quiet = true;
+      sides.forEach((side, at) => {
+        const other = sides[1 - at];
+        for (let effect = side.effects.shift(); effect; effect = side.effects.shift()) {
+          quiet = false;
+          if (effect.kind === "send") {
+            sent.push(effect.message);
+            other?.inbox.push(effect.message);
+          } else if (effect.kind === "meet") {
+            const outcome = step(side.state, {
+              kind: "admitted",
+              stage: { series: at, frames: 7 },
+            });
+            side.state = outcome.state;
+            side.effects.push(...outcome.effects);
+          } else if (effect.kind === "start") starts[at] = effect;
+          else throw new Error(`${effect.kind}: ${JSON.stringify(effect)}`);
+        }
+        const message = side.inbox.shift();
+        if (message === undefined) return;
+        quiet = false;
+        const event = message.kind === "hello" ? helloEvent(message) : message;
+        const outcome = step(side.state, event);
+        side.state = outcome.state;
+        side.effects.push(...outcome.effects);
+      });
+      if (quiet) break;
+    }
+    started = starts;
+    return { sent, started, states: sides.map(({ state }) => state.kind) };
+  }
+
+  const vectorOf = (count: number, random: Random, sequenceMax: number): Entry[] =>
+    Array.from({ length: count }, (_, i) => ({
+      actor: actorOf(i),
+      sequence: 1 + random.below(sequenceMax),
+    }));
+
+  test("both ends learn the other's vector exactly, whatever they hold", () => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const random = new Random(seed);
+      const size = random.pick([0, 1, 5, 32, 33, 100, 1_000]);
+      const left = vectorOf(size, random, random.pick([1, 2, 1_000]));
+      const right = random.chance(0.3)
+        ? left.filter(() => random.chance(0.9))
+        : vectorOf(random.below(size + 2), random, 2);
+      const [a, b] = [greeting(101, left), greeting(102, right)];
+      const { started, states: ended } = talk(a, b);
+      expect(ended, `seed ${seed}`).toEqual(["streaming", "streaming"]);
+      expect(started[0]?.told, `seed ${seed}`).toEqual(left);
+      expect(started[0]?.known, `seed ${seed}`).toEqual(right);
+      expect(started[1]?.told, `seed ${seed}`).toEqual(right);
+      expect(started[1]?.known, `seed ${seed}`).toEqual(left);
+    }
+  });
+
+  test("nothing is said about vectors that are the same", () => {
+    const { sent, started } = talk(
+      greeting(101, vectorOf(1_000, new Random(1), 9)),
+      greeting(102, vectorOf(1_000, new Random(1), 9)),
+    );
+    expect(sent.map(({ kind }) => kind)).toEqual(["hello", "hello"]);
+    expect(started.map(({ resume }) => resume)).toEqual([undefined, undefined]);
+  });
+
+  test("of long vectors only the parts that differ are sent", () => {
+    const left = vectorOf(1_000, new Random(1), 9);
+    const right = left.map((entry, i) => (i === 500 ? { ...entry, sequence: 10 } : entry));
+    const { sent, started } = talk(greeting(101, left), greeting(102, right));
+    const told = sent.flatMap((message) => (message.kind === "vector" ? message.entries : []));
+    expect(told.length).toBeLessThan(100);
+    expect(told.length).toBeGreaterThan(1);
+    expect(started.map(({ resume }) => resume)).toEqual([
+      { series: 1, frames: 7 },
+      { series: 0, frames: 7 },
+    ]);
+  });
+
+  test("vectors of many actors go in several messages", () => {
+    const left = vectorOf(20_000, new Random(1), 9);
+    const { sent, started } = talk(greeting(101, left), greeting(102, []));
+    expect(sent.filter(({ kind }) => kind === "vector").length).toBe(3);
+    expect(started[1]?.known).toEqual(left);
+  });
+
+  test("a vector unlike its digest, or longer than it was said to be, ends the link", () => {
+    const theirs = vectorOf(3, new Random(1), 9);
+    for (const entries of [theirs.slice(1), vectorOf(4, new Random(1), 9), []]) {
+      let state = step(opening, { kind: "opened", ours: greeting(101) }).state;
+      state = step(state, helloEvent(greeting(102, theirs).hello)).state;
+      state = step(state, { kind: "admitted", stage: undefined }).state;
+      const { effects } = step(state, {
+        kind: "vector",
+        more: false,
+        entries: inActorOrder([...entries]),
+      });
+      expect(effects).toMatchObject([{ kind: "end", end: { code: "protocol" } }]);
+    }
+  });
+
+  test("a vector in endless small pieces ends the link", () => {
+    let state = step(opening, { kind: "opened", ours: greeting(101) }).state;
+    state = step(state, helloEvent(greeting(102, vectorOf(3, new Random(1), 9)).hello)).state;
+    state = step(state, { kind: "admitted", stage: undefined }).state;
+    expect(step(state, { kind: "vector", more: true, entries: [] }).state.kind).toBe("closed");
+  });
+});

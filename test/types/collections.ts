@@ -1,0 +1,125 @@
+/**
+ * What must compile, and what must not. `npm run check` compiles this file; nothing runs it. A line
+ * after `@ts-expect-error` that compiles is an error.
+ */
+import type { Name } from "../../src/crdt/data-type.ts";
+import {
+  counter,
+  flag,
+  lwwMap,
+  lwwRegister,
+  mvRegister,
+  orMap,
+  orSet,
+} from "../../src/crdt/index.ts";
+import type { Collections } from "../../src/store/collections/types.ts";
+
+interface Profile {
+  readonly name: string;
+}
+
+const schema = {
+  likes: counter(),
+  tags: orSet(),
+  scores: orSet<number>(),
+  mixed: orSet<Name>(),
+  profile: lwwRegister<Profile>(),
+  draft: mvRegister<string>(),
+  prefs: lwwMap<boolean>(),
+  live: flag(),
+  cart: orMap({
+    quantity: lwwRegister<number>(),
+    notes: orSet(),
+    options: mvRegister<Profile>(),
+    extras: lwwMap<number>(),
+    gift: flag(),
+  }),
+};
+
+// oxlint-disable typescript/no-unnecessary-type-parameters -- two types are compared as bounds of T
+/** True only for the very same type. */
+type Same<Left, Right> =
+  (<T>() => T extends Left ? 1 : 2) extends <T>() => T extends Right ? 1 : 2 ? true : false;
+const holds = <_T extends true>(): void => undefined;
+
+export function mustCompile(collections: Collections<typeof schema>): void {
+  const { likes, tags, scores, mixed, profile, draft, prefs, live, cart } = collections;
+  likes.increment("k");
+  likes.decrement("k", 2);
+  likes.at("k").increment();
+  tags.add("k", "e");
+  tags.at("k").remove("e");
+  scores.add("k", 1);
+  mixed.add("k", null);
+  profile.set("k", { name: "Ada" });
+  draft.set("k", "x");
+  prefs.set("k", "dark", true);
+  live.enable("k");
+  cart.entry("k", "sku").quantity.set(2);
+  cart.at("k").entry("sku").notes.add("n");
+  cart.delete("k", "sku");
+  cart.delete("k");
+  tags.keys({ prefix: "a", limit: 1, after: "b" });
+
+  holds<Same<ReturnType<typeof likes.value>, number>>();
+  holds<Same<ReturnType<typeof tags.values>, string[]>>();
+  holds<Same<ReturnType<typeof scores.values>, number[]>>();
+  holds<Same<ReturnType<typeof profile.get>, Profile | undefined>>();
+  holds<Same<ReturnType<typeof draft.get>, string[]>>();
+  holds<Same<ReturnType<typeof prefs.get>, boolean | undefined>>();
+  holds<Same<ReturnType<typeof prefs.entries>, [string, boolean][]>>();
+  holds<Same<ReturnType<typeof live.isEnabled>, boolean>>();
+  const [first] = cart.entries("k");
+  if (first) {
+    const [name, entry] = first;
+    holds<Same<typeof name, string>>();
+    holds<Same<typeof entry.quantity, number | undefined>>();
+    holds<Same<typeof entry.notes, readonly string[]>>();
+    holds<Same<typeof entry.options, readonly Profile[]>>();
+    holds<Same<typeof entry.extras, readonly [string, number][]>>();
+    holds<Same<typeof entry.gift, boolean>>();
+  }
+}
+
+export function mustNotCompile(collections: Collections<typeof schema>): void {
+  const { likes, tags, scores, profile, draft, prefs, live, cart } = collections;
+  // @ts-expect-error a collection that is not in the schema
+  void collections.absent;
+  // @ts-expect-error collections are not replaced
+  collections.likes = likes;
+  // @ts-expect-error an amount is a number
+  likes.increment("k", "1");
+  // @ts-expect-error nor a bigint
+  likes.increment("k", 1n);
+  // @ts-expect-error a key is a string
+  likes.value(1);
+  // @ts-expect-error counters are not removed
+  void likes.delete;
+  // @ts-expect-error a set of strings has no numbers
+  tags.add("k", 1);
+  // @ts-expect-error a set of numbers has no strings
+  scores.add("k", "1");
+  // @ts-expect-error an element is no object
+  orSet<{ id: number }>();
+  // @ts-expect-error a profile has a name
+  profile.set("k", {});
+  // @ts-expect-error a draft is a string
+  draft.set("k", 1);
+  // @ts-expect-error `draft` gives all values
+  const one: string | undefined = draft.get("k");
+  void one;
+  // @ts-expect-error a field has a value
+  prefs.set("k", "dark");
+  // @ts-expect-error a flag is enabled, not set
+  void live.set;
+  // @ts-expect-error an entry has the fields of the schema
+  void cart.entry("k", "sku").price;
+  // @ts-expect-error and their types
+  cart.entry("k", "sku").quantity.set("2");
+  // @ts-expect-error a snapshot is a copy to be read
+  for (const [, entry] of cart.entries("k")) entry.quantity = 1;
+  // @ts-expect-error a counter is no field of an entry
+  orMap({ count: counter() });
+  // @ts-expect-error nor is an orMap
+  orMap({ inner: orMap({ x: flag() }) });
+}
