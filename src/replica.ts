@@ -183,9 +183,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#keyspace.flush();
     const isMet = (): boolean => {
       let others = 0;
-      for (const { acknowledged } of this.#sync.peers) {
-        const has = (actor: number): number => acknowledged?.at(actor) ?? 0;
-        if (acknowledged && coversNamed(has, this.#keyspace, vector)) others++;
+      for (const acknowledged of this.#sync.acknowledged()) {
+        if (coversNamed((actor) => acknowledged.at(actor), this.#keyspace, vector)) others++;
       }
       const { held } = this.#keyspace;
       const here = coversNamed((actor) => held.at(actor), this.#keyspace, vector) ? 1 : 0;

@@ -124,10 +124,12 @@ export class Stage {
     this.isComplete = isComplete;
   }
 
+  /** Keeps a copy: the frame's own bytes may be a part of something larger. */
   add(frame: StagedFrame): void {
-    this.frames.push(frame);
-    this.bytes += frame.body.length;
-    if (this.bytes > stagedBytesMax) malformed(`a series of more than ${stagedBytesMax} bytes`);
+    const bytes = this.bytes + frame.body.length;
+    if (bytes > stagedBytesMax) malformed(`a series of more than ${stagedBytesMax} bytes`);
+    this.frames.push({ ...frame, body: new Uint8Array(frame.body) });
+    this.bytes = bytes;
   }
 }
 
@@ -177,6 +179,8 @@ export class Exchange {
   #isLevel = false;
   #names = new NumbersTheyUse();
   #series: Series | undefined;
+  /** A series whose last frames are on the way. */
+  #sentSeries: Series | undefined;
   #stage: Stage | undefined;
   /** Frames on the way, and where each brings the peer; nothing for all but the last of a series. */
   readonly #onTheWay: Moves[] = [];
@@ -237,6 +241,7 @@ export class Exchange {
   acknowledge(frames: number): void {
     if (frames > this.#onTheWay.length) malformed("an acknowledgement of what was not sent");
     for (const moves of this.#onTheWay.splice(0, frames)) raise(this.acknowledged, moves);
+    if (this.#onTheWay.length === 0) this.#sentSeries = undefined;
   }
 
   /** Frames on the way. */
@@ -268,6 +273,7 @@ export class Exchange {
     if (isFirst) this.#dropStage();
     const head = reader.head(flags, this.#names, this.#stage === undefined);
     this.#refuseOwnFuture(head.moves);
+    if (!isAhead(head.moves, this.#known)) malformed("a vector that moves back");
     raise(this.#known, head.moves);
     if (!covers(this.#known, head.floor)) malformed("a floor above the vector");
     raise(this.#cursor, head.moves);
@@ -292,8 +298,10 @@ export class Exchange {
   close(): Stage | undefined {
     this.#keyspace.names.release(this.#named);
     if (!this.#isStaged(this.#names)) this.#keyspace.names.release(this.#names);
-    if (this.#series) this.#shared.suspend(this.#series);
+    const series = this.#series ?? this.#sentSeries;
+    if (series) this.#shared.suspend(series);
     this.#series = undefined;
+    this.#sentSeries = undefined;
     return this.#stage;
   }
 
@@ -326,7 +334,10 @@ export class Exchange {
     const isFirst = (part.flags & flagFirst) !== 0;
     const isLast = (part.flags & flagLast) !== 0;
     const actors = [...this.#keyspace.held.entries()].map(([actor]) => actor);
-    if (isLast) this.#series = undefined;
+    if (isLast) {
+      this.#series = undefined;
+      this.#sentSeries = series;
+    }
     // All of it fitted into one frame after all.
     if (isFirst && isLast && !series.isComplete) return this.#plainFrame(part.body, actors);
     const frame = this.#frame(part.flags, part.body, this.#movesOf(actors), series);
@@ -358,7 +369,9 @@ export class Exchange {
   }
 
   #frame(flags: number, body: Body, vector: Entries, series?: Series): Uint8Array {
-    const renumber = (flags & flagFirst) !== 0 && this.#named.stale > staleNamesMax;
+    // What a series stages is read again when it is whole: its numbers must mean one thing throughout.
+    const staleMax = series ? 0 : staleNamesMax;
+    const renumber = (flags & flagFirst) !== 0 && this.#named.stale > staleMax;
     if (renumber) this.#renumber();
     for (const [actor, sequence] of vector) this.#told.raise(actor, sequence);
     const ends = series?.isComplete === true && (flags & flagLast) !== 0;
@@ -482,6 +495,13 @@ export class Exchange {
 
 function raise(vector: VersionVector, moves: Moves): void {
   for (let i = 0; i < moves.length; i += 2) vector.raise(moves[i] as number, moves[i + 1] as number);
+}
+
+function isAhead(moves: Moves, vector: VersionVector): boolean {
+  for (let i = 0; i < moves.length; i += 2) {
+    if (vector.at(moves[i] as number) > (moves[i + 1] as number)) return false;
+  }
+  return true;
 }
 
 function covers(vector: VersionVector, moves: Moves): boolean {

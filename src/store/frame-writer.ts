@@ -67,8 +67,12 @@ export class FrameWriter {
     this.#begin();
     let before = 0;
     let slots = 0;
-    while (slots < nodes.length && out.length <= bytesMax) {
+    // A link that was not told the names yet gets them in the same frame.
+    let nameBytes = 0;
+    while (slots < nodes.length && out.length + nameBytes <= bytesMax) {
       const node = nodes[slots++] as number;
+      const name = this.#keyspace.nodes.name(node);
+      if (typeof name === "string") nameBytes += name.length;
       if (this.#slot(node, node - before, from)) before = node;
     }
     return { bytes: out.take(), nodes: nodes.slice(0, slots), actors: this.#actors, slots };

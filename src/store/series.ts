@@ -43,7 +43,8 @@ export interface SeriesParts {
 }
 
 const none = new VersionVector();
-const progressKept = 64;
+/** Points that a series can be resumed at: more than the frames that may be on the way. */
+const progressKept = 128;
 
 /** A catch-up under way. */
 export class Series {

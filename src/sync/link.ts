@@ -14,6 +14,7 @@ import {
   type Stage,
   type StagePoint,
 } from "../store/exchange.ts";
+import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { fraction } from "./backoff.ts";
 import type { Entry } from "./digest.ts";
@@ -173,6 +174,7 @@ export class Link implements Receiver {
       while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes)) {
         const bytes = exchange.next();
         if (bytes === undefined) break;
+        if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
         this.#send({ kind: "frame", bytes });
         this.framesOut++;
         this.#flow.sent(bytes.length, this.#environment.monotonic());

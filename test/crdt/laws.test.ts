@@ -4,7 +4,9 @@
  */
 import { expect, test } from "vitest";
 import { Exchange } from "../../src/store/exchange.ts";
-import { Cluster, Replica, underSeeds } from "../store/cluster.ts";
+import { Cluster } from "../store/cluster.ts";
+import { Replica } from "../store/replica.ts";
+import { underSeeds } from "../store/seeds.ts";
 import { type Dump, dump } from "../store/dump.ts";
 import { World } from "../simulation/virtual-environment.ts";
 import { type TypeCase, typeCases } from "./type-cases.ts";

@@ -6,11 +6,9 @@
  * what the specifications make of the writes that its vector covers.
  */
 import { deepStrictEqual } from "node:assert/strict";
-import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { defaultClockAheadMsMax } from "../../src/crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../../src/crdt/version-vector.ts";
-import { openCollections } from "../../src/store/collections/open.ts";
-import { Exchange, Exchanges, type Stage, type StagePoint } from "../../src/store/exchange.ts";
+import { Exchange, type Stage, type StagePoint } from "../../src/store/exchange.ts";
 import {
   flagComplete,
   flagFirst,
@@ -18,67 +16,15 @@ import {
   flagRenumber,
   type FrameLimits,
 } from "../../src/store/frame.ts";
-import { Keyspace } from "../../src/store/keyspace.ts";
-import type { History, Operation, Write } from "../crdt/specifications.ts";
-import { schema, type TestCollections, type TypeCase, typeCases } from "../crdt/type-cases.ts";
-import { type Random, type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
+import type { Operation, Write } from "../crdt/specifications.ts";
+import { type TypeCase, typeCases } from "../crdt/type-cases.ts";
+import { type Random, World } from "../simulation/virtual-environment.ts";
 import { assertWhole, dump, dumpWhole, vectorOf } from "./dump.ts";
+import { Replica } from "./replica.ts";
+import { mixedWeights, type Weights } from "./weights.ts";
 
 /** Thrown inside transactions on purpose. */
 export class Undone extends Error {}
-
-/** One replica, as the session of a real one would wire it. */
-export class Replica {
-  readonly name: string;
-  readonly environment: VirtualEnvironment;
-  readonly keyspace: Keyspace;
-  readonly exchanges: Exchanges;
-  readonly collections: TestCollections;
-  /** Half-received series by sender, between links. */
-  readonly stages = new Map<Replica, Stage>();
-  /** Writes that are visible here with all that they had seen. */
-  readonly closed = new Set<Write>();
-  /** Writes of the open batch. */
-  pending: Write[] = [];
-
-  constructor(name: string, environment: VirtualEnvironment, limits?: FrameLimits) {
-    this.name = name;
-    this.environment = environment;
-    this.keyspace = new Keyspace({ schema, environment });
-    this.exchanges = new Exchanges(this.keyspace, limits);
-    this.collections = openCollections(this.keyspace, schema);
-    this.keyspace.listeners.add({ flushed: () => this.#flushed(), joined: () => undefined });
-  }
-
-  /** The vector by actor name, as a hello tells it. */
-  vector(): Map<string, number> {
-    this.keyspace.flush();
-    return new Map(vectorOf(this.keyspace));
-  }
-
-  /** Of these writes, those that are visible here. */
-  visible(writes: readonly Write[]): Write[] {
-    const vector = new Map(vectorOf(this.keyspace));
-    return writes.filter(
-      (write) => (vector.get(write.actor) ?? 0) >= write.sequence || this.pending.includes(write),
-    );
-  }
-
-  /** The vector that a peer told, in our numbers. */
-  translate(vector: ReadonlyMap<string, number>): VersionVector {
-    const ours = new VersionVector();
-    for (const [name, sequence] of vector) {
-      const bytes = Uint8Array.from(Buffer.from(name, "hex"));
-      ours.raise(this.keyspace.actors.intern(actorIdFromBytes(bytes)), sequence);
-    }
-    return ours;
-  }
-
-  #flushed(): void {
-    for (const write of this.pending) write.stamp = this.keyspace.clock.last;
-    this.pending = [];
-  }
-}
 
 interface Hello {
   readonly kind: "hello";
@@ -105,30 +51,6 @@ export interface End {
 export interface Link {
   readonly ends: readonly [End, End];
 }
-
-/** What happens in a run, as weights. Absent: never. */
-export interface Weights {
-  readonly write?: number;
-  readonly send?: number;
-  readonly deliver?: number;
-  readonly connect?: number;
-  readonly cut?: number;
-  readonly forget?: number;
-  readonly recreate?: number;
-  readonly clock?: number;
-}
-
-/** Everything happens. */
-export const mixedWeights: Required<Weights> = {
-  write: 30,
-  send: 30,
-  deliver: 45,
-  connect: 8,
-  cut: 4,
-  forget: 5,
-  recreate: 0.7,
-  clock: 3,
-};
 
 /** What a cluster is made of. */
 export interface ClusterOptions {
@@ -382,17 +304,12 @@ export class Cluster {
     this.#assertClosed(replica);
     for (const { collection, read, specification } of this.#cases) {
       for (const key of this.#keys) {
-        const history = this.history(replica, collection, key);
+        const history = replica.visible(this.#byKey.get(`${collection}/${key}`) ?? []);
         const reader = { nowMs: replica.environment.now(), aheadMsMax: defaultClockAheadMsMax };
         const shown = read(replica.collections, key);
         deepStrictEqual(shown, specification(history, reader));
       }
     }
-  }
-
-  /** The writes to a key that the replica has seen. */
-  history(replica: Replica, collection: string, key: string): History {
-    return replica.visible(this.#byKey.get(`${collection}/${key}`) ?? []);
   }
 
   /** A replica that holds a write holds all that the write had seen. */
@@ -514,21 +431,3 @@ const helloOf = (end: End): Hello => ({
   ),
   stage: end.stage && { series: end.stage.series, frames: end.stage.frames.length },
 });
-
-/** Runs `scenario` under many seeds; the first failure names its seed and what was done. */
-export function underSeeds(
-  options: { readonly runs: number; readonly first?: number },
-  scenario: (seed: number) => { readonly trace: readonly string[] } | undefined | void,
-): void {
-  const only = process.env["TRELLIS_SEED"];
-  const first = only === undefined ? (options.first ?? 1) : Number(only);
-  const runs = only === undefined ? options.runs : 1;
-  for (let seed = first; seed < first + runs; seed++) {
-    try {
-      scenario(seed);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(`TRELLIS_SEED=${seed} fails again: ${reason}`, { cause: error });
-    }
-  }
-}

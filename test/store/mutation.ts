@@ -8,8 +8,9 @@ import { ByteWriter, MalformedError } from "../../src/store/bytes.ts";
 import { Exchange } from "../../src/store/exchange.ts";
 import { typeCases } from "../crdt/type-cases.ts";
 import { type Random, World } from "../simulation/virtual-environment.ts";
-import { Cluster, Replica } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { assertWhole, dump } from "./dump.ts";
+import { Replica } from "./replica.ts";
 
 /** A receiver's history: frames in order, the last of which is to be replaced. */
 export interface Recording {
@@ -49,8 +50,8 @@ export class Target {
   constructor(recording: Recording, count: number) {
     const world = new World(recording.seed + 1);
     this.receiver = new Replica("receiver", world.environment());
-    for (const { draw, perform } of typeCases) {
-      perform(this.receiver.collections, "k", draw(world.random));
+    for (const typeCase of typeCases) {
+      typeCase.perform(this.receiver.collections, "k", typeCase.draw(world.random));
     }
     this.receiver.keyspace.flush();
     this.exchange = this.#link();

@@ -2,8 +2,9 @@
 import { expect, test } from "vitest";
 import { VersionVector } from "../../src/crdt/version-vector.ts";
 import { World } from "../simulation/virtual-environment.ts";
-import { Cluster, Replica } from "./cluster.ts";
+import { Cluster } from "./cluster.ts";
 import { assertWhole, dump } from "./dump.ts";
+import { Replica } from "./replica.ts";
 
 const replica = (): Replica => new Replica("it", new World(1).environment());
 

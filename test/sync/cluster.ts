@@ -3,6 +3,7 @@ import { counter, orSet } from "../../src/crdt/index.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
 import type { Collections } from "../../src/store/collections/types.ts";
 import { Exchanges } from "../../src/store/exchange.ts";
+import { defaultFrameLimits, type FrameLimits } from "../../src/store/frame.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import type { Schema } from "../../src/store/schema.ts";
 import { Sync, type SyncOptions } from "../../src/sync/sync.ts";
@@ -20,6 +21,12 @@ export interface Node<S extends Schema = typeof schema> {
   readonly sync: Sync;
 }
 
+/** How one node differs from the others. */
+export type NodeOptions = Partial<SyncOptions> & {
+  readonly skewMs?: number;
+  readonly limits?: FrameLimits;
+};
+
 export class Cluster {
   readonly world: World;
   readonly network: MemoryNetwork;
@@ -34,7 +41,7 @@ export class Cluster {
   async open(
     host: string,
     peers: readonly string[] = [],
-    options: Partial<SyncOptions> & { readonly skewMs?: number } = {},
+    options: NodeOptions = {},
   ): Promise<Node> {
     const node = await this.openWith(schema, host, peers, options);
     this.nodes.push(node);
@@ -45,14 +52,14 @@ export class Cluster {
     ofSchema: S,
     host: string,
     peers: readonly string[] = [],
-    options: Partial<SyncOptions> & { readonly skewMs?: number } = {},
+    options: NodeOptions = {},
   ): Promise<Node<S>> {
-    const { skewMs = 0, ...rest } = options;
+    const { skewMs = 0, limits = defaultFrameLimits, ...rest } = options;
     const environment = this.world.environment({ skewMs });
     const keyspace = new Keyspace({ schema: ofSchema, environment });
     const sync = new Sync({
       keyspace,
-      exchanges: new Exchanges(keyspace),
+      exchanges: new Exchanges(keyspace, limits),
       environment,
       transport: this.network.transport(host, environment),
       name: host,

@@ -148,3 +148,25 @@ describe("a broken network", () => {
     expect(ended.some((line) => line.includes("not acknowledged"))).toBe(true);
   });
 });
+
+test("the same seed gives the same run", async () => {
+  const runs = new Set<string>();
+  for (let run = 0; run < 2; run++) {
+    const cluster = new Cluster(77);
+    for (const host of ["a", "b", "c"]) await cluster.open(host, ["a", "b"]);
+    cluster.network.faults = {
+      lossRate: 0.1,
+      duplicateRate: 0.1,
+      reorderRate: 0.1,
+      delayMsMin: 1,
+      delayMsMax: 30,
+    };
+    for (let i = 0; i < 100; i++) {
+      cluster.world.random.pick(cluster.nodes).collections.likes.increment("post");
+      await cluster.world.settle({ forMs: 200 });
+    }
+    const { messages, bytes } = cluster.network;
+    runs.add(`${messages} messages, ${bytes} bytes, ${cluster.world.nowMs} ms`);
+  }
+  expect([...runs]).toHaveLength(1);
+});

@@ -29,7 +29,8 @@ const schema = {
   live: flag(),
   cart: orMap({
     quantity: lwwRegister<number>(),
-    notes: orSet(),
+    // oxlint-disable-next-line typescript/no-unnecessary-type-arguments -- the context would widen it
+    notes: orSet<string>(),
     options: mvRegister<Profile>(),
     extras: lwwMap<number>(),
     gift: flag(),
