@@ -8,7 +8,8 @@ import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-op
 import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./store/collections/types.ts";
 import { type Conflict, conflictIn } from "./store/conflicts.ts";
-import { Exchanges, type Received } from "./store/exchange.ts";
+import type { Received } from "./store/exchange.ts";
+import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
@@ -254,7 +255,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       actor,
       name: this.#name,
       members: this.#sync.members,
-      peers: this.#sync.peers.map(({ acknowledged: _, ...peer }) => peer),
+      peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
       storage: { kind: "memory" },
       locks: { kind: "none" },
@@ -367,9 +368,5 @@ function checkAcknowledgedBy(by: Exclude<AcknowledgedBy, "durable">): void {
 }
 
 /** An option that was given, or none: `undefined` is not passed on. */
-const optional = <N extends string, V>(
-  name: N,
-  value: V | undefined,
-): { readonly [K in N]?: V } =>
+const optional = <N extends string, V>(name: N, value: V | undefined): { readonly [K in N]?: V } =>
   value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });
-

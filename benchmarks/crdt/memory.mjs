@@ -178,10 +178,11 @@ export async function churned({ name, churn }) {
   await warm.close?.();
   const before = await occupied();
   const subject = await library.openLocal(workload, { batched: true });
-  const state = async () => ({
-    memory: (await occupied()) - before,
-    encoded: await subject.encodedSize(),
-  });
+  const state = async () => {
+    await subject.settle?.();
+    const encoded = await subject.encodedSize();
+    return { memory: (await occupied()) - before, encoded };
+  };
   await churnOnce(subject, operations, 1);
   const first = await state();
   await churnOnce(subject, operations, rounds - 1);

@@ -1,34 +1,13 @@
 /**
- * Everything that the benchmarks know of Trellis, in one file. Local operations, the clock and the
- * loopback rows stand on the public contract; updates, states, frames and pairs reach into the
- * store, because the contract has no bytes. `TRELLIS_DIST` names another build to measure.
+ * Trellis as its users write it: local operations, the clock and the loopback rows. What the public
+ * contract does not have, updates, states and frames, is in `trellis-store.mjs`.
  */
-import { pathToFileURL } from "node:url";
-import { AbsentError, turn } from "./measure.mjs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { turn } from "./measure.mjs";
+import { built } from "./trellis-build.mjs";
 import { turnOperations } from "./workload.mjs";
 
-const { TRELLIS_DIST } = process.env;
-const distribution = TRELLIS_DIST
-  ? pathToFileURL(`${TRELLIS_DIST}/`)
-  : new URL("../../dist/", import.meta.url);
-
-/** A module of the build. @throws {AbsentError} when it is not there */
-async function built(path) {
-  const url = new URL(path, distribution);
-  try {
-    return await import(url);
-  } catch (error) {
-    if (error.code === "ERR_MODULE_NOT_FOUND" && error.message.includes(url.pathname)) {
-      throw new AbsentError(`dist/${path} is not built`);
-    }
-    throw error;
-  }
-}
-
-/** Takes the place of a function that is still to be written. */
-function notWired(name) {
-  throw new AbsentError(`${name} in trellis.mjs is not wired`);
-}
+export * from "./trellis-store.mjs";
 
 /** A replica with one collection of each benchmarked type. */
 async function openBenchmarkReplica(options) {
@@ -47,17 +26,37 @@ async function openBenchmarkReplica(options) {
  *   on `keys[sequence[i]]`; of a set the first half adds `elements` round the keys, the second
  *   half removes them
  * @returns `run(start, end)` does those operations; `turn()` ends the turn and so flushes;
- *   `check()` is the sum, number of registers or of elements left; `encodedSize()` is the bytes of
- *   the complete state
+ *   `check()` is the sum, number of registers or of elements left; `settle()` waits until what was
+ *   removed is forgotten; `encodedSize()` is the bytes of the complete state, handshake included
  */
 export async function openLocal(workload) {
   const replica = await openBenchmarkReplica({ listen: { port: 0 } });
   return {
     ...operationsOf(replica.collections, workload),
     turn,
+    settle: () => untilForgotten(replica),
     encodedSize: () => encodedSize(replica),
     close: () => replica.close(),
   };
+}
+
+/** Removals that no peer has to hear of are forgotten about once a second. */
+async function untilForgotten(replica) {
+  const endMs = performance.now() + 10_000;
+  while (replica.status().removalsKept > 0) {
+    if (performance.now() > endMs) throw new Error("removals are not forgotten");
+    await sleep(50);
+  }
+}
+
+/** What a fresh replica receives that dials this one. */
+async function encodedSize(replica) {
+  const { host, port } = replica.address;
+  const url = `ws://${host}:${port}`;
+  const { bytesIn, close } = await openLoopback({ role: "reader", url });
+  const bytes = bytesIn();
+  await close();
+  return bytes;
 }
 
 function operationsOf({ hits, registers, tags }, workload) {
@@ -158,102 +157,6 @@ export async function openClock(call) {
     },
   };
 }
-
-// ---- To be wired to the store ------------------------------------------------------------------
-
-/**
- * The complete state of the replica that `openLocal` opened, in bytes on the wire.
- * @returns {number}
- */
-function encodedSize(_replica) {
-  return notWired("encodedSize");
-}
-
-/**
- * Encoded updates as links would carry them; update `i` is what writer `i % writers` did in one
- * flush of `batch` increments, on the keys of `updateSequence(stream, writer)` in order.
- * @param {{ writers: number, keyCount: number, batch: number, updates: number }} _stream
- * @returns {Promise<Uint8Array[]>} `updates` of them, in the order in which they arrive
- */
-export async function makeUpdates(_stream) {
-  return notWired("makeUpdates");
-}
-
-/**
- * A fresh replica with one link to each of `writers`.
- * @returns {Promise<{ apply(update: Uint8Array, writer: number): void, check(): number }>}
- *   `apply` decodes, validates and joins, all before it returns; `check` is the sum of all counters
- */
-export async function openReceiver(_stream) {
-  return notWired("openReceiver");
-}
-
-/**
- * The complete state of a replica that holds what `writers` did: writer `w` increments the keys
- * `k${i}` for the `i` of `writerSequence(shape, w)`, in turns of 1,000.
- * @param {{ keyCount: number, writers: number, randomEach: number }} _shape
- * @returns {Promise<Uint8Array>} where it travels in pieces, all of them in one array that
- *   `loadState` takes apart
- */
-export async function buildState(_shape) {
-  return notWired("buildState");
-}
-
-/** What `loadState` is given. */
-export const prepareState = (bytes) => bytes;
-
-/**
- * A fresh replica with that state, everything decoded and indexed, ready to read, write and send.
- * @param {Uint8Array} _bytes
- * @returns {Promise<{ value(key: string): number, close?(): Promise<void> }>}
- */
-export async function loadState(_bytes) {
-  return notWired("loadState");
-}
-
-/**
- * Bytes of what a peer at the shared state lacks, besides the handshake, after a further writer
- * incremented `keys[index]` for each of `indexes` in one flush.
- * @returns {Promise<number>}
- */
-export async function catchUpBytes(_bytes, _indexes, _keys) {
-  return notWired("catchUpBytes");
-}
-
-/**
- * Bytes of a live frame for one changed counter, its key and actor already announced on the link,
- * while the vector has this many actors.
- * @param {{ actors: number }} _options
- * @returns {Promise<number>}
- */
-export async function frameBytes(_options) {
-  return notWired("frameBytes");
-}
-
-/**
- * How many entries the frame has that follows from so many increments of one key in one flush.
- * @param {{ increments: number }} _options
- * @returns {Promise<number>}
- */
-export async function flushEntries(_options) {
-  return notWired("flushEntries");
-}
-
-/**
- * Two replicas with equal vectors that hold one increment of each key `k0` to `k${keyCount - 1}`.
- * @param {{ keyCount: number }} _options
- * @returns {Promise<{
- *   change(indexes: number[]): void | Promise<void>,
- *   transfer(): void | Promise<void>,
- *   check(): number,
- * }>} `change` increments those keys once each at the first and flushes; `transfer` encodes what
- *   the second lacks, from its vector, and applies it there; `check` is the second's sum
- */
-export async function openPair({ keyCount: _keyCount }) {
-  return notWired("openPair");
-}
-
-// ---- Loopback, by the public contract ----------------------------------------------------------
 
 /**
  * One of three processes: "peer" listens, "writer" and "reader" dial it.

@@ -162,7 +162,7 @@ export class ChangeLog {
         start: (this.#starts[batch] as number) - tailStart,
       });
     }
-    const entries = this.#cells.slice(this.#starts[run] as number, end);
+    const entries = this.#cells.slice(this.#starts[run], end);
     const sequences = entries.map((cell) => this.#of.sequenceOf(cell, this.#actor));
     this.#count = this.#starts[run] as number;
     this.#batches = run;

@@ -18,3 +18,7 @@ export interface CounterType extends DataType {
 
 /** Declares a collection of counters. */
 export const counter = (): CounterType => ({ kind: "counter", tag: "counter/1", shape: sumShape });
+
+/** Whether an integer is safe; cheaper than `Number.isSafeInteger`, for what is known to be one. */
+export const isSafe = (total: number): boolean =>
+  total <= Number.MAX_SAFE_INTEGER && total >= Number.MIN_SAFE_INTEGER;

@@ -6,132 +6,18 @@
 import type { VersionVector } from "../crdt/version-vector.ts";
 import { ProtocolError } from "../errors.ts";
 import { malformed } from "./bytes.ts";
-import {
-  flagComplete,
-  flagFirst,
-  flagLast,
-  flagRenumber,
-  type FrameLimits,
-  defaultFrameLimits,
-} from "./frame.ts";
-import { FrameReader, type Moves } from "./frame-reader.ts";
-import { type Body, type Entries, FrameWriter } from "./frame-writer.ts";
-import { Selection, select } from "./interval.ts";
-import { Join } from "./join.ts";
+import type { Exchanges } from "./exchanges.ts";
+import { flagComplete, flagFirst, flagLast, flagRenumber } from "./frame.ts";
+import type { Moves } from "./frame-reader.ts";
+import type { Body, Entries } from "./frame-writer.ts";
+import type { Join } from "./join.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { NamedNumbers, NumberSet, NumbersTheyUse } from "./numbering.ts";
-import { Series } from "./series.ts";
+import type { Series } from "./series.ts";
+import { Stage, type StagePoint } from "./stage.ts";
 
-/** Bytes of a half-received series that are kept. */
-const stagedBytesMax = 2 ** 30;
-/** Series that can be resumed after their link broke. */
-const suspendedMax = 16;
 /** Forgotten names that a peer still keeps for us before we number anew. */
 const staleNamesMax = 4096;
-
-/** The body made last, and for whom: peers who are at `froms` of `actors`, and have the rest. */
-interface SharedBody {
-  readonly changes: number;
-  readonly actors: readonly number[];
-  readonly froms: readonly number[];
-  readonly body: Body;
-}
-
-const same = (left: readonly number[], right: readonly number[]): boolean =>
-  left.length === right.length && left.every((number, i) => number === right[i]);
-
-/** What all links of one keyspace share: buffers, the last body, series to be resumed. */
-export class Exchanges {
-  readonly keyspace: Keyspace;
-  readonly writer: FrameWriter;
-  readonly reader: FrameReader;
-  readonly join: Join;
-  readonly selection: Selection = new Selection();
-  readonly limits: FrameLimits;
-  readonly #suspended = new Map<number, Series>();
-  #series = 0;
-  #body: SharedBody | undefined;
-
-  constructor(keyspace: Keyspace, limits: FrameLimits = defaultFrameLimits) {
-    this.keyspace = keyspace;
-    this.limits = limits;
-    this.writer = new FrameWriter(keyspace);
-    this.reader = new FrameReader(keyspace);
-    this.join = new Join(keyspace);
-  }
-
-  /** A new catch-up from a vector, or with the complete state. */
-  startSeries(from: VersionVector | undefined): Series {
-    return new Series(++this.#series, from, this);
-  }
-
-  /** Keeps a series whose link is gone, for a while. */
-  suspend(series: Series): void {
-    this.#suspended.set(series.number, series);
-    for (const oldest of this.#suspended.keys()) {
-      if (this.#suspended.size <= suspendedMax) break;
-      this.#suspended.delete(oldest);
-    }
-  }
-
-  /** The series that a peer has `frames` frames of, if it can go on there. */
-  resume(number: number, frames: number): Series | undefined {
-    const series = this.#suspended.get(number);
-    this.#suspended.delete(number);
-    return series?.resume(frames) === true ? series : undefined;
-  }
-
-  /** One encoding for all links whose peers are at the same point. */
-  sharedBody(actors: readonly number[], from: VersionVector): Body | undefined {
-    const { keyspace } = this;
-    const { changes } = keyspace.actors;
-    const froms = actors.map((actor) => from.at(actor));
-    const shared = this.#body;
-    if (shared?.changes === changes && same(shared.actors, actors) && same(shared.froms, froms)) {
-      return shared.body;
-    }
-    const selected = select(keyspace, actors, from, this.limits.touches, this.selection);
-    if (!selected.whole) return undefined;
-    const body = this.writer.body(this.selection.nodes, from, this.limits.bytes);
-    if (body.slots < this.selection.nodes.length) return undefined;
-    this.#body = { changes, actors, froms, body };
-    return body;
-  }
-}
-
-/** Where a half-received series stands; what a peer tells to go on with it. */
-export interface StagePoint {
-  readonly series: number;
-  readonly frames: number;
-}
-
-interface StagedFrame {
-  readonly body: Uint8Array;
-  readonly names: NumbersTheyUse;
-  /** The sender's vector at this frame. */
-  readonly theirs: VersionVector;
-}
-
-/** Frames of a series, kept until it is whole. Nothing of them is read, sent on or overwritten. */
-export class Stage {
-  readonly series: number;
-  readonly isComplete: boolean;
-  readonly frames: StagedFrame[] = [];
-  bytes = 0;
-
-  constructor(series: number, isComplete: boolean) {
-    this.series = series;
-    this.isComplete = isComplete;
-  }
-
-  /** Keeps a copy: the frame's own bytes may be a part of something larger. */
-  add(frame: StagedFrame): void {
-    const bytes = this.bytes + frame.body.length;
-    if (bytes > stagedBytesMax) malformed(`a series of more than ${stagedBytesMax} bytes`);
-    this.frames.push({ ...frame, body: new Uint8Array(frame.body) });
-    this.bytes = bytes;
-  }
-}
 
 /** What both ends know of each other when a link starts. */
 export interface ExchangeStart {
@@ -285,7 +171,8 @@ export class Exchange {
     this.#isLevel = false;
     if (isFirst) this.#stage = new Stage(series, (flags & flagComplete) !== 0);
     const stage = this.#stage;
-    if (stage === undefined || stage.series !== series) return malformed("a series from its middle");
+    if (stage === undefined || stage.series !== series)
+      return malformed("a series from its middle");
     const body = reader.rest();
     reader.reopen(body);
     reader.body(this.#names, this.#known);
@@ -494,7 +381,8 @@ export class Exchange {
 }
 
 function raise(vector: VersionVector, moves: Moves): void {
-  for (let i = 0; i < moves.length; i += 2) vector.raise(moves[i] as number, moves[i + 1] as number);
+  for (let i = 0; i < moves.length; i += 2)
+    vector.raise(moves[i] as number, moves[i + 1] as number);
 }
 
 function isAhead(moves: Moves, vector: VersionVector): boolean {

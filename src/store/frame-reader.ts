@@ -171,7 +171,8 @@ export class FrameReader {
       const number = this.#in.bounded(actorNumberMax, "an actor");
       const name = actorIdFromBytes(this.#in.raw(actorBytes));
       if (this.#in.byte() !== 0) malformed("a fact about an actor that version 1 does not know");
-      if (!names.nameActor(number, this.#keyspace.actors.intern(name))) malformed("an actor renamed");
+      if (!names.nameActor(number, this.#keyspace.actors.intern(name)))
+        malformed("an actor renamed");
     }
   }
 

@@ -5,11 +5,13 @@
  * keyspace's own vector moves only at its end, so every frame is judged by what was known before.
  */
 import { noCell } from "../crdt/cells.ts";
+import { isSafe } from "../crdt/counter.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Rows } from "./frame-reader.ts";
 import { stateBare, stateHeld, stateLive } from "./frame.ts";
-import { isSafe, type Keyspace } from "./keyspace.ts";
+import type { Keyspace } from "./keyspace.ts";
 import type { NumberSet } from "./numbering.ts";
+import { exactTotal } from "./sums.ts";
 
 /** Cells of one actor that still have to go to its log, in no order. */
 class Unlogged {
@@ -115,7 +117,7 @@ export class Join {
       changed = true;
     }
     if (!changed) return;
-    nodes.setTotal(node, isExact ? total : this.#keyspace.exactTotal(node));
+    nodes.setTotal(node, isExact ? total : exactTotal(nodes, cells, node));
     if (!wasLive) nodes.countLive(node, 1);
     this.touched.push(node);
   }

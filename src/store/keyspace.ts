@@ -11,18 +11,20 @@
  */
 import { Actors } from "../crdt/actors.ts";
 import { Cells, noCell } from "../crdt/cells.ts";
+import { isSafe } from "../crdt/counter.ts";
 import type { Name, Shape } from "../crdt/data-type.ts";
 import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
 import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
-import { ClosedError, CounterRangeError, OverloadedError, UsageError } from "../errors.ts";
+import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
 import { Names } from "./names.ts";
 import { type Container, Nodes, type Root } from "./nodes.ts";
 import { defaultLogEntriesMax, Retention } from "./retention.ts";
 import { checkSchema, collectionsMax, mismatch, type Schema } from "./schema.ts";
-import { Undo } from "./undo.ts";
-import type { Json } from "./values.ts";
+import { exactTotal, outOfRange } from "./sums.ts";
+import { synchronous, Undo } from "./undo.ts";
+import { type Json, sizeOf } from "./values.ts";
 
 /** What a keyspace is made of. */
 export interface KeyspaceOptions {
@@ -74,7 +76,7 @@ export class Keyspace {
     this.#environment = options.environment;
     this.names = new Names(this.nodes);
     this.clock = new HybridLogicalClock({
-      now: options.environment.now,
+      now: () => options.environment.now(),
       ...(options.clockAheadMsMax === undefined ? {} : { aheadMsMax: options.clockAheadMsMax }),
     });
     const entriesMax = options.logEntriesMax ?? defaultLogEntriesMax;
@@ -172,21 +174,12 @@ export class Keyspace {
     const before = nodes.total(node);
     // What a join has brought beyond the range may still move back towards it.
     const isNearer = !isSafe(before) && Math.sign(before) !== Math.sign(by);
-    if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) this.#outOfRange(node, by);
+    if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) outOfRange(nodes, node, by);
     if (this.#undo) this.#undo.remember(node);
     if (cell === noCell) cell = this.#addOwn(node, true);
     else if (cells.sequence(cell) !== this.#open) this.#touch(cell);
     cells.setValue(cell, sum);
-    nodes.setTotal(node, isSafe(before) ? before + by : this.exactTotal(node));
-  }
-
-  /** Beyond the safe integers adding is not exact, and must not depend on the order. O(chain). */
-  exactTotal(node: number): number {
-    let total = 0n;
-    for (let cell = this.nodes.head(node); cell !== noCell; cell = this.cells.next(cell)) {
-      total += BigInt(this.cells.value(cell));
-    }
-    return Number(total);
+    nodes.setTotal(node, isSafe(before) ? before + by : exactTotal(nodes, cells, node));
   }
 
   /** Makes a mark live: it replaces every cell of its slot. */
@@ -220,8 +213,9 @@ export class Keyspace {
   }
 
   /** Whether anything is live in a leaf. */
-  readonly isLive = (node: number): boolean =>
-    this.nodes.isSum(node) ? this.nodes.head(node) !== noCell : this.nodes.total(node) > 0;
+  isLive(node: number): boolean {
+    return this.nodes.isSum(node) ? this.nodes.head(node) !== noCell : this.nodes.total(node) > 0;
+  }
 
   // Batches.
 
@@ -271,7 +265,7 @@ export class Keyspace {
       undo.commit();
       return result;
     } catch (error) {
-      undo.rollback(this.isLive);
+      undo.rollback((node) => this.isLive(node));
       this.cells.log(this.#me).truncate(this.#open - 1);
       this.#dirty = false;
       this.#stamping = false;
@@ -386,6 +380,13 @@ export class Keyspace {
       if (cells.sequence(head) !== this.#open) this.#touch(head);
       return head;
     }
+    return this.#replaceChain(node, live);
+  }
+
+  /** The general case: cells of others, or a change between live and bare. */
+  #replaceChain(node: number, live: boolean): number {
+    const { cells, nodes } = this;
+    const head = nodes.head(node);
     const wasLive = nodes.total(node) > 0;
     let own = noCell;
     for (let cell = head; cell !== noCell;) {
@@ -432,36 +433,4 @@ export class Keyspace {
       }
     }
   }
-
-  #outOfRange(node: number, by: number): never {
-    const key = String(this.nodes.name(node));
-    const collection = this.nodes.rootOf(node).name;
-    const value = this.nodes.total(node);
-    throw new CounterRangeError(
-      `${collection} ${JSON.stringify(key)} at ${value} cannot move by ${by} within the safe ` +
-        "integers; nothing was changed",
-      { collection, key, by, value },
-    );
-  }
-}
-
-/** Cheaper than `Number.isSafeInteger`, for what is known to be an integer. */
-export const isSafe = (total: number): boolean =>
-  total <= Number.MAX_SAFE_INTEGER && total >= Number.MIN_SAFE_INTEGER;
-
-/** About how many bytes the value takes in a frame. */
-function sizeOf(value: Json): number {
-  if (typeof value === "string") return value.length;
-  return typeof value === "object" && value !== null ? JSON.stringify(value).length : 0;
-}
-
-function synchronous<T>(result: T): T {
-  if (typeof result === "object" && result !== null && "then" in result) {
-    // Nobody else will look at it, and an unhandled rejection ends the process.
-    Promise.resolve(result).catch(() => {});
-    throw new UsageError(
-      "a transaction must be synchronous, but it returned a promise; it was undone",
-    );
-  }
-  return result;
 }

@@ -76,7 +76,7 @@ export class Names {
 
   /** The node, and every ancestor that has nothing else under it. */
   #forget(start: number): void {
-    for (let node = start; node >= 0; ) {
+    for (let node = start; node >= 0;) {
       if (!this.#nodes.isUsed(node) || !this.#nodes.isEmpty(node)) return;
       for (const user of this.#users) {
         if (!user.uses(node)) continue;

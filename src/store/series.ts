@@ -57,11 +57,7 @@ export class Series {
   #progress: Progress;
   readonly #past: Progress[] = [];
 
-  constructor(
-    number: number,
-    from: VersionVector | undefined,
-    parts: SeriesParts,
-  ) {
+  constructor(number: number, from: VersionVector | undefined, parts: SeriesParts) {
     this.number = number;
     this.isComplete = from === undefined;
     this.#keyspace = parts.keyspace;

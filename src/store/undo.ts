@@ -6,6 +6,7 @@
  * back. Undoing is O(what was touched).
  */
 import { type Cells, noCell, type SavedCell } from "../crdt/cells.ts";
+import { UsageError } from "../errors.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Retention } from "./retention.ts";
 
@@ -65,7 +66,7 @@ export class Undo {
     const wasLive = isLive(node);
     const before = new Set(slot.cells.map(({ cell }) => cell));
     const payload = this.#nodes.payload(node);
-    for (let cell = this.#nodes.head(node); cell !== noCell; ) {
+    for (let cell = this.#nodes.head(node); cell !== noCell;) {
       const following = this.#cells.next(cell);
       if (!this.#cells.isLive(cell)) this.#retention.unkeep();
       if (!before.has(cell)) this.#cells.release(payload, cell);
@@ -79,4 +80,16 @@ export class Undo {
     this.#nodes.setTotal(node, slot.total);
     if (isLive(node) !== wasLive) this.#nodes.countLive(node, wasLive ? -1 : 1);
   }
+}
+
+/** @throws UsageError for a promise: what follows its first wait would be outside. */
+export function synchronous<T>(result: T): T {
+  if (typeof result === "object" && result !== null && "then" in result) {
+    // Nobody else will look at it, and an unhandled rejection ends the process.
+    Promise.resolve(result).catch(() => {});
+    throw new UsageError(
+      "a transaction must be synchronous, but it returned a promise; it was undone",
+    );
+  }
+  return result;
 }

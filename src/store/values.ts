@@ -125,10 +125,16 @@ function kindOf(value: unknown): string {
 
 function freeze(value: Json): Json {
   if (typeof value === "object" && value !== null) {
-    for (const inner of Object.values(value)) freeze(inner as Json);
+    for (const inner of Object.values(value)) freeze(inner);
     Object.freeze(value);
   }
   return value;
+}
+
+/** About how many bytes the value takes in a frame. */
+export function sizeOf(value: Json): number {
+  if (typeof value === "string") return value.length;
+  return typeof value === "object" && value !== null ? JSON.stringify(value).length : 0;
 }
 
 const tags = { null: 0, false: 1, true: 2, positive: 3, negative: 4, double: 5, text: 6, json: 7 };

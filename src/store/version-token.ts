@@ -2,7 +2,13 @@
  * A version as text: what somebody held at some moment, to be waited for elsewhere. Opaque to users:
  * a format byte, then actors and sequences, as URL-safe base64.
  */
-import { actorBytes, type ActorId, actorIdFromBytes, actorIdToBytes, sequenceMax } from "../crdt/dot.ts";
+import {
+  actorBytes,
+  type ActorId,
+  actorIdFromBytes,
+  actorIdToBytes,
+  sequenceMax,
+} from "../crdt/dot.ts";
 import { InvalidValueError } from "../errors.ts";
 import { ByteReader, ByteWriter, MalformedError } from "./bytes.ts";
 import type { Keyspace } from "./keyspace.ts";

@@ -6,7 +6,7 @@
  * entries of the buckets that differ, which both ends see alike. Short vectors are sent at once.
  * In the end the whole of what was learnt must have the digest of the hello.
  */
-import type { StagePoint } from "../store/exchange.ts";
+import type { StagePoint } from "../store/stage.ts";
 import {
   bucketBits,
   bucketDigests,

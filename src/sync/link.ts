@@ -7,13 +7,9 @@ import type { ActorId } from "../crdt/dot.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
-import {
-  Exchange,
-  type Exchanges,
-  type Received,
-  type Stage,
-  type StagePoint,
-} from "../store/exchange.ts";
+import { Exchange, type Received } from "../store/exchange.ts";
+import { type Exchanges } from "../store/exchanges.ts";
+import { type Stage, type StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
 import { fraction } from "./backoff.ts";

@@ -10,7 +10,7 @@
  *   bye      the link ends, and why
  */
 import type { ActorId } from "../crdt/dot.ts";
-import type { StagePoint } from "../store/exchange.ts";
+import type { StagePoint } from "../store/stage.ts";
 import type { Entry } from "./digest.ts";
 
 /** Versions of the protocol that this code speaks. A change of meaning makes a new one. */

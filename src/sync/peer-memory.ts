@@ -6,7 +6,8 @@
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
-import { Exchange, type Stage } from "../store/exchange.ts";
+import { Exchange } from "../store/exchange.ts";
+import { type Stage } from "../store/stage.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Hello } from "./message.ts";
 

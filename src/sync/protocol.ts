@@ -17,7 +17,7 @@
  */
 import { actorBytes, actorIdFromBytes, actorIdToBytes, sequenceMax } from "../crdt/dot.ts";
 import { ByteReader, ByteWriter, malformed } from "../store/bytes.ts";
-import type { StagePoint } from "../store/exchange.ts";
+import type { StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import { collectionsMax } from "../store/schema.ts";
 import { elementBytesMax, keyBytesMax } from "../store/values.ts";

@@ -12,7 +12,7 @@
  * frame says only how it moved. So what was compared is checked against the digest of the hello.
  * Every state has a row in the table for every event; a pair that is missing does not compile.
  */
-import type { StagePoint } from "../store/exchange.ts";
+import type { StagePoint } from "../store/stage.ts";
 import { compared, comparison, type Comparing, differing, opinion } from "./comparison.ts";
 import type { Entry } from "./digest.ts";
 import {

@@ -8,7 +8,8 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { defaultClockAheadMsMax } from "../../src/crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../../src/crdt/version-vector.ts";
-import { Exchange, type Stage, type StagePoint } from "../../src/store/exchange.ts";
+import { Exchange } from "../../src/store/exchange.ts";
+import { type Stage, type StagePoint } from "../../src/store/stage.ts";
 import {
   flagComplete,
   flagFirst,

@@ -1,8 +1,14 @@
 /** Scripts of faults that have bitten stores of this kind; docs/invariants.md says which is which. */
 import { expect, test } from "vitest";
-import { ProtocolError, TrellisError } from "../../src/errors.ts";
+import { orSet } from "../../src/crdt/index.ts";
+import { VersionVector } from "../../src/crdt/version-vector.ts";
+import { ProtocolError, SchemaMismatchError, TrellisError } from "../../src/errors.ts";
 import { ByteWriter, MalformedError } from "../../src/store/bytes.ts";
+import { openCollections } from "../../src/store/collections/open.ts";
 import { Exchange } from "../../src/store/exchange.ts";
+import { Exchanges } from "../../src/store/exchanges.ts";
+import { Keyspace } from "../../src/store/keyspace.ts";
+import { typeCases } from "../crdt/type-cases.ts";
 import { Cluster, type End } from "./cluster.ts";
 import { dump, dumpWhole } from "./dump.ts";
 import type { Replica } from "./replica.ts";
@@ -250,4 +256,46 @@ test("a thousand actors in the vector cost nothing in a frame of one change, and
   const frame = end.exchange?.next();
   expect(frame?.length).toBeLessThan(100);
   expect(end.exchange?.next()).toBeUndefined();
+});
+
+test("a replica without a schema holds what it does not know, and passes it on", () => {
+  const { cluster: made, all } = cluster(2);
+  const [one, other] = all as [Replica, Replica];
+  for (let i = 0; i < 50; i++) {
+    const typeCase = made.random.pick(typeCases);
+    typeCase.perform(one.collections, "k", typeCase.draw(made.random));
+  }
+  const blank = new Keyspace({ schema: {}, environment: made.world.environment() });
+  const middle = new Exchanges(blank);
+  const pass = (from: Exchanges, to: Exchanges): void => {
+    from.keyspace.flush();
+    const none = new VersionVector();
+    const sender = new Exchange(from, { told: from.keyspace.held, known: none });
+    const receiver = new Exchange(to, { told: to.keyspace.held, known: none });
+    for (let frame = sender.next(); frame; frame = sender.next()) receiver.receive(frame);
+  };
+  pass(one.exchanges, middle);
+  pass(middle, other.exchanges);
+  expect(dump(other.keyspace)).toEqual(dump(one.keyspace));
+  expect(dump(blank)).toEqual(dump(one.keyspace));
+});
+
+test("one name with two types is refused, and nothing of the frame was joined", () => {
+  const { cluster: made, all } = cluster(1);
+  const [it] = all as [Replica];
+  it.collections.flags.enable("f");
+  it.keyspace.flush();
+  const strange = new Keyspace({
+    schema: { flags: orSet() },
+    environment: made.world.environment(),
+  });
+  const { flags } = openCollections(strange, { flags: orSet() });
+  flags.add("f", "e");
+  strange.flush();
+  const none = new VersionVector();
+  const sender = new Exchange(new Exchanges(strange), { told: strange.held, known: none });
+  const receiver = new Exchange(it.exchanges, { told: it.keyspace.held, known: none });
+  const before = dumpWhole(it.keyspace);
+  expect(() => receiver.receive(sender.next() ?? new Uint8Array())).toThrow(SchemaMismatchError);
+  expect(dumpWhole(it.keyspace)).toEqual(before);
 });

@@ -2,7 +2,8 @@
 import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { VersionVector } from "../../src/crdt/version-vector.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
-import { Exchanges, type Stage } from "../../src/store/exchange.ts";
+import { Exchanges } from "../../src/store/exchanges.ts";
+import { type Stage } from "../../src/store/stage.ts";
 import type { FrameLimits } from "../../src/store/frame.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import type { Write } from "../crdt/specifications.ts";

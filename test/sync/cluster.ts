@@ -2,7 +2,7 @@
 import { counter, orSet } from "../../src/crdt/index.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
 import type { Collections } from "../../src/store/collections/types.ts";
-import { Exchanges } from "../../src/store/exchange.ts";
+import { Exchanges } from "../../src/store/exchanges.ts";
 import { defaultFrameLimits, type FrameLimits } from "../../src/store/frame.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import type { Schema } from "../../src/store/schema.ts";

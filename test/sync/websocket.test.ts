@@ -5,7 +5,7 @@ import { WebSocket } from "ws";
 import { systemEnvironment } from "../../src/environment.ts";
 import { OverloadedError, UnauthorizedError, UsageError } from "../../src/errors.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
-import { Exchanges } from "../../src/store/exchange.ts";
+import { Exchanges } from "../../src/store/exchanges.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import { Sync, type SyncOptions } from "../../src/sync/sync.ts";
 import type { ConnectionEnd, ListenOptions } from "../../src/sync/transport.ts";

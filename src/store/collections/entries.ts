@@ -32,7 +32,7 @@ export class OrMapCollection<F extends FieldTypes> {
   entry(key: string, entry: string): EntryHandle<F> {
     this.#keys.find(key);
     const place = { keys: this.#keys, key, entry: checkKey(entry, "the entry") };
-    const handle: Record<string, unknown> = Object.create(null);
+    const handle = Object.create(null) as Record<string, unknown>;
     for (const [field, type] of Object.entries(this.#type.fields)) {
       handle[field] = fieldHandle(place, field, type);
     }
@@ -96,7 +96,7 @@ export class OrMapCollection<F extends FieldTypes> {
   #snapshot(entry: number): EntrySnapshot<F> {
     const { keyspace } = this.#keys;
     const fields = keyspace.nodes.container(entry)?.children;
-    const snapshot: Record<string, unknown> = Object.create(null);
+    const snapshot = Object.create(null) as Record<string, unknown>;
     for (const [name, type] of Object.entries(this.#type.fields)) {
       snapshot[name] = readField(keyspace, fields?.get(name), type);
     }
@@ -227,10 +227,7 @@ class EntryRegister {
   readonly #field: EntryField;
   readonly #read: (keyspace: Keyspace, node: number | undefined) => unknown;
 
-  constructor(
-    field: EntryField,
-    read: (keyspace: Keyspace, node: number | undefined) => unknown,
-  ) {
+  constructor(field: EntryField, read: (keyspace: Keyspace, node: number | undefined) => unknown) {
     this.#field = field;
     this.#read = read;
   }

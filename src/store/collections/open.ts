@@ -1,6 +1,6 @@
 /** Makes the collections of a schema over a keyspace. */
 import type { DataType } from "../../crdt/data-type.ts";
-import type { FieldTypes, OrMapType } from "../../crdt/or-map.ts";
+import type { OrMapType } from "../../crdt/or-map.ts";
 import { UsageError } from "../../errors.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Root } from "../nodes.ts";
@@ -16,7 +16,7 @@ import type { Collections } from "./types.ts";
 /** A data type as the constructors in `crdt/` make it. */
 type KnownType = DataType & { readonly kind?: unknown };
 
-const isOrMap = (type: KnownType): type is OrMapType<FieldTypes> => type.kind === "or-map";
+const isOrMap = (type: KnownType): type is OrMapType => type.kind === "or-map";
 
 function openCollection(keyspace: Keyspace, root: Root, type: KnownType): unknown {
   if (isOrMap(type)) return new OrMapCollection(keyspace, root, type);
@@ -43,7 +43,7 @@ export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
 ): Collections<S> {
-  const collections: Record<string, unknown> = Object.create(null);
+  const collections = Object.create(null) as Record<string, unknown>;
   for (const [name, type] of Object.entries(schema)) {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
