@@ -18,16 +18,23 @@ const environment = {
 
 /** Opens stores of this build, and links between them. */
 async function openStores() {
-  const [{ Keyspace }, { Exchange, Exchanges }, { openCollections }, { VersionVector }, { counter }] =
-    await Promise.all(
-      [
-        "store/keyspace.js",
-        "store/exchange.js",
-        "store/collections/open.js",
-        "crdt/version-vector.js",
-        "index.js",
-      ].map(built),
-    );
+  const [
+    { Keyspace },
+    { Exchange },
+    { Exchanges },
+    { openCollections },
+    { VersionVector },
+    { counter },
+  ] = await Promise.all(
+    [
+      "store/keyspace.js",
+      "store/exchange.js",
+      "store/exchanges.js",
+      "store/collections/open.js",
+      "crdt/version-vector.js",
+      "index.js",
+    ].map(built),
+  );
   const schema = { hits: counter() };
 
   /** What a replica has, without its links. */
@@ -109,7 +116,8 @@ export async function makeUpdates(stream) {
     const sender = exchange(store);
     const sequence = updateSequence(stream, writer);
     for (let place = writer, at = 0; place < stream.updates; place += stream.writers) {
-      for (const stop = at + stream.batch; at < stop; at++) store.hits.increment(keys[sequence[at]]);
+      for (const stop = at + stream.batch; at < stop; at++)
+        store.hits.increment(keys[sequence[at]]);
       made[place] = received([...framesOf(sender)]);
     }
   }

@@ -9,6 +9,7 @@
  * A catch-up brings many batches at once, in no order. They are kept as they came, as one *run*, and
  * put in order only when somebody asks for a part of it: mostly nobody does.
  */
+import { ascending } from "./ascending.ts";
 
 /** What a log asks of the cells that it lists. */
 export interface LoggedCells {
@@ -18,6 +19,9 @@ export interface LoggedCells {
 
 /** Stale entries that are always tolerated. */
 const slack = 1024;
+
+/** Runs up to so many touches are put in order at once: that costs less than to keep them apart. */
+const smallRun = 16_384;
 
 /** Actors that only stand in the vector cost no arrays. */
 const nothing = new Int32Array(0);
@@ -64,6 +68,10 @@ export class ChangeLog {
   /** Notes touches of any batches after the last one, up to `sequence`. O(touches). */
   appendRun(cells: Int32Array, sequence: number): void {
     if (cells.length === 0) return;
+    if (cells.length <= smallRun) {
+      this.#appendInOrder(cells, this.#batches === 0 ? 0 : this.#last, sequence);
+      return;
+    }
     this.#runs.add(this.#batches);
     this.#startBatch(sequence);
     const count = this.#count + cells.length;
@@ -135,6 +143,19 @@ export class ChangeLog {
     this.#starts[this.#batches++] = this.#count;
   }
 
+  /** Appends those whose batch is after `before`, up to `to`; what else is there is stale. */
+  #appendInOrder(cells: Int32Array, before: number, to: number): void {
+    const sequences = cells.map((cell) => this.#of.sequenceOf(cell, this.#actor));
+    for (const i of ascending(sequences)) {
+      const sequence = sequences[i] as number;
+      if (sequence > before && sequence <= to) this.append(cells[i] as number, sequence);
+    }
+  }
+
+  get #last(): number {
+    return this.#sequences[this.#batches - 1] as number;
+  }
+
   #end(batch: number): number {
     return batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
   }
@@ -163,13 +184,9 @@ export class ChangeLog {
       });
     }
     const entries = this.#cells.slice(this.#starts[run], end);
-    const sequences = entries.map((cell) => this.#of.sequenceOf(cell, this.#actor));
     this.#count = this.#starts[run] as number;
     this.#batches = run;
-    for (const i of ascending(sequences)) {
-      const sequence = sequences[i] as number;
-      if (sequence > before && sequence <= to) this.append(entries[i] as number, sequence);
-    }
+    this.#appendInOrder(entries, before, to);
     for (const { sequence, start } of later) {
       this.#startBatch(sequence);
       this.#starts[this.#batches - 1] = this.#count + start;
@@ -208,44 +225,4 @@ function grown(list: Int32Array<ArrayBuffer>, least = 4): Int32Array<ArrayBuffer
   const next = new Int32Array(Math.max(least, Math.ceil(list.length * factor)));
   next.set(list);
   return next;
-}
-
-/** Positions in `numbers` in ascending order of what stands there. */
-function ascending(numbers: Int32Array): ArrayLike<number> & Iterable<number> {
-  let least = Number.POSITIVE_INFINITY;
-  let most = 0;
-  for (let i = 0; i < numbers.length; i++) {
-    least = Math.min(least, numbers[i] as number);
-    most = Math.max(most, numbers[i] as number);
-  }
-  const range = most - least + 1;
-  return range <= 4 * numbers.length + 1024
-    ? countingOrder(numbers, least, range)
-    : sortedOrder(numbers, least);
-}
-
-function countingOrder(numbers: Int32Array, least: number, range: number): Int32Array {
-  const starts = new Int32Array(range + 1);
-  for (let i = 0; i < numbers.length; i++) {
-    const at = (numbers[i] as number) - least + 1;
-    starts[at] = (starts[at] as number) + 1;
-  }
-  for (let i = 1; i <= range; i++) starts[i] = (starts[i] as number) + (starts[i - 1] as number);
-  const positions = new Int32Array(numbers.length);
-  for (let i = 0; i < numbers.length; i++) {
-    const at = (numbers[i] as number) - least;
-    positions[starts[at] as number] = i;
-    starts[at] = (starts[at] as number) + 1;
-  }
-  return positions;
-}
-
-/** One native sort of doubles, the position in the low bits, is several times faster than a callback. */
-function sortedOrder(numbers: Int32Array, least: number): Float64Array {
-  const keys = new Float64Array(numbers.length);
-  const scale = 2 ** Math.ceil(Math.log2(numbers.length + 1));
-  for (let i = 0; i < keys.length; i++) keys[i] = ((numbers[i] as number) - least) * scale + i;
-  keys.sort();
-  for (let i = 0; i < keys.length; i++) keys[i] = (keys[i] as number) % scale;
-  return keys;
 }

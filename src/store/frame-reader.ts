@@ -148,6 +148,8 @@ export class FrameReader {
       if (their > nodeNumberMax) malformed(`node ${their}`);
       const node = names.node(their);
       if (node < 0) malformed(`node ${their} has no name`);
+      // Two of their numbers may mean one node of ours, but not side by side: it would be one slot.
+      if (rows.count > 0 && rows.nodes[rows.count - 1] === node) malformed("a slot twice");
       this.#slot(node, names, theirs);
     }
     return rows;

@@ -5,6 +5,12 @@
 
 /** Frames on the way, unacknowledged. */
 export const framesOnTheWayMax = 64;
+/** From so many on, small frames wait for each other: what piles up meanwhile becomes one. */
+export const framesUncoalesced = 4;
+/** How long they do, in ms, on a network that takes longer than that to acknowledge. */
+const coalesceMsMax = 2;
+/** Frames of so many bytes are large: nothing is gained by waiting. */
+const frameBytesLarge = 16 * 1024;
 /** Bytes of frames on the way, unless it is one frame alone. */
 export const bytesOnTheWayMax: number = 4 * 1024 * 1024;
 /** Bytes that our end of the connection has not passed to the network. */
@@ -18,11 +24,17 @@ export class Flow {
   #progressMs = 0;
   #bufferedBytes = 0;
 
-  /** Whether another frame may be sent now. */
-  isOpen(bufferedBytes: number): boolean {
+  /** Whether another frame may be sent now; if not, an acknowledgement is to come. */
+  isOpen(bufferedBytes: number, nowMs: number): boolean {
+    const frames = this.#sizes.length;
+    const waits =
+      frames >= framesUncoalesced &&
+      nowMs - (this.#sentMs[frames - 1] ?? 0) < coalesceMsMax &&
+      (this.#sizes[frames - 1] ?? 0) < frameBytesLarge;
     return (
-      this.#sizes.length < framesOnTheWayMax &&
-      (this.#bytes < bytesOnTheWayMax || this.#sizes.length === 0) &&
+      !waits &&
+      frames < framesOnTheWayMax &&
+      (this.#bytes < bytesOnTheWayMax || frames === 0) &&
       bufferedBytes < bufferedBytesMax
     );
   }

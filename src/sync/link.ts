@@ -167,7 +167,7 @@ export class Link implements Receiver {
     // Making a frame flushes, and a flush pumps every link: this one is at it already.
     this.#isPumping = true;
     try {
-      while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes)) {
+      while (this.#isStreaming() && this.#hasRoom(connection)) {
         const bytes = exchange.next();
         if (bytes === undefined) break;
         if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
@@ -182,6 +182,10 @@ export class Link implements Receiver {
       this.#isPumping = false;
     }
     this.#leaveWhenDone();
+  }
+
+  #hasRoom(connection: Connection): boolean {
+    return this.#flow.isOpen(connection.bufferedBytes, this.#environment.monotonic());
   }
 
   /** Ends the link; the peer is told why. */

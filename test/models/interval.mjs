@@ -33,7 +33,7 @@ const variants = {
   "held-complete": "complete states too have markers, for what the receiver's vector covers",
   "absence-last": "absence counts under the last vector, but not for nodes of the closing interval",
   "floor-last-numbers": "the floor rises to the one told with the last numbers",
-  "exact-start": "a piece connects to any piece that ends exactly where it starts",
+  "exact-start": "a piece connects where another ends, unless its vector is older",
   "no-skip": "frames that tell nothing new are joined all the same",
 };
 
@@ -230,12 +230,12 @@ class Replica {
   connects(frame, previous) {
     if (frame.after === undefined) return fault === "gap" || covered(frame.from, this.vector);
     if (previous === undefined) return false;
-    const { id, series, index, have, position } = previous;
+    const { id, series, index, have, position, to } = previous;
     if (fault === "number-only")
       return series === frame.series && index + 1 === frame.index && covered(frame.from, have);
     if (fault !== "exact-start") return id === frame.after;
-    const isSameVector = covered(frame.from, have) && (frame.complete || covered(have, frame.from));
-    return series === frame.series && position === frame.start && isSameVector;
+    if (series !== frame.series || position !== frame.start || !covered(to, frame.to)) return false;
+    return covered(frame.from, have) && (frame.complete || covered(have, frame.from));
   }
 
   /** Joins a whole series at once: nothing of it is seen, sent on or overwritten before. */

@@ -10,7 +10,7 @@ import { Exchanges } from "../../src/store/exchanges.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import { typeCases } from "../crdt/type-cases.ts";
 import { Cluster, type End } from "./cluster.ts";
-import { dump, dumpWhole } from "./dump.ts";
+import { assertWhole, dump, dumpWhole } from "./dump.ts";
 import type { Replica } from "./replica.ts";
 
 function cluster(replicas: number): { cluster: Cluster; all: Replica[] } {
@@ -298,4 +298,22 @@ test("one name with two types is refused, and nothing of the frame was joined", 
   const before = dumpWhole(it.keyspace);
   expect(() => receiver.receive(sender.next() ?? new Uint8Array())).toThrow(SchemaMismatchError);
   expect(dumpWhole(it.keyspace)).toEqual(before);
+});
+
+test("one counter under two numbers in one frame is refused", () => {
+  const { all } = cluster(1);
+  const [it] = all as [Replica];
+  const out = new ByteWriter();
+  for (const byte of [3, 1, 0]) out.byte(byte);
+  for (const text of ["counters", "counter/1", '"sum"']) out.text(text);
+  for (const byte of [1, 0]) out.byte(byte);
+  out.raw(new Uint8Array(16).fill(7));
+  // Numbers 0 and 1 are both "k"; each has the same actor's total of 5.
+  for (const byte of [0, 2, 0, 0, 128, 1, 107, 5, 128, 1, 107]) out.byte(byte);
+  for (const byte of [1, 0, 1, 0, 2, 0, 20, 1, 0, 20]) out.byte(byte);
+  const none = new VersionVector();
+  const receiver = new Exchange(it.exchanges, { told: it.keyspace.held, known: none });
+  expect(() => receiver.receive(out.take())).toThrow(MalformedError);
+  expect(it.collections.counters.value("k")).toBe(0);
+  assertWhole(it.keyspace);
 });
