@@ -77,7 +77,7 @@ async function transfer(name, opened, keyCount) {
         await opened.pair.transfer();
         return 1;
       },
-      { collect: false },
+      { collect: "nothing" },
     );
     spentNs += cpuUs * 1_000;
     opened.expected += changes;

@@ -101,7 +101,7 @@ function operationsOf({ hits, registers, tags }, workload) {
   };
 }
 
-/** A set of `elements`; `run` adds `margin` to it and removes it again, in turns of 1,000. */
+/** A set of `elements`; `run` adds `margin` to it, removes it again, in turns of 1,000, and forgets it. */
 export async function openGrownSet({ elements, margin }) {
   const replica = await openBenchmarkReplica({ listen: { port: 0 } });
   const { tags } = replica.collections;
@@ -117,6 +117,7 @@ export async function openGrownSet({ elements, margin }) {
     async run() {
       await inTurns(margin, (element) => tags.add("k0", element));
       await inTurns(margin, (element) => tags.remove("k0", element));
+      await untilForgotten(replica);
       return margin.length * 2;
     },
     check: () => tags.size("k0"),
