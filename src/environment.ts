@@ -25,12 +25,15 @@ export interface Environment {
   randomBytes(count: number): Uint8Array;
 }
 
+/** Node fires longer timers at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 /** The real world: Node's clocks, timers and kernel randomness. */
 export const systemEnvironment: Environment = {
   now: Date.now,
   monotonic: () => performance.now(),
   schedule: (delayMs, task) => {
-    const timer = setTimeout(task, delayMs);
+    const timer = setTimeout(task, Math.min(delayMs, timerMsMax));
     return { cancel: () => clearTimeout(timer) };
   },
   defer: (task) => {

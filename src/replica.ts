@@ -1,7 +1,7 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
-import { type Environment, systemEnvironment } from "./environment.ts";
+import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
@@ -16,6 +16,7 @@ import type { Schema } from "./store/schema.ts";
 import { coversNamed, parseVersionToken, versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
+import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
 import { type PeerView, Sync } from "./sync/sync.ts";
 import type { Address } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
@@ -84,7 +85,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #listeners: {
     readonly [E in keyof ReplicaEvents]: Set<(told: ReplicaEvents[E]) => void>;
   } = { conflict: new Set(), warning: new Set() };
-  #forgetting: { cancel(): void } | undefined;
+  #forgetting: Timer | undefined;
+  #forgetsSoon = false;
+  readonly #peerSilentMsMax: number;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
@@ -93,6 +96,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#schema = options.schema;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
+    this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     this.#keyspace = new Keyspace({
@@ -294,22 +298,30 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   #changed(): void {
     this.#waiting.check();
-    this.#forgetLater();
+    this.#forgetSoon();
   }
 
-  /** Something may be forgotten in a while; at rest no timer runs. */
-  #forgetLater(): void {
-    if (this.#forgetting || !this.#keyspace.hasToForget || this.#closing) return;
-    this.#forgetting = this.#environment.schedule(forgetEveryMs, () => {
-      this.#forgetting = undefined;
-      this.#forget();
-    });
+  /** Something may be forgotten in a while. */
+  #forgetSoon(): void {
+    if (this.#forgetsSoon || !this.#keyspace.hasToForget || this.#closing) return;
+    this.#forgetsSoon = true;
+    this.#forgetAfter(forgetEveryMs);
+  }
+
+  #forgetAfter(delayMs: number): void {
+    this.#forgetting?.cancel();
+    this.#forgetting = this.#environment.schedule(delayMs, () => this.#forget());
   }
 
   #forget(): void {
     if (this.#keyspace.isClosed) return;
-    const more = this.#keyspace.forget(this.#sync.passed(), forgetCellsMax);
-    if (more) this.#environment.defer(() => this.#forget());
+    this.#forgetsSoon = false;
+    if (this.#keyspace.forget(this.#sync.passed(), forgetCellsMax)) {
+      this.#environment.defer(() => this.#forget());
+    } else if (this.#keyspace.hasToForget) {
+      // Kept for a peer that is away: it may never come back, and nothing else may happen here.
+      this.#forgetAfter(this.#peerSilentMsMax + forgetEveryMs);
+    }
   }
 
   #received(received: Received): void {

@@ -80,7 +80,7 @@ export const measure = (row, context) =>
 
 async function measureOperations({ work, rivals = rivalNames }, { quick }) {
   const workload = workloadOf(work);
-  const rivalMs = quick ? 100 : 400;
+  const rivalMs = quick ? 100 : 300;
   const subjects = [
     new Subject("floor", { library: "floor", wallMsMax: 10_000 }),
     new Subject("ours", { library: "ours", wallMsMax: 10_000 }),
@@ -91,11 +91,11 @@ async function measureOperations({ work, rivals = rivalNames }, { quick }) {
   ];
   const contestants = subjects.map((subject) => ({
     name: subject.name,
-    rounds: rivals.includes(subject.library) ? (quick ? 1 : 3) : undefined,
+    rounds: rivals.includes(subject.library) ? (quick ? 1 : 2) : undefined,
     round: () => subject.round(workload),
   }));
   try {
-    return summarise(await interleave(contestants, quick ? 3 : 7));
+    return summarise(await interleave(contestants, quick ? 3 : 5));
   } finally {
     for (const subject of subjects) await subject.close();
   }

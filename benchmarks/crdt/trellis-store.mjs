@@ -212,7 +212,7 @@ export const prepareState = (bytes) => bytes;
  * @returns {Promise<{ value(key: string): number }>}
  */
 export async function loadState(bytes) {
-  const { store } = await load(await openStores(), bytes);
+  const { store } = load(await openStores(), bytes);
   return { store, value: (key) => store.hits.value(key) };
 }
 

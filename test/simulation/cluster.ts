@@ -232,7 +232,7 @@ class Simulation {
     if (!place.isPaused && this.#random.chance(0.4)) {
       this.#say(`${host} closes and begins again`);
       let isClosed = false;
-      const closing = replica.close().then(() => {
+      const closing = replica.close().finally(() => {
         isClosed = true;
       });
       const ended = await this.#world.settle({ forMs: 10_000, until: () => isClosed });
@@ -341,7 +341,8 @@ class Simulation {
   }
 
   #run(forMs: number): void {
-    if (this.#world.run({ forMs }) === "turns") throw new Error("the cluster does not come to rest");
+    if (this.#world.run({ forMs }) === "turns")
+      throw new Error("the cluster does not come to rest");
   }
 
   #drawMs(): number {

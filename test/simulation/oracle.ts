@@ -7,7 +7,7 @@ import { defaultClockAheadMsMax, stampsPerMs } from "../../src/crdt/hybrid-logic
 import type { Replica } from "../../src/replica.ts";
 import { type NamedVector, parseVersionToken } from "../../src/store/version-token.ts";
 import type { Operation, Write } from "../crdt/specifications.ts";
-import { type CollectionName, schema, type TypeCase, typeCases } from "../crdt/type-cases.ts";
+import { type CollectionName, type schema, type TypeCase, typeCases } from "../crdt/type-cases.ts";
 import type { VirtualEnvironment } from "./virtual-environment.ts";
 
 /** The replicas of a simulation. */
@@ -138,7 +138,7 @@ export class Oracle {
     for (const { actor, sequence, held } of this.#writes) {
       if ((parsedAt(vector, actor) ?? 0) < sequence) continue;
       for (const [cause, until] of held) {
-        if ((vector.get(cause) ?? 0) >= until) continue;
+        if ((parsedAt(vector, cause) ?? 0) >= until) continue;
         throw new Error(`${actor}:${sequence} is held without its cause ${cause}:${until}`);
       }
     }
