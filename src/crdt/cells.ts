@@ -1,49 +1,76 @@
 /**
  * All cells of a replica, in typed arrays: the hot path allocates nothing.
  *
- * A cell is one row of 24 bytes: the next cell of its slot, its actor and whether it is live, the
- * sequence of its latest touch, its slot, and a double (a counter's running total, or a stamp). All
- * of a row is in one cache line; at a hundred thousand keys that is what an operation costs.
+ * A *slot* is a row of 32 bytes: its first cell, its parent and its total. Most slots have one cell,
+ * and all that a write to it needs is then in one cache line, which at a hundred thousand keys is what
+ * an operation costs. Further cells of a slot, of other actors, are rows of 24 bytes in a chain.
+ *
+ * A cell is named by one integer: the first cell of a slot by the slot's number, a further one by a
+ * number below zero. It says its actor and whether it is live, the sequence of its latest touch, and a
+ * double: a counter's running total, or a stamp. What a register was set to stands in pages beside
+ * the rows, which exist only where such slots do: a million counters pay nothing for them.
  *
  * Each actor's touches are also in a log (`change-log.ts`), which finds what changed after a vector.
- *
- * Values of stamped cells stand in pages beside the rows, which exist only where such cells do: cells
- * are handed out from blocks of one payload each, so a million counters pay nothing for registers.
  */
 import { ChangeLog, type LoggedCells } from "./change-log.ts";
-import type { Payload } from "./data-type.ts";
 
-/** Integers in a row. */
-const stride = 6;
-/** Doubles in a row, of which the last is the cell's own. */
-const doubles = 3;
+/** Integers in a row; a slot has a parent where a further cell has its slot. */
+const slotStride = 8;
+const furtherStride = 6;
 const next = 0;
 const actorAndLive = 1;
 const sequence = 2;
-const slot = 3;
+const parentOrSlot = 3;
+/** Doubles in a row. Only slots have a total. */
+const slotDoubles = 4;
+const furtherDoubles = 3;
 const value = 2;
+const total = 3;
 
-const blockBits = 8;
-const blockSize = 1 << blockBits;
+/** Instead of an actor: the slot has no first cell. It is nobody's, and not bare. */
+const vacant = -1;
 
-/** No cell: an empty slot, the end of a chain. Cell 0 is never handed out. */
+const pageBits = 8;
+const pageSize = 1 << pageBits;
+
+/** No cell: an empty slot, the end of a chain. There is no slot of that number. */
 export const noCell = 0;
 
-/** What a snapshot keeps of one cell, to put it back exactly as it was. */
+/** No two integers up to here have a sum that is not safe. */
+const far = 2 ** 52 - 1;
+
+/** What an addition did: nothing, or it was the cell's first or not its first in the batch. */
+export const additions = { refused: 0, first: 1, again: 2 } as const;
+
+/** A cell as it was; of a slot's first cell the row is the slot's. */
 export interface SavedCell {
   readonly cell: number;
-  readonly sequence: number;
+  readonly actor: number;
   readonly row: Float64Array;
   readonly payload: unknown;
 }
 
-/** The cells of one replica. Slots and actors are numbers that the caller gives. */
+/** A slot with all its cells, to be put back exactly as it was. */
+export interface SavedSlot {
+  readonly slot: number;
+  readonly row: Float64Array;
+  readonly cells: readonly SavedCell[];
+}
+
+/** What stamped cells were set to, a page for so many cells; absent where there are none. */
+type Pages = (unknown[] | undefined)[];
+
+/** The cells of one replica. Slots and actors are numbers that the caller gives, slots from 1 on. */
 export class Cells implements LoggedCells {
-  #doubles = new Float64Array(4 * blockSize * doubles);
-  #words = new Int32Array(this.#doubles.buffer);
-  readonly #payloads: unknown[][] = [];
-  #blocks = 0;
-  readonly #free: Record<Payload, number> = { sum: noCell, mark: noCell, stamped: noCell };
+  #slots = new Float64Array(1024 * slotDoubles);
+  #slotWords = new Int32Array(this.#slots.buffer);
+  #further = new Float64Array(64 * furtherDoubles);
+  #furtherWords = new Int32Array(this.#further.buffer);
+  readonly #slotPages: Pages = [];
+  readonly #furtherPages: Pages = [];
+  /** Further cells that were ever used, and the first of those that are free again. */
+  #furtherCount = 0;
+  #free = noCell;
   readonly #logs: ChangeLog[] = [];
   #count = 0;
 
@@ -54,33 +81,233 @@ export class Cells implements LoggedCells {
 
   /** Bytes of the arrays, in use or not. */
   get bytes(): number {
-    return this.#logs.reduce((bytes, log) => bytes + log.bytes, this.#doubles.byteLength);
+    const rows = this.#slots.byteLength + this.#further.byteLength;
+    return this.#logs.reduce((bytes, log) => bytes + log.bytes, rows);
   }
 
-  /** A new cell, in no chain and no log yet, with no value. Amortised O(1). */
-  allocate(payload: Payload, actor: number, live: boolean): number {
-    if (this.#free[payload] === noCell) this.#addBlock(payload);
-    const cell = this.#free[payload];
-    const at = cell * stride;
-    this.#free[payload] = this.#words[at + next] as number;
-    this.#words[at + next] = noCell;
-    this.#words[at + actorAndLive] = (actor << 1) | (live ? 1 : 0);
-    this.#words[at + sequence] = 0;
-    this.#doubles[cell * doubles + value] = 0;
-    this.#count++;
+  // Slots.
+
+  /** A slot without cells, in place of whatever had that number. Amortised O(1). */
+  openSlot(slot: number, parent: number): void {
+    if ((slot + 1) * slotDoubles > this.#slots.length) this.#growSlots();
+    const row = slot * slotStride;
+    this.#slotWords[row + next] = noCell;
+    this.#slotWords[row + actorAndLive] = vacant;
+    this.#slotWords[row + sequence] = 0;
+    this.#slotWords[row + parentOrSlot] = parent;
+    this.#slots[slot * slotDoubles + total] = 0;
+  }
+
+  /** What the slot was opened under. */
+  parent(of: number): number {
+    return this.#slotWords[of * slotStride + parentOrSlot] as number;
+  }
+
+  /** What the caller counts there. */
+  total(of: number): number {
+    return this.#slots[of * slotDoubles + total] as number;
+  }
+
+  setTotal(of: number, to: number): void {
+    this.#slots[of * slotDoubles + total] = to;
+  }
+
+  /** The first cell of a slot; `noCell` if it has none. */
+  head(of: number): number {
+    const row = of * slotStride;
+    const isVacant = this.#slotWords[row + actorAndLive] === vacant;
+    return isVacant ? (this.#slotWords[row + next] as number) : of;
+  }
+
+  /** The next cell of the slot, or `noCell`. */
+  next(cell: number): number {
+    return cell > 0
+      ? (this.#slotWords[cell * slotStride + next] as number)
+      : (this.#furtherWords[cell * -furtherStride + next] as number);
+  }
+
+  /** The cell of `actor` in a slot, or `noCell`. O(cells). */
+  find(of: number, actor: number): number {
+    const row = of * slotStride;
+    if ((this.#slotWords[row + actorAndLive] as number) >> 1 === actor) return of;
+    let cell = this.#slotWords[row + next] as number;
+    while (cell !== noCell && this.actor(cell) !== actor) cell = this.next(cell);
     return cell;
   }
 
-  /** Takes back a cell that hangs in no chain. Its entry in the log is stale from now on. */
-  release(payload: Payload, cell: number): void {
-    const at = cell * stride;
-    if (payload === "stamped") this.setPayload(cell, undefined);
-    if (this.#words[at + sequence] !== 0) this.log(this.actor(cell)).alive--;
-    this.#words[at + next] = this.#free[payload];
-    this.#words[at + sequence] = 0;
-    this.#free[payload] = cell;
-    this.#count--;
+  /** All cells of a slot, for what is no hot path. O(cells). */
+  cellsOf(of: number): number[] {
+    const cells: number[] = [];
+    for (let cell = this.head(of); cell !== noCell; cell = this.next(cell)) cells.push(cell);
+    return cells;
   }
+
+  /** The slot that the cell hangs in. */
+  slot(cell: number): number {
+    if (cell > 0) return cell;
+    return this.#furtherWords[cell * -furtherStride + parentOrSlot] as number;
+  }
+
+  /** A new cell in a slot, in no log yet, with no value. Amortised O(1). */
+  add(to: number, actor: number, live: boolean): number {
+    this.#count++;
+    const row = to * slotStride;
+    const flagged = (actor << 1) | (live ? 1 : 0);
+    if (this.#slotWords[row + actorAndLive] === vacant) {
+      this.#slotWords[row + actorAndLive] = flagged;
+      this.#slotWords[row + sequence] = 0;
+      this.#slots[to * slotDoubles + value] = 0;
+      return to;
+    }
+    const cell = this.#allocate();
+    const at = cell * -furtherStride;
+    this.#furtherWords[at + next] = this.#slotWords[row + next] as number;
+    this.#furtherWords[at + actorAndLive] = flagged;
+    this.#furtherWords[at + sequence] = 0;
+    this.#furtherWords[at + parentOrSlot] = to;
+    this.#further[cell * -furtherDoubles + value] = 0;
+    this.#slotWords[row + next] = cell;
+    return cell;
+  }
+
+  /** Takes a cell out of its slot and out of use. Its entry in the log is stale from now on. O(cells). */
+  remove(cell: number): void {
+    const actor = this.actor(cell);
+    this.detach(cell);
+    this.discard(cell, actor);
+  }
+
+  /** The first half of `remove`: the cell is in no slot any more, but not free to be used again. */
+  detach(cell: number): void {
+    this.#count--;
+    this.setPayload(cell, undefined);
+    if (cell > 0) {
+      this.#slotWords[cell * slotStride + actorAndLive] = vacant;
+      this.#slotWords[cell * slotStride + sequence] = 0;
+    } else {
+      this.#unchain(cell);
+    }
+  }
+
+  /** The second half; `actor` is the one that the cell was of. */
+  discard(cell: number, actor: number): void {
+    this.log(actor).alive--;
+    if (cell > 0) return;
+    const at = cell * -furtherStride;
+    this.#furtherWords[at + next] = this.#free;
+    this.#furtherWords[at + sequence] = 0;
+    this.#free = cell;
+  }
+
+  /** Makes a further cell the first of them, where it is found soonest. O(cells). */
+  advance(cell: number): void {
+    if (cell > 0) return;
+    const row = this.slot(cell) * slotStride;
+    if (this.#slotWords[row + next] === cell) return;
+    this.#unchain(cell);
+    this.#furtherWords[cell * -furtherStride + next] = this.#slotWords[row + next] as number;
+    this.#slotWords[row + next] = cell;
+  }
+
+  // Cells.
+
+  actor(cell: number): number {
+    return this.#flagged(cell) >> 1;
+  }
+
+  isLive(cell: number): boolean {
+    return (this.#flagged(cell) & 1) === 1;
+  }
+
+  setLive(cell: number, live: boolean): void {
+    const flagged = (this.#flagged(cell) & ~1) | (live ? 1 : 0);
+    if (cell > 0) this.#slotWords[cell * slotStride + actorAndLive] = flagged;
+    else this.#furtherWords[cell * -furtherStride + actorAndLive] = flagged;
+  }
+
+  sequence(cell: number): number {
+    return cell > 0
+      ? (this.#slotWords[cell * slotStride + sequence] as number)
+      : (this.#furtherWords[cell * -furtherStride + sequence] as number);
+  }
+
+  /** Whether the cell is in use, bare, and its latest touch the one at `at`. */
+  isBareAt(cell: number, at: number): boolean {
+    return this.sequence(cell) === at && (this.#flagged(cell) & 1) === 0;
+  }
+
+  /** Whether the cell is `actor`'s, and its latest touch the one at `at`. */
+  isAt(cell: number, actor: number, at: number): boolean {
+    return this.sequenceOf(cell, actor) === at;
+  }
+
+  /** The cell's latest touch if it is `actor`'s, else 0. */
+  sequenceOf(cell: number, actor: number): number {
+    return this.#flagged(cell) >> 1 === actor ? this.sequence(cell) : 0;
+  }
+
+  /** The running total of a sum, the stamp of a stamped cell. */
+  value(cell: number): number {
+    return cell > 0
+      ? (this.#slots[cell * slotDoubles + value] as number)
+      : (this.#further[cell * -furtherDoubles + value] as number);
+  }
+
+  setValue(cell: number, to: number): void {
+    if (cell > 0) this.#slots[cell * slotDoubles + value] = to;
+    else this.#further[cell * -furtherDoubles + value] = to;
+  }
+
+  /** What a stamped cell was set to. */
+  payload(cell: number): unknown {
+    const pages = cell > 0 ? this.#slotPages : this.#furtherPages;
+    const at = cell > 0 ? cell : -cell;
+    return pages[at >> pageBits]?.[at & (pageSize - 1)];
+  }
+
+  setPayload(cell: number, payload: unknown): void {
+    const pages = cell > 0 ? this.#slotPages : this.#furtherPages;
+    const at = cell > 0 ? cell : -cell;
+    let page = pages[at >> pageBits];
+    if (page === undefined) {
+      if (payload === undefined) return;
+      page = addPage(pages, at >> pageBits);
+    }
+    page[at & (pageSize - 1)] = payload;
+  }
+
+  // Writes to a slot with one cell, in one row.
+
+  /**
+   * Adds to a counter whose first cell is a live one of `actor`, in batch `at`; the caller logs a first
+   * touch. Refused when it is not, or when a sum comes near the end of the safe integers.
+   */
+  addTo(slot: number, actor: number, at: number, by: number): 0 | 1 | 2 {
+    const words = this.#slotWords;
+    const doubles = this.#slots;
+    const word = slot * slotStride;
+    const double = slot * slotDoubles;
+    if (words[word + actorAndLive] !== ((actor << 1) | 1)) return additions.refused;
+    const sum = (doubles[double + value] as number) + by;
+    const all = (doubles[double + total] as number) + by;
+    if (Math.abs(by) > far || Math.abs(sum) > far || Math.abs(all) > far) return additions.refused;
+    doubles[double + value] = sum;
+    doubles[double + total] = all;
+    if (words[word + sequence] === at) return additions.again;
+    words[word + sequence] = at;
+    return additions.first;
+  }
+
+  /** Whether the slot has one cell, a live one of `actor`. */
+  isOnlyLiveOf(slot: number, actor: number): boolean {
+    const row = slot * slotStride;
+    return (
+      this.#slotWords[row + actorAndLive] === ((actor << 1) | 1) &&
+      this.#slotWords[row + next] === noCell
+    );
+  }
+
+  // The actor's log.
 
   /** The touches of an actor. */
   log(actor: number): ChangeLog {
@@ -92,137 +319,17 @@ export class Cells implements LoggedCells {
     return log;
   }
 
-  actor(cell: number): number {
-    return (this.#words[cell * stride + actorAndLive] as number) >> 1;
-  }
-
-  isLive(cell: number): boolean {
-    return ((this.#words[cell * stride + actorAndLive] as number) & 1) === 1;
-  }
-
-  setLive(cell: number, live: boolean): void {
-    const at = cell * stride + actorAndLive;
-    this.#words[at] = ((this.#words[at] as number) & ~1) | (live ? 1 : 0);
-  }
-
-  /** Whether the cell is a live one of `actor`. */
-  isLiveOf(cell: number, actor: number): boolean {
-    return this.#words[cell * stride + actorAndLive] === ((actor << 1) | 1);
-  }
-
-  /** Whether the cell is in use, bare, and its latest touch the one at `at`. */
-  isBareAt(cell: number, at: number): boolean {
-    const row = cell * stride;
-    return (
-      this.#words[row + sequence] === at && ((this.#words[row + actorAndLive] as number) & 1) === 0
-    );
-  }
-
-  /** Whether the cell is `actor`'s, and its latest touch the one at `at`. */
-  isAt(cell: number, actor: number, at: number): boolean {
-    const row = cell * stride;
-    return (
-      this.#words[row + sequence] === at &&
-      (this.#words[row + actorAndLive] as number) >> 1 === actor
-    );
-  }
-
-  /** The cell's latest touch if it is `actor`'s, else 0. */
-  sequenceOf(cell: number, actor: number): number {
-    const row = cell * stride;
-    if ((this.#words[row + actorAndLive] as number) >> 1 !== actor) return 0;
-    return this.#words[row + sequence] as number;
-  }
-
-  sequence(cell: number): number {
-    return this.#words[cell * stride + sequence] as number;
-  }
-
-  /** The running total of a sum, the stamp of a stamped cell. */
-  value(cell: number): number {
-    return this.#doubles[cell * doubles + value] as number;
-  }
-
-  setValue(cell: number, to: number): void {
-    this.#doubles[cell * doubles + value] = to;
-  }
-
-  /**
-   * Adds to a sum if the cell is a live one of `actor`, touched at `at` already, and the result is a
-   * safe integer: the hot path of counters, in one row.
-   */
-  addTo(cell: number, actor: number, at: number, by: number): boolean {
-    const row = cell * stride;
-    if (this.#words[row + sequence] !== at) return false;
-    if (this.#words[row + actorAndLive] !== ((actor << 1) | 1)) return false;
-    const sum = (this.#doubles[cell * doubles + value] as number) + by;
-    if (sum > Number.MAX_SAFE_INTEGER || sum < Number.MIN_SAFE_INTEGER) return false;
-    this.#doubles[cell * doubles + value] = sum;
-    return true;
-  }
-
-  /** What a stamped cell was set to. */
-  payload(cell: number): unknown {
-    return this.#payloads[cell >> blockBits]?.[cell & (blockSize - 1)];
-  }
-
-  setPayload(cell: number, payload: unknown): void {
-    const page = (this.#payloads[cell >> blockBits] ??= []);
-    page[cell & (blockSize - 1)] = payload;
-  }
-
-  // The slot's chain.
-
-  /** The next cell of the slot, or `noCell`. */
-  next(cell: number): number {
-    return this.#words[cell * stride + next] as number;
-  }
-
-  /** Puts the cell before `head` in its slot's chain; it is the new head. */
-  prepend(cell: number, head: number, of: number): void {
-    this.#words[cell * stride + next] = head;
-    this.#words[cell * stride + slot] = of;
-  }
-
-  /** Takes the cell out of the chain that starts at `head`; returns the new head. O(chain). */
-  unchain(cell: number, head: number): number {
-    const after = this.next(cell);
-    if (cell === head) return after;
-    let before = head;
-    while (this.next(before) !== cell) before = this.next(before);
-    this.#words[before * stride + next] = after;
-    return head;
-  }
-
-  /** The cell of `actor` in the chain that starts at `head`, or `noCell`. O(chain). */
-  find(head: number, actor: number): number {
-    for (let cell = head; cell !== noCell; cell = this.next(cell)) {
-      if (this.actor(cell) === actor) return cell;
-    }
-    return noCell;
-  }
-
-  /** The slot that the cell hangs in. */
-  slot(cell: number): number {
-    return this.#words[cell * stride + slot] as number;
-  }
-
-  // The actor's log.
-
   /** Makes the cell its actor's newest touch, in batch `at`. Amortised O(1). */
   touch(cell: number, at: number): void {
-    const row = cell * stride;
-    const log = this.log((this.#words[row + actorAndLive] as number) >> 1);
-    if (this.#words[row + sequence] === 0) log.alive++;
-    this.#words[row + sequence] = at;
-    log.append(cell, at);
+    this.setSequence(cell, at);
+    this.log(this.actor(cell)).append(cell, at);
   }
 
   /** Names the cell's batch; it comes into the log with a run. */
   setSequence(cell: number, to: number): void {
-    const row = cell * stride;
-    if (this.#words[row + sequence] === 0) this.log(this.actor(cell)).alive++;
-    this.#words[row + sequence] = to;
+    if (this.sequence(cell) === 0) this.log(this.actor(cell)).alive++;
+    if (cell > 0) this.#slotWords[cell * slotStride + sequence] = to;
+    else this.#furtherWords[cell * -furtherStride + sequence] = to;
   }
 
   /** Sweeps an actor's log if it has become stale. O(entries) then. */
@@ -233,37 +340,82 @@ export class Cells implements LoggedCells {
 
   // Undoing.
 
-  /** Everything about the cell. */
-  save(cell: number): SavedCell {
-    const row = this.#doubles.slice(cell * doubles, (cell + 1) * doubles);
-    return { cell, sequence: this.sequence(cell), row, payload: this.payload(cell) };
+  /** Everything about a slot. O(cells). */
+  save(slot: number): SavedSlot {
+    const row = this.#slots.slice(slot * slotDoubles, (slot + 1) * slotDoubles);
+    const cells = this.cellsOf(slot).map((cell): SavedCell => {
+      const start = cell * -furtherDoubles;
+      const own = cell > 0 ? row : this.#further.slice(start, start + furtherDoubles);
+      return { cell, actor: this.actor(cell), row: own, payload: this.payload(cell) };
+    });
+    return { slot, row, cells };
   }
 
-  /** Puts a saved cell back. Its entry in the log was never taken away. */
-  restore(saved: SavedCell): void {
-    this.#doubles.set(saved.row, saved.cell * doubles);
-    if (saved.payload !== this.payload(saved.cell)) this.setPayload(saved.cell, saved.payload);
-  }
-
-  #addBlock(payload: Payload): void {
-    const first = this.#blocks * blockSize;
-    const end = first + blockSize;
-    if (end * stride > this.#words.length) this.#grow();
-    // Cell 0 is nobody's, so the first block starts one later.
-    for (let cell = Math.max(first, 1); cell < end; cell++) {
-      this.#words[cell * stride + next] = cell + 1 < end ? cell + 1 : noCell;
+  /**
+   * Puts a saved slot back, after all that hangs in it was removed. Cells that it had must have been
+   * detached, not discarded, and their entries still be in the logs.
+   */
+  restore({ slot, row, cells }: SavedSlot): void {
+    this.#slots.set(row, slot * slotDoubles);
+    for (const { cell, row: own, payload } of cells) {
+      if (cell < 0) this.#further.set(own, cell * -furtherDoubles);
+      this.setPayload(cell, payload);
+      this.#count++;
     }
-    this.#free[payload] = Math.max(first, 1);
-    this.#blocks++;
   }
 
-  #grow(): void {
-    const cells = this.#doubles.length / doubles;
-    // Smaller steps for large states: what is not used yet costs memory.
-    const factor = cells < 1_000_000 ? 2 : cells < 4_000_000 ? 1.25 : 1.125;
-    const grown = new Float64Array(Math.ceil((cells * factor) / blockSize) * blockSize * doubles);
-    grown.set(this.#doubles);
-    this.#doubles = grown;
-    this.#words = new Int32Array(grown.buffer);
+  #flagged(cell: number): number {
+    return cell > 0
+      ? (this.#slotWords[cell * slotStride + actorAndLive] as number)
+      : (this.#furtherWords[cell * -furtherStride + actorAndLive] as number);
   }
+
+  /** Takes a further cell out of its slot's chain. O(chain). */
+  #unchain(cell: number): void {
+    const after = this.next(cell);
+    const slot = this.slot(cell);
+    let before = this.#slotWords[slot * slotStride + next] as number;
+    if (before === cell) {
+      this.#slotWords[slot * slotStride + next] = after;
+      return;
+    }
+    while (this.next(before) !== cell) before = this.next(before);
+    this.#furtherWords[before * -furtherStride + next] = after;
+  }
+
+  #allocate(): number {
+    if (this.#free !== noCell) {
+      const cell = this.#free;
+      this.#free = this.next(cell);
+      return cell;
+    }
+    const count = ++this.#furtherCount;
+    if ((count + 1) * furtherDoubles > this.#further.length) {
+      this.#further = grown(this.#further, furtherDoubles);
+      this.#furtherWords = new Int32Array(this.#further.buffer);
+    }
+    return -count;
+  }
+
+  #growSlots(): void {
+    this.#slots = grown(this.#slots, slotDoubles);
+    this.#slotWords = new Int32Array(this.#slots.buffer);
+  }
+}
+
+function grown(rows: Float64Array<ArrayBuffer>, doubles: number): Float64Array<ArrayBuffer> {
+  const count = rows.length / doubles;
+  // Smaller steps for large states: what is not used yet costs memory.
+  const factor = count < 500_000 ? 2 : count < 4_000_000 ? 1.25 : 1.125;
+  const larger = new Float64Array(Math.ceil(count * factor) * doubles);
+  larger.set(rows);
+  return larger;
+}
+
+/** Filled with something that is no number, or numbers would be kept as doubles and made anew at each read. */
+function addPage(pages: Pages, index: number): unknown[] {
+  const page: unknown[] = Array.from({ length: pageSize });
+  while (pages.length <= index) pages.push(undefined);
+  pages[index] = page;
+  return page;
 }

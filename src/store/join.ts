@@ -107,8 +107,8 @@ export class Join {
       if (held.at(actor) >= sequence) continue;
       const sum = rows.values[row] as number;
       // Each actor is in a slot once, so a slot that was empty needs no search.
-      let cell = wasLive ? cells.find(nodes.head(node), actor) : noCell;
-      if (cell === noCell) cell = this.#chain(node, actor, true);
+      let cell = wasLive ? cells.find(node, actor) : noCell;
+      if (cell === noCell) cell = cells.add(node, actor, true);
       else total -= cells.value(cell);
       isExact &&= isSafe(total) && isSafe(total + sum);
       total += sum;
@@ -146,8 +146,7 @@ export class Join {
       const actor = cells.actor(cell);
       const sequence = cells.sequence(cell);
       if (cells.isLive(cell) && theirs.at(actor) >= sequence && told?.[actor] !== sequence) {
-        nodes.setHead(node, cells.unchain(cell, nodes.head(node)));
-        cells.release(nodes.payload(node), cell);
+        cells.remove(cell);
         changed = true;
       }
       cell = following;
@@ -163,8 +162,8 @@ export class Join {
     const state = rows.states[row] as number;
     if (held.at(actor) >= sequence || state === stateHeld) return false;
     const live = state === stateLive;
-    let cell = cells.find(nodes.head(node), actor);
-    if (cell === noCell) cell = this.#chain(node, actor, live);
+    let cell = cells.find(node, actor);
+    if (cell === noCell) cell = cells.add(node, actor, live);
     else if (!cells.isLive(cell)) retention.unkeep();
     cells.setLive(cell, live);
     this.#log(cell, actor, sequence);
@@ -194,14 +193,6 @@ export class Join {
     }
     if (nodes.head(node) === noCell) this.#keyspace.names.emptied(node);
     this.touched.push(node);
-  }
-
-  #chain(node: number, actor: number, live: boolean): number {
-    const { cells, nodes } = this.#keyspace;
-    const cell = cells.allocate(nodes.payload(node), actor, live);
-    cells.prepend(cell, nodes.head(node), node);
-    nodes.setHead(node, cell);
-    return cell;
   }
 
   #log(cell: number, actor: number, sequence: number): void {

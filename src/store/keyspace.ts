@@ -10,7 +10,7 @@
  * `exchange.ts`.
  */
 import { Actors } from "../crdt/actors.ts";
-import { Cells, noCell } from "../crdt/cells.ts";
+import { additions, Cells, noCell } from "../crdt/cells.ts";
 import { isSafe } from "../crdt/counter.ts";
 import type { Name, Shape } from "../crdt/data-type.ts";
 import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
@@ -54,8 +54,8 @@ export const transactionBytesMax: number = 16 * 1024 * 1024;
 /** The state of one replica. */
 export class Keyspace {
   readonly actors: Actors = new Actors();
-  readonly nodes: Nodes = new Nodes();
   readonly cells: Cells = new Cells();
+  readonly nodes: Nodes = new Nodes(this.cells);
   /** Everything held, with all its causes. */
   readonly held: VersionVector = new VersionVector();
   readonly clock: HybridLogicalClock;
@@ -66,10 +66,13 @@ export class Keyspace {
   #me: number;
   #open = 1;
   #dirty = false;
-  #stamping = false;
+  /** Of the registers written in the open batch; 0 before the first. */
+  #stamp = 0;
   #batchBytes = 0;
   #undo: Undo | undefined;
   #closed = false;
+  /** Whether a write has to look first: it is in a transaction, or the batch is full, or all is closed. */
+  #guarded = false;
 
   constructor(options: KeyspaceOptions) {
     checkSchema(options.schema);
@@ -112,6 +115,7 @@ export class Keyspace {
     if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
     this.flush();
     this.#closed = true;
+    this.#guarded = true;
   }
 
   /** @throws ClosedError once `close` was called. */
@@ -152,32 +156,25 @@ export class Keyspace {
    * @throws CounterRangeError when the value or our total would leave the safe integers.
    */
   add(node: number, by: number): void {
-    const { cells, nodes } = this;
-    const before = nodes.total(node);
-    const total = before + by;
-    const isFast = isSafe(before) && isSafe(total) && this.#undo === undefined && !this.#closed;
-    if (isFast && cells.addTo(nodes.head(node), this.#me, this.#open, by)) {
-      nodes.setTotal(node, total);
-    } else {
-      this.#addSlowly(node, by);
-    }
+    const { refused, first } = additions;
+    const addition = this.#guarded ? refused : this.cells.addTo(node, this.#me, this.#open, by);
+    if (addition === first) this.#logTouch(node);
+    else if (addition === refused) this.#addSlowly(node, by);
   }
 
-  /** The first addition to a counter in a batch, or one in a transaction. */
+  /** An addition in a transaction, to a counter that others have, or one that is new or out of range. */
   #addSlowly(node: number, by: number): void {
-    this.assertOpen();
-    if (this.#batchBytes >= batchBytesMax) this.#makeRoom();
+    if (this.#guarded) this.#enter(node);
     const { cells, nodes } = this;
-    let cell = nodes.head(node);
-    if (cell !== noCell && cells.actor(cell) !== this.#me) cell = this.#ownFirst(node);
+    let cell = cells.find(node, this.#me);
     const sum = cell === noCell ? by : cells.value(cell) + by;
     const before = nodes.total(node);
     // What a join has brought beyond the range may still move back towards it.
     const isNearer = !isSafe(before) && Math.sign(before) !== Math.sign(by);
     if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) outOfRange(nodes, node, by);
-    if (this.#undo) this.#undo.remember(node);
     if (cell === noCell) cell = this.#addOwn(node, true);
     else if (cells.sequence(cell) !== this.#open) this.#touch(cell);
+    cells.advance(cell);
     cells.setValue(cell, sum);
     nodes.setTotal(node, isSafe(before) ? before + by : exactTotal(nodes, cells, node));
   }
@@ -187,12 +184,14 @@ export class Keyspace {
     this.#replace(node, true);
   }
 
-  /** Sets a stamped slot: it replaces every cell there. The stamp is taken at the flush. */
+  /** Sets a stamped slot: it replaces every cell there. All of a batch have one stamp. */
   assign(node: number, value: Json): void {
     const cell = this.#replace(node, true);
+    // Nothing is joined into an open batch, so this is later than all that any of its writes saw.
+    if (this.#stamp === 0) this.#stamp = this.clock.now();
+    this.cells.setValue(cell, this.#stamp);
     this.cells.setPayload(cell, value);
-    this.#batchBytes += sizeOf(value);
-    this.#stamping = true;
+    this.#weigh(sizeOf(value));
   }
 
   /** Removes what is live in a slot, an observed remove. Nothing live: nothing is written. */
@@ -220,15 +219,16 @@ export class Keyspace {
   // Batches.
 
   /**
-   * Closes the open batch, but not inside a transaction: its writes get their dot and their stamp. O(1), and O(registers written).
+   * Closes the open batch, but not inside a transaction: its writes get their dot. O(1).
    * @returns whether there was anything to close.
    */
   flush(): boolean {
     if (!this.#dirty || this.#undo) return false;
     this.#dirty = false;
+    this.#stamp = 0;
     this.#batchBytes = 0;
+    this.#guarded = this.#closed;
     this.settleNames();
-    if (this.#stamping) this.#stamp();
     this.held.raise(this.#me, this.#open);
     this.actors.changed(this.#me);
     this.cells.tidy(this.#me);
@@ -259,6 +259,7 @@ export class Keyspace {
     this.flush();
     const undo = new Undo(this.nodes, this.cells, this.retention);
     this.#undo = undo;
+    this.#guarded = true;
     try {
       const result = synchronous(writes());
       if (undo.failure) throw undo.failure.error;
@@ -268,12 +269,13 @@ export class Keyspace {
       undo.rollback((node) => this.isLive(node));
       this.cells.log(this.#me).truncate(this.#open - 1);
       this.#dirty = false;
-      this.#stamping = false;
+      this.#stamp = 0;
       this.#batchBytes = 0;
       this.settleNames();
       throw error;
     } finally {
       this.#undo = undefined;
+      this.#guarded = false;
       this.flush();
     }
   }
@@ -312,7 +314,7 @@ export class Keyspace {
 
   #made(node: number, name: Name): number {
     this.names.made(node);
-    if (typeof name === "string") this.#batchBytes += name.length;
+    if (typeof name === "string") this.#weigh(name.length);
     return node;
   }
 
@@ -324,9 +326,11 @@ export class Keyspace {
     this.flush();
   };
 
-  #touch(cell: number): void {
-    this.cells.touch(cell, this.#open);
-    this.#markDirty();
+  /** Before a write that must look first. @throws ClosedError, OverloadedError */
+  #enter(node: number): void {
+    this.assertOpen();
+    if (this.#batchBytes >= batchBytesMax) this.#makeRoom();
+    this.#undo?.remember(node);
   }
 
   /** Between two writes, so that what is closed is whole. */
@@ -340,31 +344,28 @@ export class Keyspace {
     }
   }
 
-  #markDirty(): void {
-    this.#batchBytes += touchBytes;
+  #weigh(bytes: number): void {
+    this.#batchBytes += bytes;
+    if (this.#batchBytes >= batchBytesMax) this.#guarded = true;
+  }
+
+  #touch(cell: number): void {
+    this.cells.setSequence(cell, this.#open);
+    this.#logTouch(cell);
+  }
+
+  #logTouch(cell: number): void {
+    this.cells.log(this.#me).append(cell, this.#open);
+    this.#weigh(touchBytes);
     if (this.#dirty) return;
     this.#dirty = true;
     this.#environment.defer(this.#flushLater);
   }
 
-  /** Our own cell of a counter, moved to the head of the chain, where the hot path looks. */
-  #ownFirst(node: number): number {
-    const head = this.nodes.head(node);
-    const own = this.cells.find(head, this.#me);
-    if (own !== noCell) {
-      const rest = this.cells.unchain(own, head);
-      this.cells.prepend(own, rest, node);
-      this.nodes.setHead(node, own);
-    }
-    return own;
-  }
-
   #addOwn(node: number, live: boolean): number {
     const { cells, nodes } = this;
     const wasLive = this.isLive(node);
-    const cell = cells.allocate(nodes.payload(node), this.#me, live);
-    cells.prepend(cell, nodes.head(node), node);
-    nodes.setHead(node, cell);
+    const cell = cells.add(node, this.#me, live);
     this.#touch(cell);
     if (live && !wasLive && nodes.isSum(node)) nodes.countLive(node, 1);
     return cell;
@@ -372,65 +373,36 @@ export class Keyspace {
 
   /** A write is later than all that is held: one cell of ours replaces the whole chain. */
   #replace(node: number, live: boolean): number {
-    if (this.#batchBytes >= batchBytesMax) this.#makeRoom();
-    const { cells, nodes } = this;
-    if (this.#undo) this.#undo.remember(node);
-    const head = nodes.head(node);
-    if (live && cells.isLiveOf(head, this.#me) && cells.next(head) === noCell) {
-      if (cells.sequence(head) !== this.#open) this.#touch(head);
-      return head;
-    }
-    return this.#replaceChain(node, live);
+    if (this.#guarded) this.#enter(node);
+    const { cells } = this;
+    if (!live || !cells.isOnlyLiveOf(node, this.#me)) return this.#replaceAll(node, live);
+    if (cells.sequence(node) !== this.#open) this.#touch(node);
+    return node;
   }
 
   /** The general case: cells of others, or a change between live and bare. */
-  #replaceChain(node: number, live: boolean): number {
-    const { cells, nodes } = this;
-    const head = nodes.head(node);
+  #replaceAll(node: number, live: boolean): number {
+    const { cells, nodes, retention } = this;
     const wasLive = nodes.total(node) > 0;
-    let own = noCell;
-    for (let cell = head; cell !== noCell;) {
+    let cell = cells.head(node);
+    while (cell !== noCell) {
       const following = cells.next(cell);
-      if (cells.actor(cell) === this.#me) own = cell;
-      else this.#drop(node, cell);
+      if (!cells.isLive(cell)) retention.unkeep();
+      // Ours stays if it is where it is found first.
+      if (cell !== node || cells.actor(cell) !== this.#me) this.#drop(cell);
       cell = following;
     }
-    if (own === noCell) {
-      nodes.setHead(node, noCell);
-      own = this.#addOwn(node, live);
-      if (!live) this.retention.keep(own, this.#open);
-    } else {
-      const wasBare = !cells.isLive(own);
-      const again = cells.sequence(own) === this.#open;
-      cells.prepend(own, noCell, node);
-      nodes.setHead(node, own);
-      cells.setLive(own, live);
-      if (wasBare && (live || !again)) this.retention.unkeep();
-      if (!again) this.#touch(own);
-      if (!live && !(wasBare && again)) this.retention.keep(own, this.#open);
-    }
+    if (cells.head(node) === noCell) this.#addOwn(node, live);
+    else if (cells.sequence(node) !== this.#open) this.#touch(node);
+    cells.setLive(node, live);
+    if (!live) retention.keep(node, this.#open);
     nodes.setTotal(node, live ? 1 : 0);
     if (live !== wasLive) nodes.countLive(node, live ? 1 : -1);
-    return own;
+    return node;
   }
 
-  #drop(node: number, cell: number): void {
-    if (!this.cells.isLive(cell)) this.retention.unkeep();
-    if (this.#undo) this.#undo.drop(node, cell);
-    else this.cells.release(this.nodes.payload(node), cell);
-  }
-
-  /** One stamp for the whole batch: later than every stamp that its writes have seen. */
-  #stamp(): void {
-    this.#stamping = false;
-    const stamp = this.clock.now();
-    const { cells } = this;
-    const log = cells.log(this.#me);
-    for (let entry = log.firstAfter(this.#open - 1); entry < log.count; entry++) {
-      const cell = log.cell(entry);
-      if (cells.isLive(cell) && this.nodes.payload(cells.slot(cell)) === "stamped") {
-        cells.setValue(cell, stamp);
-      }
-    }
+  #drop(cell: number): void {
+    if (this.#undo) this.#undo.drop(cell);
+    else this.cells.remove(cell);
   }
 }

@@ -6,6 +6,7 @@
  * has neither cells nor children is forgotten and its number used again, so names that were removed
  * leave nothing behind.
  */
+import { type Cells, noCell } from "../crdt/cells.ts";
 import type { FieldsShape, ItemsShape, Name, Payload, Shape } from "../crdt/data-type.ts";
 
 /** A node with children: an element's set, a map, an entry. */
@@ -33,21 +34,23 @@ const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped"];
 /** No node. */
 export const noNode = -1;
 
-const startSize = 1024;
-/** Of a row's integers; the first cell is at 0, the total the second double. */
-const parentAt = 1;
-
-/** All nodes of a replica. Parents of keys are collections, written `~index`. */
+/**
+ * All nodes of a replica. Each has a slot of its number, also one that is no leaf, where its parent and
+ * its total stand. Parents of keys are collections, written `~index`.
+ */
 export class Nodes {
   readonly roots: Root[] = [];
+  readonly #cells: Cells;
   readonly #rootOf = new Map<string, Root>();
-  readonly #names: (Name | Container | undefined)[] = [];
+  /** There is no node 0, as there is no such slot. */
+  readonly #names: (Name | Container | undefined)[] = [undefined];
   readonly #recycled: number[] = [];
-  #kinds = new Uint8Array(startSize);
-  /** A row of 16 bytes a node: its first cell, its parent, its total. One cache line. */
-  #totals = new Float64Array(startSize * 2);
-  #rows = new Int32Array(this.#totals.buffer);
+  #kinds = new Uint8Array(1024);
   #removals = 0;
+
+  constructor(cells: Cells) {
+    this.#cells = cells;
+  }
 
   /** Numbers given so far, in use or not: all nodes are below. */
   get limit(): number {
@@ -56,12 +59,12 @@ export class Nodes {
 
   /** Nodes in use. */
   get count(): number {
-    return this.#names.length - this.#recycled.length;
+    return this.#names.length - 1 - this.#recycled.length;
   }
 
-  /** Bytes of the arrays. */
+  /** Bytes of the arrays, without the slots. */
   get bytes(): number {
-    return this.#kinds.byteLength + this.#totals.byteLength + this.#names.length * 8;
+    return this.#kinds.byteLength + this.#names.length * 8;
   }
 
   /** The collection of that name, if there is one. */
@@ -128,7 +131,7 @@ export class Nodes {
 
   /** The parent's node, or `~index` of the collection. */
   parent(node: number): number {
-    return this.#rows[node * 4 + parentAt] as number;
+    return this.#cells.parent(node);
   }
 
   /** The collection that the node is under. */
@@ -145,22 +148,18 @@ export class Nodes {
     return at;
   }
 
-  /** The first cell of a leaf; 0 for none. */
+  /** The first cell of a leaf, or `noCell`. */
   head(node: number): number {
-    return this.#rows[node * 4] as number;
-  }
-
-  setHead(node: number, cell: number): void {
-    this.#rows[node * 4] = cell;
+    return this.#cells.head(node);
   }
 
   /** The sum of a counter, the live cells of another leaf, the live children of a container. */
   total(node: number): number {
-    return this.#totals[node * 2 + 1] as number;
+    return this.#cells.total(node);
   }
 
   setTotal(node: number, total: number): void {
-    this.#totals[node * 2 + 1] = total;
+    this.#cells.setTotal(node, total);
   }
 
   /** A leaf has become live, or has ceased to be: its ancestors count it. */
@@ -178,7 +177,7 @@ export class Nodes {
   /** Whether nothing hangs on the node. */
   isEmpty(node: number): boolean {
     const container = this.container(node);
-    return container ? container.children.size === 0 : this.head(node) === 0;
+    return container ? container.children.size === 0 : this.head(node) === noCell;
   }
 
   /** Forgets an empty node; its number may be used again. Returns its parent. */
@@ -189,7 +188,6 @@ export class Nodes {
     siblings?.delete(this.name(node));
     this.#names[node] = undefined;
     this.#kinds[node] = kinds.free;
-    this.setTotal(node, 0);
     this.#recycled.push(node);
     this.#removals++;
     return parent;
@@ -205,9 +203,7 @@ export class Nodes {
       this.#names[node] = { name, node, shape, children: new Map() };
       this.#kinds[node] = kinds.container;
     }
-    this.#rows[node * 4] = 0;
-    this.#rows[node * 4 + parentAt] = parent;
-    this.setTotal(node, 0);
+    this.#cells.openSlot(node, parent);
     return node;
   }
 
@@ -216,10 +212,6 @@ export class Nodes {
     const kindsGrown = new Uint8Array(size);
     kindsGrown.set(this.#kinds);
     this.#kinds = kindsGrown;
-    const totals = new Float64Array(size * 2);
-    totals.set(this.#totals);
-    this.#totals = totals;
-    this.#rows = new Int32Array(totals.buffer);
   }
 }
 

@@ -78,8 +78,7 @@ export class Retention {
 
   #drop(cell: number, emptied: (node: number) => void): void {
     const node = this.#cells.slot(cell);
-    this.#nodes.setHead(node, this.#cells.unchain(cell, this.#nodes.head(node)));
-    this.#cells.release(this.#nodes.payload(node), cell);
+    this.#cells.remove(cell);
     this.#bare--;
     if (this.#nodes.isEmpty(node)) emptied(node);
   }

@@ -5,17 +5,10 @@
  * of use until it ends, and their entries stay in the logs, so putting the rows back puts everything
  * back. Undoing is O(what was touched).
  */
-import { type Cells, noCell, type SavedCell } from "../crdt/cells.ts";
+import type { Cells, SavedSlot } from "../crdt/cells.ts";
 import { UsageError } from "../errors.ts";
 import type { Nodes } from "./nodes.ts";
 import type { Retention } from "./retention.ts";
-
-interface SavedSlot {
-  readonly node: number;
-  readonly head: number;
-  readonly total: number;
-  readonly cells: readonly SavedCell[];
-}
 
 /** What it takes to undo one transaction. */
 export class Undo {
@@ -23,7 +16,7 @@ export class Undo {
   readonly #cells: Cells;
   readonly #retention: Retention;
   readonly #slots = new Map<number, SavedSlot>();
-  readonly #dropped: { readonly node: number; readonly cell: number }[] = [];
+  readonly #dropped: { readonly cell: number; readonly actor: number }[] = [];
   /** The first error of a nested call: the whole is undone, also when the caller caught it. */
   failure: { readonly error: unknown } | undefined;
 
@@ -35,50 +28,41 @@ export class Undo {
 
   /** Saves the slot unless it was touched before. */
   remember(node: number): void {
-    if (this.#slots.has(node)) return;
-    const cells: SavedCell[] = [];
-    const head = this.#nodes.head(node);
-    for (let cell = head; cell !== noCell; cell = this.#cells.next(cell)) {
-      cells.push(this.#cells.save(cell));
-    }
-    this.#slots.set(node, { node, head, total: this.#nodes.total(node), cells });
+    if (!this.#slots.has(node)) this.#slots.set(node, this.#cells.save(node));
   }
 
-  /** A cell that is in no list any more, to be released if the transaction stands. */
-  drop(node: number, cell: number): void {
-    this.#dropped.push({ node, cell });
+  /** Takes a cell out of its slot; it is in use until the transaction stands. */
+  drop(cell: number): void {
+    this.#dropped.push({ cell, actor: this.#cells.actor(cell) });
+    this.#cells.detach(cell);
   }
 
   /** The transaction stands. */
   commit(): void {
-    for (const { node, cell } of this.#dropped) {
-      this.#cells.release(this.#nodes.payload(node), cell);
-    }
+    for (const { cell, actor } of this.#dropped) this.#cells.discard(cell, actor);
   }
 
-  /** Everything is as it was before. `wasLive` says of a slot's total whether anything is there. */
+  /** Everything is as it was before. `isLive` says of a slot whether anything is there now. */
   rollback(isLive: (node: number) => boolean): void {
     for (const slot of this.#slots.values()) this.#restore(slot, isLive);
   }
 
-  #restore(slot: SavedSlot, isLive: (node: number) => boolean): void {
-    const { node } = slot;
-    const wasLive = isLive(node);
-    const before = new Set(slot.cells.map(({ cell }) => cell));
-    const payload = this.#nodes.payload(node);
-    for (let cell = this.#nodes.head(node); cell !== noCell;) {
-      const following = this.#cells.next(cell);
-      if (!this.#cells.isLive(cell)) this.#retention.unkeep();
-      if (!before.has(cell)) this.#cells.release(payload, cell);
-      cell = following;
+  #restore(saved: SavedSlot, isLive: (node: number) => boolean): void {
+    const { slot } = saved;
+    const cells = this.#cells;
+    const wasLive = isLive(slot);
+    for (const cell of cells.cellsOf(slot)) {
+      if (!cells.isLive(cell)) this.#retention.unkeep();
+      const actor = cells.actor(cell);
+      const wasThere = saved.cells.some((one) => one.cell === cell && one.actor === actor);
+      if (wasThere) cells.detach(cell);
+      else cells.remove(cell);
     }
-    for (const saved of slot.cells) {
-      this.#cells.restore(saved);
-      if (!this.#cells.isLive(saved.cell)) this.#retention.keep(saved.cell, saved.sequence);
+    cells.restore(saved);
+    for (const cell of cells.cellsOf(slot)) {
+      if (!cells.isLive(cell)) this.#retention.keep(cell, cells.sequence(cell));
     }
-    this.#nodes.setHead(node, slot.head);
-    this.#nodes.setTotal(node, slot.total);
-    if (isLive(node) !== wasLive) this.#nodes.countLive(node, wasLive ? -1 : 1);
+    if (isLive(slot) !== wasLive) this.#nodes.countLive(slot, wasLive ? -1 : 1);
   }
 }
 

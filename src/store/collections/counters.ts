@@ -1,4 +1,5 @@
 /** Counters by key: local, synchronous, never removed. */
+import type { Name } from "../../crdt/data-type.ts";
 import { InvalidValueError } from "../../errors.ts";
 import type { Keyspace } from "../keyspace.ts";
 import { noNode, type Root } from "../nodes.ts";
@@ -16,9 +17,13 @@ function checkBy(by: number): number {
 /** A collection of counters. */
 export class CounterCollection {
   readonly #keys: Keys;
+  readonly #keyspace: Keyspace;
+  readonly #nodes: ReadonlyMap<Name, number>;
 
   constructor(keyspace: Keyspace, root: Root) {
     this.#keys = new Keys(keyspace, root);
+    this.#keyspace = keyspace;
+    this.#nodes = root.keys;
   }
 
   /**
@@ -26,12 +31,14 @@ export class CounterCollection {
    * @throws InvalidValueError, CounterRangeError, ClosedError; nothing is changed then.
    */
   increment(key: string, by = 1): void {
-    this.#keys.keyspace.add(this.#keys.make(key), checkBy(by));
+    const amount = checkBy(by);
+    this.#keyspace.add(this.#nodes.get(key) ?? this.#keys.make(key), amount);
   }
 
   /** Takes `by` away, a positive safe integer. O(1). Throws as `increment` does. */
   decrement(key: string, by = 1): void {
-    this.#keys.keyspace.add(this.#keys.make(key), -checkBy(by));
+    const amount = checkBy(by);
+    this.#keyspace.add(this.#nodes.get(key) ?? this.#keys.make(key), -amount);
   }
 
   /** The sum of all that was added and taken away; 0 if nothing was. O(1). */

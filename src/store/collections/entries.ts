@@ -7,6 +7,7 @@ import type { Container, Root } from "../nodes.ts";
 import { checkKey, copyValue, type Json } from "../values.ts";
 import { Keys, type KeysOptions } from "./keys.ts";
 import { Fields } from "./maps.ts";
+import { namedMembers } from "./named-members.ts";
 import { allValues, latest } from "./registers.ts";
 import { Elements } from "./sets.ts";
 import type { EntryHandle, EntrySnapshot } from "./types.ts";
@@ -32,11 +33,10 @@ export class OrMapCollection<F extends FieldTypes> {
   entry(key: string, entry: string): EntryHandle<F> {
     this.#keys.find(key);
     const place = { keys: this.#keys, key, entry: checkKey(entry, "the entry") };
-    const handle = Object.create(null) as Record<string, unknown>;
-    for (const [field, type] of Object.entries(this.#type.fields)) {
-      handle[field] = fieldHandle(place, field, type);
-    }
-    return Object.freeze(handle) as EntryHandle<F>;
+    const handles = Object.entries(this.#type.fields).map(
+      ([field, type]) => [field, fieldHandle(place, field, type)] as const,
+    );
+    return namedMembers(handles) as EntryHandle<F>;
   }
 
   /** The entries that hold anything, with a plain copy of their fields. O(what they hold). */

@@ -10,6 +10,7 @@ import { OrMapCollection } from "./entries.ts";
 import { FlagCollection } from "./flags.ts";
 import { LwwMapCollection } from "./maps.ts";
 import { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
+import { namedMembers } from "./named-members.ts";
 import { SetCollection } from "./sets.ts";
 import type { Collections } from "./types.ts";
 
@@ -43,11 +44,10 @@ export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
 ): Collections<S> {
-  const collections = Object.create(null) as Record<string, unknown>;
-  for (const [name, type] of Object.entries(schema)) {
+  const collections = Object.entries(schema).map(([name, type]) => {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
-    collections[name] = openCollection(keyspace, root, type);
-  }
-  return Object.freeze(collections) as Collections<S>;
+    return [name, openCollection(keyspace, root, type)] as const;
+  });
+  return namedMembers(collections) as Collections<S>;
 }
