@@ -4,7 +4,7 @@
  * `collections.likes` would cost more than the increment that follows.
  */
 
-const nothing: object = Object.freeze(Object.create(null));
+const nothing = Object.freeze(Object.create(null) as object);
 
 /** The members by name, frozen. */
 export function namedMembers(members: Iterable<readonly [name: string, member: unknown]>): object {
