@@ -13,25 +13,22 @@
  * Each actor's touches are also in a log (`change-log.ts`), which finds what changed after a vector.
  */
 import { ChangeLog, type LoggedCells } from "./change-log.ts";
+import { PayloadPages } from "./payload-pages.ts";
+import { RowPages } from "./row-pages.ts";
 
-/** Integers in a row; a slot has a parent where a further cell has its slot. */
+/** Integers in a slot; it has a parent where a further cell has its slot. */
 const slotStride = 8;
-const furtherStride = 6;
 const next = 0;
 const actorAndLive = 1;
 const sequence = 2;
 const parentOrSlot = 3;
-/** Doubles in a row. Only slots have a total. */
+/** Doubles in a slot. Only slots have a total. */
 const slotDoubles = 4;
-const furtherDoubles = 3;
 const value = 2;
 const total = 3;
 
 /** Instead of an actor: the slot has no first cell. It is nobody's, and not bare. */
 const vacant = -1;
-
-const pageBits = 8;
-const pageSize = 1 << pageBits;
 
 /** No cell: an empty slot, the end of a chain. There is no slot of that number. */
 export const noCell = 0;
@@ -57,20 +54,15 @@ export interface SavedSlot {
   readonly cells: readonly SavedCell[];
 }
 
-/** What stamped cells were set to, a page for so many cells; absent where there are none. */
-type Pages = (unknown[] | undefined)[];
-
 /** The cells of one replica. Slots and actors are numbers that the caller gives, slots from 1 on. */
 export class Cells implements LoggedCells {
   #slots = new Float64Array(1024 * slotDoubles);
   #slotWords = new Int32Array(this.#slots.buffer);
-  #further = new Float64Array(64 * furtherDoubles);
-  #furtherWords = new Int32Array(this.#further.buffer);
-  readonly #slotPages: Pages = [];
-  readonly #furtherPages: Pages = [];
-  /** Further cells that were ever used, and the first of those that are free again. */
-  #furtherCount = 0;
+  readonly #further = new RowPages();
+  /** Further cells that are free again: the first, and each names the next. */
   #free = noCell;
+  readonly #slotPayloads = new PayloadPages();
+  readonly #furtherPayloads = new PayloadPages();
   readonly #logs: ChangeLog[] = [];
   #count = 0;
 
@@ -81,7 +73,7 @@ export class Cells implements LoggedCells {
 
   /** Bytes of the arrays, in use or not. */
   get bytes(): number {
-    const rows = this.#slots.byteLength + this.#further.byteLength;
+    const rows = this.#slots.byteLength + this.#further.bytes;
     return this.#logs.reduce((bytes, log) => bytes + log.bytes, rows);
   }
 
@@ -123,7 +115,7 @@ export class Cells implements LoggedCells {
   next(cell: number): number {
     return cell > 0
       ? (this.#slotWords[cell * slotStride + next] as number)
-      : (this.#furtherWords[cell * -furtherStride + next] as number);
+      : this.#further.word(-cell, next);
   }
 
   /** The cell of `actor` in a slot, or `noCell`. O(cells). */
@@ -145,7 +137,7 @@ export class Cells implements LoggedCells {
   /** The slot that the cell hangs in. */
   slot(cell: number): number {
     if (cell > 0) return cell;
-    return this.#furtherWords[cell * -furtherStride + parentOrSlot] as number;
+    return this.#further.word(-cell, parentOrSlot);
   }
 
   /** A new cell in a slot, in no log yet, with no value. Amortised O(1). */
@@ -160,12 +152,7 @@ export class Cells implements LoggedCells {
       return to;
     }
     const cell = this.#allocate();
-    const at = cell * -furtherStride;
-    this.#furtherWords[at + next] = this.#slotWords[row + next] as number;
-    this.#furtherWords[at + actorAndLive] = flagged;
-    this.#furtherWords[at + sequence] = 0;
-    this.#furtherWords[at + parentOrSlot] = to;
-    this.#further[cell * -furtherDoubles + value] = 0;
+    this.#further.set(-cell, [this.#slotWords[row + next] as number, flagged, 0, to], 0);
     this.#slotWords[row + next] = cell;
     return cell;
   }
@@ -193,9 +180,8 @@ export class Cells implements LoggedCells {
   discard(cell: number, actor: number): void {
     this.log(actor).alive--;
     if (cell > 0) return;
-    const at = cell * -furtherStride;
-    this.#furtherWords[at + next] = this.#free;
-    this.#furtherWords[at + sequence] = 0;
+    this.#further.setWord(-cell, next, this.#free);
+    this.#further.setWord(-cell, sequence, 0);
     this.#free = cell;
   }
 
@@ -205,7 +191,7 @@ export class Cells implements LoggedCells {
     const row = this.slot(cell) * slotStride;
     if (this.#slotWords[row + next] === cell) return;
     this.#unchain(cell);
-    this.#furtherWords[cell * -furtherStride + next] = this.#slotWords[row + next] as number;
+    this.#further.setWord(-cell, next, this.#slotWords[row + next] as number);
     this.#slotWords[row + next] = cell;
   }
 
@@ -222,13 +208,13 @@ export class Cells implements LoggedCells {
   setLive(cell: number, live: boolean): void {
     const flagged = (this.#flagged(cell) & ~1) | (live ? 1 : 0);
     if (cell > 0) this.#slotWords[cell * slotStride + actorAndLive] = flagged;
-    else this.#furtherWords[cell * -furtherStride + actorAndLive] = flagged;
+    else this.#further.setWord(-cell, actorAndLive, flagged);
   }
 
   sequence(cell: number): number {
     return cell > 0
       ? (this.#slotWords[cell * slotStride + sequence] as number)
-      : (this.#furtherWords[cell * -furtherStride + sequence] as number);
+      : this.#further.word(-cell, sequence);
   }
 
   /** Whether the cell is in use, bare, and its latest touch the one at `at`. */
@@ -250,30 +236,22 @@ export class Cells implements LoggedCells {
   value(cell: number): number {
     return cell > 0
       ? (this.#slots[cell * slotDoubles + value] as number)
-      : (this.#further[cell * -furtherDoubles + value] as number);
+      : this.#further.double(-cell);
   }
 
   setValue(cell: number, to: number): void {
     if (cell > 0) this.#slots[cell * slotDoubles + value] = to;
-    else this.#further[cell * -furtherDoubles + value] = to;
+    else this.#further.setDouble(-cell, to);
   }
 
   /** What a stamped cell was set to. */
   payload(cell: number): unknown {
-    const pages = cell > 0 ? this.#slotPages : this.#furtherPages;
-    const at = cell > 0 ? cell : -cell;
-    return pages[at >> pageBits]?.[at & (pageSize - 1)];
+    return cell > 0 ? this.#slotPayloads.at(cell) : this.#furtherPayloads.at(-cell);
   }
 
   setPayload(cell: number, payload: unknown): void {
-    const pages = cell > 0 ? this.#slotPages : this.#furtherPages;
-    const at = cell > 0 ? cell : -cell;
-    let page = pages[at >> pageBits];
-    if (page === undefined) {
-      if (payload === undefined) return;
-      page = addPage(pages, at >> pageBits);
-    }
-    page[at & (pageSize - 1)] = payload;
+    if (cell > 0) this.#slotPayloads.set(cell, payload);
+    else this.#furtherPayloads.set(-cell, payload);
   }
 
   // Writes to a slot with one cell, in one row.
@@ -329,7 +307,7 @@ export class Cells implements LoggedCells {
   setSequence(cell: number, to: number): void {
     if (this.sequence(cell) === 0) this.log(this.actor(cell)).alive++;
     if (cell > 0) this.#slotWords[cell * slotStride + sequence] = to;
-    else this.#furtherWords[cell * -furtherStride + sequence] = to;
+    else this.#further.setWord(-cell, sequence, to);
   }
 
   /** Sweeps an actor's log if it has become stale. O(entries) then. */
@@ -344,8 +322,7 @@ export class Cells implements LoggedCells {
   save(slot: number): SavedSlot {
     const row = this.#slots.slice(slot * slotDoubles, (slot + 1) * slotDoubles);
     const cells = this.cellsOf(slot).map((cell): SavedCell => {
-      const start = cell * -furtherDoubles;
-      const own = cell > 0 ? row : this.#further.slice(start, start + furtherDoubles);
+      const own = cell > 0 ? row : this.#further.row(-cell).slice();
       return { cell, actor: this.actor(cell), row: own, payload: this.payload(cell) };
     });
     return { slot, row, cells };
@@ -358,7 +335,7 @@ export class Cells implements LoggedCells {
   restore({ slot, row, cells }: SavedSlot): void {
     this.#slots.set(row, slot * slotDoubles);
     for (const { cell, row: own, payload } of cells) {
-      if (cell < 0) this.#further.set(own, cell * -furtherDoubles);
+      if (cell < 0) this.#further.row(-cell).set(own);
       this.setPayload(cell, payload);
       this.#count++;
     }
@@ -367,7 +344,7 @@ export class Cells implements LoggedCells {
   #flagged(cell: number): number {
     return cell > 0
       ? (this.#slotWords[cell * slotStride + actorAndLive] as number)
-      : (this.#furtherWords[cell * -furtherStride + actorAndLive] as number);
+      : this.#further.word(-cell, actorAndLive);
   }
 
   /** Takes a further cell out of its slot's chain. O(chain). */
@@ -380,42 +357,23 @@ export class Cells implements LoggedCells {
       return;
     }
     while (this.next(before) !== cell) before = this.next(before);
-    this.#furtherWords[before * -furtherStride + next] = after;
+    this.#further.setWord(-before, next, after);
   }
 
   #allocate(): number {
-    if (this.#free !== noCell) {
-      const cell = this.#free;
-      this.#free = this.next(cell);
-      return cell;
-    }
-    const count = ++this.#furtherCount;
-    if ((count + 1) * furtherDoubles > this.#further.length) {
-      this.#further = grown(this.#further, furtherDoubles);
-      this.#furtherWords = new Int32Array(this.#further.buffer);
-    }
-    return -count;
+    if (this.#free === noCell) return -this.#further.add();
+    const cell = this.#free;
+    this.#free = this.next(cell);
+    return cell;
   }
 
   #growSlots(): void {
-    this.#slots = grown(this.#slots, slotDoubles);
-    this.#slotWords = new Int32Array(this.#slots.buffer);
+    const count = this.#slots.length / slotDoubles;
+    // Smaller steps for large states: what is not used yet costs memory.
+    const factor = count < 500_000 ? 2 : count < 4_000_000 ? 1.25 : 1.125;
+    const larger = new Float64Array(Math.ceil(count * factor) * slotDoubles);
+    larger.set(this.#slots);
+    this.#slots = larger;
+    this.#slotWords = new Int32Array(larger.buffer);
   }
-}
-
-function grown(rows: Float64Array<ArrayBuffer>, doubles: number): Float64Array<ArrayBuffer> {
-  const count = rows.length / doubles;
-  // Smaller steps for large states: what is not used yet costs memory.
-  const factor = count < 500_000 ? 2 : count < 4_000_000 ? 1.25 : 1.125;
-  const larger = new Float64Array(Math.ceil(count * factor) * doubles);
-  larger.set(rows);
-  return larger;
-}
-
-/** Filled with something that is no number, or numbers would be kept as doubles and made anew at each read. */
-function addPage(pages: Pages, index: number): unknown[] {
-  const page: unknown[] = Array.from({ length: pageSize });
-  while (pages.length <= index) pages.push(undefined);
-  pages[index] = page;
-  return page;
 }

@@ -376,6 +376,7 @@ export class Exchange {
       cells.tidy(actor);
     }
     for (const listener of listeners) listener.joined(join.touched);
+    join.release();
     return { joined: true, stagedBytes: 0, concurrent: join.concurrent, heldStamps: join.held };
   }
 }

@@ -43,7 +43,7 @@ export class Join {
   /** Stamps further ahead of our clock than the bound. */
   held = 0;
   /** Frames of a series overlap, so their cells go to the logs at the end, as a run. */
-  #unlogged: Map<number, Unlogged> | undefined;
+  #unlogged: (Unlogged | undefined)[] | undefined;
   /** What the slot at hand was told of each actor; 0 between slots. */
   #told = new Int32Array(8);
 
@@ -57,7 +57,7 @@ export class Join {
     this.touched.length = 0;
     this.concurrent = none;
     this.held = 0;
-    this.#unlogged = inOrder ? undefined : new Map();
+    this.#unlogged = inOrder ? undefined : [];
     const actors = this.#keyspace.actors.count;
     if (this.#told.length < actors) this.#told = new Int32Array(actors * 2);
   }
@@ -89,10 +89,15 @@ export class Join {
 
   /** Puts what came out of order into the logs, up to `to`. The vector may move there now. */
   end(to: VersionVector): void {
-    for (const [actor, { cells }] of this.#unlogged ?? []) {
-      this.#keyspace.cells.log(actor).appendRun(cells, to.at(actor));
+    for (const [actor, unlogged] of this.#unlogged?.entries() ?? []) {
+      if (unlogged) this.#keyspace.cells.log(actor).appendRun(unlogged.cells, to.at(actor));
     }
     this.#unlogged = undefined;
+  }
+
+  /** What was told is not kept: after a complete state that would be a list of everything. */
+  release(): void {
+    this.touched.length = 0;
   }
 
   #counter(node: number, rows: Rows, start: number, end: number): void {
@@ -202,10 +207,11 @@ export class Join {
       return;
     }
     cells.setSequence(cell, sequence);
-    let unlogged = this.#unlogged.get(actor);
+    let unlogged = this.#unlogged[actor];
     if (unlogged === undefined) {
+      while (this.#unlogged.length < actor) this.#unlogged.push(undefined);
       unlogged = new Unlogged();
-      this.#unlogged.set(actor, unlogged);
+      this.#unlogged[actor] = unlogged;
     }
     unlogged.push(cell);
   }

@@ -1,0 +1,7 @@
+/** All that the present code says, to be compared with the files of its version. */
+import type { Golden } from "./file.ts";
+import { frameGoldens } from "./frames.ts";
+import { messageGoldens } from "./messages.ts";
+
+/** Every golden file, made anew. */
+export const presentGoldens = (): Golden[] => [...frameGoldens(), ...messageGoldens()];

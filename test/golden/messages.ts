@@ -1,0 +1,180 @@
+/** What the golden messages are made from: each kind, and one conversation as a peer spoke it. */
+import { actorIdFromBytes } from "../../src/crdt/dot.ts";
+import { ByteWriter } from "../../src/store/bytes.ts";
+import { frameVersion } from "../../src/store/frame.ts";
+import { bucketDigests, digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
+import { type EndCode, endCodes, type Hello, type Message } from "../../src/sync/message.ts";
+import { MessageWriter, type Numbered } from "../../src/sync/protocol.ts";
+import { type Golden, type GoldenLine, hex } from "./file.ts";
+import { goldenMs, goldenSchema, Party } from "./party.ts";
+
+/** All messages, a file each. */
+export const messageGoldens = (): Golden[] => [
+  written("message-hello.hex", "who speaks, and a digest of what it holds", [
+    hello({ name: "checkout-1 é", link: 3 }),
+    hello({ name: "", isDurable: true, collections: [], actors: 0, digest: digest([]) }),
+  ]),
+  written("message-summary.hex", "digests of the parts of a vector", [
+    { kind: "summary", bits: 0, digests: bucketDigests(manyEntries(3), 0) },
+    { kind: "summary", bits: 3, digests: bucketDigests(manyEntries(100), 3) },
+  ]),
+  written("message-vector.hex", "entries of a vector, and a series to go on with", [
+    { kind: "vector", more: false, entries: [] },
+    { kind: "vector", more: true, entries: manyEntries(5) },
+    { kind: "vector", more: false, stage: { series: 200, frames: 3 }, entries: manyEntries(2) },
+  ]),
+  written("message-frame.hex", "a frame and an acknowledgement of some", [
+    { kind: "frame", bytes: Uint8Array.of(3, 0, 0, 0, 0) },
+    { kind: "ack", frames: 1 },
+    { kind: "ack", frames: 300 },
+  ]),
+  written("message-heartbeat.hex", "are you there?", [{ kind: "ping" }, { kind: "pong" }]),
+  written(
+    "message-bye.hex",
+    "the end of a link, for every reason that there is",
+    endReasons().map((code) => ({ kind: "bye", code, reason: `it is ${code}` })),
+  ),
+  newer(),
+  conversation(),
+];
+
+/** A message as JSON has it: bytes in hex. */
+export const meaning = ({ number, message }: Numbered): string =>
+  JSON.stringify(
+    { number, ...message },
+    function replaced(this: Readonly<Record<string, unknown>>, name: string, value: unknown) {
+      // A Buffer has turned itself into an object by now.
+      const given = this[name];
+      return given instanceof Uint8Array ? hex(given) : value;
+    },
+  );
+
+/** Of every kind one that is well formed; a number of more than one byte once. */
+function written(name: string, about: string, messages: readonly Message[]): Golden {
+  const writer = new MessageWriter();
+  return {
+    name,
+    lines: [
+      { word: "#", text: about },
+      ...messages.flatMap((message, i) => {
+        const number = i === messages.length - 1 ? 1_000 : i + 1;
+        return [
+          { word: "message" as const, text: hex(writer.write(number, message)) },
+          { word: "means" as const, text: meaning({ number, message }) },
+        ];
+      }),
+    ],
+  };
+}
+
+/** What a later version of the same protocol may add, and this one passes over. */
+function newer(): Golden {
+  const writer = new MessageWriter();
+  const lines: GoldenLine[] = [{ word: "#", text: "what a later version may say to this one" }];
+  const say = (number: number, message: Message, bytes: Uint8Array): void => {
+    lines.push({ word: "newer", text: hex(bytes) });
+    lines.push({ word: "means", text: meaning({ number, message }) });
+  };
+  const said = hello({ versions: { min: 1, max: 7 }, frameVersion: 4 });
+  say(1, said, withUnknownField(writer.write(1, said)));
+  for (const message of [
+    { kind: "vector", more: false, entries: manyEntries(1) },
+    { kind: "ack", frames: 2 },
+    { kind: "ping" },
+    { kind: "bye", code: "overloaded", reason: "more follows" },
+  ] satisfies Message[]) {
+    say(2, message, Uint8Array.of(...writer.write(2, message), 9, 9, 9));
+  }
+  const unknown = new ByteWriter();
+  unknown.byte(8); // bye
+  unknown.varint(2);
+  unknown.varint(99); // a code that this version does not know
+  unknown.text("for a new reason");
+  say(2, { kind: "bye", code: "leaving", reason: "for a new reason" }, unknown.take());
+  return { name: "message-newer.hex", lines };
+}
+
+/** One field more, at the end: kind, number, "TRLS", min and max stand before the count. */
+function withUnknownField(bytes: Uint8Array): Uint8Array {
+  const countAt = 8;
+  const count = bytes[countAt] ?? 0;
+  return Uint8Array.of(
+    ...bytes.subarray(0, countAt),
+    count + 1,
+    ...bytes.subarray(countAt + 1),
+    ...[99, 3, 1, 2, 3],
+  );
+}
+
+/** All that one peer says on a link to an empty one: hello, vector, frames, heartbeat, goodbye. */
+function conversation(): Golden {
+  const speaker = new Party("speaker");
+  const { counters, sets, registers, entries } = speaker.collections;
+  counters.increment("post:42", 3);
+  sets.add("post:42", "crdt");
+  const told = speaker.told();
+  const vector = Object.entries(told).map(([name, sequence]) => ({
+    actor: actorIdFromBytes(Uint8Array.from(Buffer.from(name, "hex"))),
+    sequence,
+  }));
+  const messages: Message[] = [
+    hello({ actor: speaker.keyspace.actor, actors: vector.length, digest: digest(vector) }),
+    { kind: "vector", more: false, entries: vector },
+  ];
+  const exchange = speaker.exchange({});
+  const send = (): void => {
+    for (let bytes = exchange.next(); bytes !== undefined; bytes = exchange.next()) {
+      messages.push({ kind: "frame", bytes });
+    }
+  };
+  send();
+  registers.set("u:7", { name: "Ada" });
+  sets.remove("post:42", "crdt");
+  entries.entry("u:7", "sku:9").quantity.set(2);
+  speaker.keyspace.flush();
+  send();
+  messages.push({ kind: "ping" }, { kind: "bye", code: "leaving", reason: "the replica closes" });
+  const writer = new MessageWriter();
+  return {
+    name: "conversation.hex",
+    lines: [
+      { word: "#", text: "all that one peer says to an empty one that answers" },
+      ...messages.map((message, i) => ({
+        word: "message" as const,
+        text: hex(writer.write(i + 1, message)),
+      })),
+      { word: "shows", text: JSON.stringify(speaker.shows()) },
+    ],
+  };
+}
+
+const hello = (more: Partial<Hello> = {}): Hello => ({
+  kind: "hello",
+  versions: { min: 1, max: 1 },
+  frameVersion,
+  actor: actorIdFromBytes(new Uint8Array(16).fill(0xc1)),
+  name: "golden",
+  nonce: new Uint8Array(16).fill(0x5e),
+  wallMs: goldenMs,
+  isDurable: false,
+  link: 1,
+  collections: Object.entries(goldenSchema).map(([name, { tag }]) => ({ name, tag })),
+  actors: 3,
+  digest: digest(manyEntries(3)),
+  ...more,
+});
+
+/** Actors all over the buckets. */
+function manyEntries(count: number): Entry[] {
+  const entries = Array.from({ length: count }, (_, i) => ({
+    actor: actorIdFromBytes(new Uint8Array(16).fill((i * 83) % 256)),
+    sequence: i * 1_000 + 1,
+  }));
+  return inActorOrder(entries);
+}
+
+/** Those that are sent. */
+const endReasons = (): EndCode[] =>
+  (Object.keys(endCodes) as EndCode[]).filter(
+    (code) => code !== "network" && code !== "unauthorized",
+  );
