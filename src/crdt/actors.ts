@@ -64,17 +64,15 @@ export class Actors {
     this.#changedAt[actor] = this.#changes;
   }
 
-  /** Puts the actors changed after `mark` into `into`, latest first; returns how many. */
-  changedSince(mark: number, into: number[]): number {
-    let count = 0;
-    for (
-      let actor = this.#latest;
-      actor !== none && (this.#changedAt[actor] as number) > mark;
-      actor = this.#earlier[actor] as number
-    ) {
-      into[count++] = actor;
+  /** The actors changed after `mark`, latest first. O(their number). */
+  changedSince(mark: number): number[] {
+    const changed: number[] = [];
+    let actor = this.#latest;
+    while (actor !== none && (this.#changedAt[actor] as number) > mark) {
+      changed.push(actor);
+      actor = this.#earlier[actor] as number;
     }
-    return count;
+    return changed;
   }
 
   #unlink(actor: number): void {

@@ -82,22 +82,44 @@ export class ChangeLog {
 
   /** The first entry of a batch after `sequence`, or `count`. O(log batches). */
   firstAfter(sequence: number): number {
-    const batch = this.#orderedAfter(sequence);
+    const batch = this.batchAfter(sequence);
     return batch === this.#batches ? this.#count : (this.#starts[batch] as number);
   }
 
-  /** The batches after `sequence`, oldest first. */
-  *batchesAfter(sequence: number): Generator<LoggedBatch> {
-    for (let batch = this.#orderedAfter(sequence); batch < this.#batches; batch++) {
-      const start = this.#starts[batch] as number;
-      const end = this.#end(batch);
-      yield { sequence: this.#sequences[batch] as number, start, end };
-    }
+  /**
+   * The place of the first batch after `sequence`, or `batches`. O(log batches), but for a run there,
+   * which is put in order first.
+   */
+  batchAfter(sequence: number): number {
+    const batch = this.#placeAfter(sequence);
+    if (this.#runs.size === 0 || Math.max(...this.#runs) < batch) return batch;
+    this.#orderRun(Math.max(...this.#runs));
+    return this.batchAfter(sequence);
+  }
+
+  /** How many batches there are; places are below. */
+  get batches(): number {
+    return this.#batches;
+  }
+
+  /** The sequence of a batch. */
+  sequence(batch: number): number {
+    return this.#sequences[batch] as number;
+  }
+
+  /** Where a batch begins. */
+  start(batch: number): number {
+    return this.#starts[batch] as number;
+  }
+
+  /** Where a batch ends. */
+  end(batch: number): number {
+    return batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
   }
 
   /** Forgets the batches after `sequence`: they are undone. */
   truncate(sequence: number): void {
-    const batch = this.#orderedAfter(sequence);
+    const batch = this.batchAfter(sequence);
     if (batch === this.#batches) return;
     this.#count = this.#starts[batch] as number;
     this.#batches = batch;
@@ -115,7 +137,7 @@ export class ChangeLog {
     let batches = 0;
     for (let batch = 0; batch < this.#batches; batch++) {
       const sequence = this.#sequences[batch] as number;
-      const end = this.#end(batch);
+      const end = this.end(batch);
       const start = count;
       for (let entry = this.#starts[batch] as number; entry < end; entry++) {
         const cell = this.#cells[entry] as number;
@@ -156,24 +178,12 @@ export class ChangeLog {
     return this.#sequences[this.#batches - 1] as number;
   }
 
-  #end(batch: number): number {
-    return batch + 1 < this.#batches ? (this.#starts[batch + 1] as number) : this.#count;
-  }
-
-  /** The first batch after `sequence`, with no run from there on. */
-  #orderedAfter(sequence: number): number {
-    const batch = this.#batchAfter(sequence);
-    if (this.#runs.size === 0 || Math.max(...this.#runs) < batch) return batch;
-    this.#orderRun(Math.max(...this.#runs));
-    return this.#orderedAfter(sequence);
-  }
-
   /** Makes the batches of a run out of it: the later ones move up. */
   #orderRun(run: number): void {
     this.#runs.delete(run);
     const before = run === 0 ? 0 : (this.#sequences[run - 1] as number);
     const to = this.#sequences[run] as number;
-    const end = this.#end(run);
+    const end = this.end(run);
     const tail = this.#cells.slice(end, this.#count);
     const tailStart = end;
     const later: { sequence: number; start: number }[] = [];
@@ -198,7 +208,7 @@ export class ChangeLog {
     this.#count += tail.length;
   }
 
-  #batchAfter(sequence: number): number {
+  #placeAfter(sequence: number): number {
     let low = 0;
     let high = this.#batches;
     // Mostly somebody asks for the last batch.
@@ -211,13 +221,6 @@ export class ChangeLog {
     }
     return low;
   }
-}
-
-/** One batch in a log: entries from `start` to before `end`. */
-export interface LoggedBatch {
-  readonly sequence: number;
-  readonly start: number;
-  readonly end: number;
 }
 
 function grown(list: Int32Array<ArrayBuffer>, least = 4): Int32Array<ArrayBuffer> {

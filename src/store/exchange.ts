@@ -58,7 +58,6 @@ export class Exchange {
   /** What the peer has for certain. */
   readonly acknowledged: VersionVector;
   #mark = 0;
-  readonly #changed: number[] = [];
   #named: NamedNumbers;
   #startOver = false;
   /** Whether all that `#known` covers is joined. */
@@ -110,17 +109,14 @@ export class Exchange {
     const keyspace = this.#keyspace;
     if (keyspace.isTransacting) return undefined;
     keyspace.flush();
-    const changed = keyspace.actors.changedSince(this.#mark, this.#changed);
-    this.#changed.length = changed;
     if (this.#series) return this.#continueSeries();
-    const behind = this.#changed.filter(
-      (actor) => keyspace.held.at(actor) > this.#cursor.at(actor),
-    );
+    const changed = keyspace.actors.changedSince(this.#mark);
+    const behind = changed.filter((actor) => keyspace.held.at(actor) > this.#cursor.at(actor));
     if (behind.length === 0) return undefined;
     if (this.#needsCompleteState()) return this.#startSeries(undefined);
     const body = this.#shared.sharedBody(behind, this.#cursor);
     if (body === undefined) return this.#startSeries(this.#cursor.clone());
-    return this.#plainFrame(body, this.#changed);
+    return this.#plainFrame(body, changed);
   }
 
   /** The peer has joined, or staged, the oldest `frames` frames on the way. */

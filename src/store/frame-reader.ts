@@ -91,7 +91,9 @@ export class FrameReader {
   #stamp = -1;
   readonly #name = Buffer.alloc(elementBytesMax);
   #nameLength = 0;
+  /** The actors of the slot before: the first so many. */
   readonly #before: number[] = [];
+  #beforeCount = 0;
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
@@ -139,7 +141,7 @@ export class FrameReader {
     rows.clear();
     this.#round++;
     this.#stamp = -1;
-    this.#before.length = 0;
+    this.#beforeCount = 0;
     let their = 0;
     for (let isFirst = true; this.#in.left > 0; isFirst = false) {
       const delta = this.#in.varint();
@@ -265,17 +267,16 @@ export class FrameReader {
     const count = this.#in.varint();
     const same = count === 0;
     if (count === cellsReserved) malformed("a kind of slot that version 1 does not know");
-    if (same && this.#before.length === 0) malformed("the first slot has no actors");
+    if (same && this.#beforeCount === 0) malformed("the first slot has no actors");
     if (count > this.#in.left + 1) malformed("more cells than there are bytes");
-    if (!same) this.#before.length = 0;
+    if (!same) this.#beforeCount = count - 1;
     let their = 0;
-    const cells = same ? this.#before.length : count - 1;
-    for (let i = 0; i < cells; i++) {
+    for (let i = 0; i < this.#beforeCount; i++) {
       if (!same) {
         const delta = this.#in.varint();
         if (i > 0 && delta === 0) malformed("an actor twice in a slot");
         their += delta;
-        this.#before.push(names.actor(their));
+        this.#before[i] = names.actor(their);
       }
       const actor = this.#before[i] as number;
       if (actor < 0) malformed("a cell of an actor without a name");

@@ -53,8 +53,11 @@ export class FrameWriter {
   #actors: number[] = [];
   #stamp = -1;
   readonly #stampBytes = new Uint8Array(8);
+  /** The cells of the slot at hand, and the actors of the slot before: the first so many of each. */
   readonly #chain: number[] = [];
+  #chained = 0;
   readonly #before: number[] = [];
+  #beforeCount = 0;
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
@@ -199,22 +202,21 @@ export class FrameWriter {
     this.#round++;
     this.#actors = [];
     this.#stamp = -1;
-    this.#before.length = 0;
+    this.#beforeCount = 0;
   }
 
   #slot(node: number, delta: number, from: VersionVector): boolean {
     const { cells, nodes } = this.#keyspace;
     const sum = nodes.isSum(node);
-    const chain = this.#chain;
-    chain.length = 0;
+    this.#chained = 0;
     for (let cell = nodes.head(node); cell !== noCell; cell = cells.next(cell)) {
       const known = cells.sequence(cell) <= from.at(cells.actor(cell));
       // What the peer knows needs no saying, but for a live cell that would else count as removed.
       if (!known || (!sum && cells.isLive(cell))) this.#insert(cell);
     }
-    if (chain.length === 0) return false;
+    if (this.#chained === 0) return false;
     this.#out.varint(delta);
-    this.#cells(chain, sum, nodes.payload(node) === "stamped", from);
+    this.#cells(sum, nodes.payload(node) === "stamped", from);
     return true;
   }
 
@@ -223,7 +225,7 @@ export class FrameWriter {
     const { cells } = this.#keyspace;
     const chain = this.#chain;
     const actor = cells.actor(cell);
-    let at = chain.length;
+    let at = this.#chained++;
     while (at > 0 && cells.actor(chain[at - 1] as number) > actor) {
       chain[at] = chain[at - 1] as number;
       at--;
@@ -231,11 +233,12 @@ export class FrameWriter {
     chain[at] = cell;
   }
 
-  #cells(chain: readonly number[], sum: boolean, stamped: boolean, from: VersionVector): void {
-    const same = this.#sameActors(chain);
-    this.#out.varint(same ? 0 : chain.length + 1);
+  #cells(sum: boolean, stamped: boolean, from: VersionVector): void {
+    const same = this.#sameActors();
+    this.#out.varint(same ? 0 : this.#chained + 1);
     let before = 0;
-    for (const cell of chain) {
+    for (let i = 0; i < this.#chained; i++) {
+      const cell = this.#chain[i] as number;
       const actor = this.#keyspace.cells.actor(cell);
       if (!same) {
         this.#out.varint(actor - before);
@@ -246,17 +249,16 @@ export class FrameWriter {
     }
   }
 
-  #sameActors(chain: readonly number[]): boolean {
+  #sameActors(): boolean {
     const { cells } = this.#keyspace;
-    const before = this.#before;
-    let same = before.length === chain.length;
-    for (let i = 0; i < chain.length && same; i++) {
-      same = before[i] === cells.actor(chain[i] as number);
+    let same = this.#beforeCount === this.#chained;
+    for (let i = 0; i < this.#chained; i++) {
+      const actor = cells.actor(this.#chain[i] as number);
+      same &&= this.#before[i] === actor;
+      this.#before[i] = actor;
     }
-    if (same) return true;
-    before.length = chain.length;
-    for (let i = 0; i < chain.length; i++) before[i] = cells.actor(chain[i] as number);
-    return false;
+    this.#beforeCount = this.#chained;
+    return same;
   }
 
   /** Whether the cell's sequence must be said; notes it for the actor's next cell. */

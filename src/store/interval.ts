@@ -97,9 +97,11 @@ function takeLog(
   const { cells } = keyspace;
   const log = cells.log(actor);
   let taken = 0;
-  for (const { sequence, start, end } of log.batchesAfter(after)) {
+  for (let batch = log.batchAfter(after); batch < log.batches; batch++) {
+    const sequence = log.sequence(batch);
     if (taken >= touchesMax) return { taken, stoppedBefore: sequence };
-    for (let entry = start; entry < end; entry++) {
+    const end = log.end(batch);
+    for (let entry = log.start(batch); entry < end; entry++) {
       const cell = log.cell(entry);
       if (!cells.isAt(cell, actor, sequence)) continue;
       into.add(cells.slot(cell));

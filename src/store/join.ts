@@ -37,7 +37,7 @@ export class Join {
   readonly #keyspace: Keyspace;
   #theirs: VersionVector = new VersionVector();
   /** Slots that something happened to. */
-  readonly touched: number[] = [];
+  touched: number[] = [];
   /** Stamped slots that hold concurrent writes, one of them new. */
   concurrent: readonly number[] = none;
   /** Stamps further ahead of our clock than the bound. */
@@ -54,7 +54,7 @@ export class Join {
   /** `theirs` is the sender's vector at each frame; it may move between calls of `rows`. */
   begin(theirs: VersionVector, inOrder: boolean): void {
     this.#theirs = theirs;
-    this.touched.length = 0;
+    this.touched = [];
     this.concurrent = none;
     this.held = 0;
     this.#unlogged = inOrder ? undefined : [];
@@ -97,7 +97,7 @@ export class Join {
 
   /** What was told is not kept: after a complete state that would be a list of everything. */
   release(): void {
-    this.touched.length = 0;
+    this.touched = [];
   }
 
   #counter(node: number, rows: Rows, start: number, end: number): void {

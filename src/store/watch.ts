@@ -132,7 +132,9 @@ export class Watchers {
   }
 
   #tell(slots: Iterable<number>, origin: Change["origin"]): void {
-    const version = this.#version();
+    // Costs as much as there are actors, and mostly nobody asks: made when it is first read.
+    let token: string | undefined;
+    const version = (): string => (token ??= this.#version());
     for (const slot of slots) {
       const { nodes } = this.#keyspace;
       if (!nodes.isUsed(slot)) continue;
@@ -141,7 +143,14 @@ export class Watchers {
       const key = String(nodes.name(keyNode));
       for (const watcher of this.#watchers) {
         if (watcher.collection !== collection || !watcher.wants(key)) continue;
-        watcher.tell({ key, ...this.#field(slot, keyNode), origin, version });
+        watcher.tell({
+          key,
+          ...this.#field(slot, keyNode),
+          origin,
+          get version() {
+            return version();
+          },
+        });
       }
     }
   }

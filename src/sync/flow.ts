@@ -16,21 +16,24 @@ export const bytesOnTheWayMax: number = 4 * 1024 * 1024;
 /** Bytes that our end of the connection has not passed to the network. */
 export const bufferedBytesMax: number = 1024 * 1024;
 
-/** The frames on the way on one link, by size. */
+/** The frames on the way on one link: a ring, oldest first. */
 export class Flow {
-  readonly #sizes: number[] = [];
-  readonly #sentMs: number[] = [];
+  readonly #sizes = new Float64Array(framesOnTheWayMax);
+  readonly #sentMs = new Float64Array(framesOnTheWayMax);
+  #oldest = 0;
+  #frames = 0;
   #bytes = 0;
   #progressMs = 0;
   #bufferedBytes = 0;
 
   /** Whether another frame may be sent now; if not, an acknowledgement is to come. */
   isOpen(bufferedBytes: number, nowMs: number): boolean {
-    const frames = this.#sizes.length;
+    const frames = this.#frames;
+    const newest = (this.#oldest + frames - 1) % framesOnTheWayMax;
     const waits =
       frames >= framesUncoalesced &&
-      nowMs - (this.#sentMs[frames - 1] ?? 0) < coalesceMsMax &&
-      (this.#sizes[frames - 1] ?? 0) < frameBytesLarge;
+      nowMs - (this.#sentMs[newest] as number) < coalesceMsMax &&
+      (this.#sizes[newest] as number) < frameBytesLarge;
     return (
       !waits &&
       frames < framesOnTheWayMax &&
@@ -39,29 +42,33 @@ export class Flow {
     );
   }
 
-  /** A frame was sent. Times are of the monotonic clock, in ms. */
+  /** A frame was sent, when `isOpen`. Times are of the monotonic clock, in ms. */
   sent(bytes: number, nowMs: number): void {
-    if (this.#sizes.length === 0) this.#progressMs = nowMs;
-    this.#sizes.push(bytes);
-    this.#sentMs.push(nowMs);
+    if (this.#frames === 0) this.#progressMs = nowMs;
+    const place = (this.#oldest + this.#frames++) % framesOnTheWayMax;
+    this.#sizes[place] = bytes;
+    this.#sentMs[place] = nowMs;
     this.#bytes += bytes;
   }
 
-  /** The oldest `frames` frames were taken in. */
+  /** The oldest `frames` frames were taken in; no more than there are. */
   acknowledged(frames: number, nowMs: number): void {
-    for (const bytes of this.#sizes.splice(0, frames)) this.#bytes -= bytes;
-    this.#sentMs.splice(0, frames);
+    for (let i = 0; i < frames; i++) {
+      this.#bytes -= this.#sizes[this.#oldest] as number;
+      this.#oldest = (this.#oldest + 1) % framesOnTheWayMax;
+    }
+    this.#frames -= frames;
     this.#progressMs = nowMs;
   }
 
   /** Frames on the way. */
   get frames(): number {
-    return this.#sizes.length;
+    return this.#frames;
   }
 
   /** When the oldest frame on the way was sent; undefined if there is none. */
   get oldestMs(): number | undefined {
-    return this.#sentMs[0];
+    return this.#frames === 0 ? undefined : this.#sentMs[this.#oldest];
   }
 
   /**
@@ -77,6 +84,6 @@ export class Flow {
 
   /** How long frames have been on the way without any progress, in ms. */
   stalledMs(nowMs: number): number {
-    return this.#sizes.length === 0 ? 0 : nowMs - this.#progressMs;
+    return this.#frames === 0 ? 0 : nowMs - this.#progressMs;
   }
 }

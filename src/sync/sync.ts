@@ -233,7 +233,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     for (const link of this.#links) link.pump();
   }
 
-  /** What came from a peer goes on to the others, once for all frames of a turn. */
+  /** What came from a peer goes on to the others: the first frame of a turn at once, all more together. */
   joined(): void {
     if (this.#pumpsLater) return;
     this.#pumpsLater = true;
@@ -241,6 +241,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       this.#pumpsLater = false;
       this.flushed();
     });
+    this.flushed();
   }
 
   // Links.

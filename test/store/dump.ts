@@ -115,18 +115,19 @@ function assertLogs(keyspace: Keyspace, seen: ReadonlySet<number>): void {
   for (let actor = 0; actor < actors.count; actor++) {
     const name = actors.name(actor);
     let before = 0;
-    for (const { sequence } of cells.log(actor).batchesAfter(0)) {
+    const log = cells.log(actor);
+    for (let batch = log.batchAfter(0); batch < log.batches; batch++) {
+      const sequence = log.sequence(batch);
       check(sequence > before, () => `the log of ${name} goes ${before}, ${sequence}`);
       before = sequence;
     }
     const most = held.at(actor) + (actor === keyspace.me ? 1 : 0);
     check(before <= most, () => `${name} is at ${most}, but its log at ${before}`);
-    const log = logOf(keyspace, actor);
-    for (const cell of log) logged.add(cell);
-    const { alive } = cells.log(actor);
+    const current = logOf(keyspace, actor);
+    for (const cell of current) logged.add(cell);
     check(
-      alive === log.length,
-      () => `the log of ${name} counts ${alive} cells, has ${log.length}`,
+      log.alive === current.length,
+      () => `the log of ${name} counts ${log.alive} cells, has ${current.length}`,
     );
   }
   for (const cell of seen) {
@@ -189,9 +190,9 @@ function chainOf({ cells, nodes }: Keyspace, node: number): number[] {
 function logOf({ cells }: Keyspace, actor: number): number[] {
   const log = cells.log(actor);
   const current = new Set<number>();
-  for (const { sequence, start, end } of log.batchesAfter(0)) {
-    for (let entry = start; entry < end; entry++) {
-      if (cells.isAt(log.cell(entry), actor, sequence)) current.add(log.cell(entry));
+  for (let batch = log.batchAfter(0); batch < log.batches; batch++) {
+    for (let entry = log.start(batch); entry < log.end(batch); entry++) {
+      if (cells.isAt(log.cell(entry), actor, log.sequence(batch))) current.add(log.cell(entry));
     }
   }
   return [...current];
