@@ -36,8 +36,8 @@ export const noCell = 0;
 /** No two integers up to here have a sum that is not safe. */
 const far = 2 ** 52 - 1;
 
-/** What an addition did: nothing, or it was the cell's first or not its first in the batch. */
-export const additions = { refused: 0, first: 1, again: 2 } as const;
+/** What became of an addition: done as the cell's first in its batch or not, or left to the caller. */
+export type Addition = "again" | "first" | "refused";
 
 /** A cell as it was; of a slot's first cell the row is the slot's. */
 export interface SavedCell {
@@ -260,20 +260,20 @@ export class Cells implements LoggedCells {
    * Adds to a counter whose first cell is a live one of `actor`, in batch `at`; the caller logs a first
    * touch. Refused when it is not, or when a sum comes near the end of the safe integers.
    */
-  addTo(slot: number, actor: number, at: number, by: number): 0 | 1 | 2 {
+  addTo(slot: number, actor: number, at: number, by: number): Addition {
     const words = this.#slotWords;
-    const doubles = this.#slots;
     const word = slot * slotStride;
+    if (words[word + actorAndLive] !== ((actor << 1) | 1)) return "refused";
+    const doubles = this.#slots;
     const double = slot * slotDoubles;
-    if (words[word + actorAndLive] !== ((actor << 1) | 1)) return additions.refused;
     const sum = (doubles[double + value] as number) + by;
     const all = (doubles[double + total] as number) + by;
-    if (Math.abs(by) > far || Math.abs(sum) > far || Math.abs(all) > far) return additions.refused;
+    if (Math.abs(by) > far || Math.abs(sum) > far || Math.abs(all) > far) return "refused";
     doubles[double + value] = sum;
     doubles[double + total] = all;
-    if (words[word + sequence] === at) return additions.again;
+    if (words[word + sequence] === at) return "again";
     words[word + sequence] = at;
-    return additions.first;
+    return "first";
   }
 
   /** Whether the slot has one cell, a live one of `actor`. */

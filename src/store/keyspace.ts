@@ -10,7 +10,8 @@
  * `exchange.ts`.
  */
 import { Actors } from "../crdt/actors.ts";
-import { additions, Cells, noCell } from "../crdt/cells.ts";
+import { Cells, noCell } from "../crdt/cells.ts";
+import type { ChangeLog } from "../crdt/change-log.ts";
 import { isSafe } from "../crdt/counter.ts";
 import type { Name, Shape } from "../crdt/data-type.ts";
 import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
@@ -44,6 +45,8 @@ export interface KeyspaceListener {
   joined(nodes: readonly number[]): void;
 }
 
+/** No actor has this number. */
+const nobody = -2;
 /** What a touched slot counts for in a batch, in bytes, besides names and values. */
 const touchBytes = 64;
 /** An open batch is closed before the turn ends when it has become so large, in bytes. */
@@ -64,6 +67,8 @@ export class Keyspace {
   readonly listeners: Set<KeyspaceListener> = new Set();
   readonly #environment: Environment;
   #me: number;
+  /** Our own touches. */
+  #log: ChangeLog;
   #open = 1;
   #dirty = false;
   /** Of the registers written in the open batch; 0 before the first. */
@@ -72,7 +77,9 @@ export class Keyspace {
   #undo: Undo | undefined;
   #closed = false;
   /** Whether a write has to look first: it is in a transaction, or the batch is full, or all is closed. */
-  #guarded = false;
+  #isGuarded = false;
+  /** Whose counters are added to without looking: us, or nobody. */
+  #quickActor = nobody;
 
   constructor(options: KeyspaceOptions) {
     checkSchema(options.schema);
@@ -88,6 +95,8 @@ export class Keyspace {
       this.nodes.addRoot(name, type.tag, type.shape);
     }
     this.#me = this.#mint();
+    this.#log = this.cells.log(this.#me);
+    this.#guard(false);
   }
 
   /** The actor that local writes have now. */
@@ -115,7 +124,7 @@ export class Keyspace {
     if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
     this.flush();
     this.#closed = true;
-    this.#guarded = true;
+    this.#guard(true);
   }
 
   /** @throws ClosedError once `close` was called. */
@@ -156,15 +165,14 @@ export class Keyspace {
    * @throws CounterRangeError when the value or our total would leave the safe integers.
    */
   add(node: number, by: number): void {
-    const { refused, first } = additions;
-    const addition = this.#guarded ? refused : this.cells.addTo(node, this.#me, this.#open, by);
-    if (addition === first) this.#logTouch(node);
-    else if (addition === refused) this.#addSlowly(node, by);
+    const addition = this.cells.addTo(node, this.#quickActor, this.#open, by);
+    if (addition === "first") this.#logTouch(node);
+    else if (addition === "refused") this.#addSlowly(node, by);
   }
 
   /** An addition in a transaction, to a counter that others have, or one that is new or out of range. */
   #addSlowly(node: number, by: number): void {
-    if (this.#guarded) this.#enter(node);
+    if (this.#isGuarded) this.#enter(node);
     const { cells, nodes } = this;
     let cell = cells.find(node, this.#me);
     const sum = cell === noCell ? by : cells.value(cell) + by;
@@ -227,23 +235,24 @@ export class Keyspace {
     this.#dirty = false;
     this.#stamp = 0;
     this.#batchBytes = 0;
-    this.#guarded = this.#closed;
     this.settleNames();
     this.held.raise(this.#me, this.#open);
     this.actors.changed(this.#me);
     this.cells.tidy(this.#me);
     if (this.#open === sequenceMax) {
       this.#me = this.#mint();
+      this.#log = this.cells.log(this.#me);
       this.#open = 0;
     }
     this.#open++;
+    this.#guard(this.#closed);
     for (const listener of this.listeners) listener.flushed();
     return true;
   }
 
   /** The slots of the local batch that was closed last. */
   *lastBatch(): Generator<number> {
-    const log = this.cells.log(this.#me);
+    const log = this.#log;
     for (let entry = log.firstAfter(this.#open - 2); entry < log.count; entry++) {
       yield this.cells.slot(log.cell(entry));
     }
@@ -259,7 +268,7 @@ export class Keyspace {
     this.flush();
     const undo = new Undo(this.nodes, this.cells, this.retention);
     this.#undo = undo;
-    this.#guarded = true;
+    this.#guard(true);
     try {
       const result = synchronous(writes());
       if (undo.failure) throw undo.failure.error;
@@ -267,7 +276,7 @@ export class Keyspace {
       return result;
     } catch (error) {
       undo.rollback((node) => this.isLive(node));
-      this.cells.log(this.#me).truncate(this.#open - 1);
+      this.#log.truncate(this.#open - 1);
       this.#dirty = false;
       this.#stamp = 0;
       this.#batchBytes = 0;
@@ -275,7 +284,7 @@ export class Keyspace {
       throw error;
     } finally {
       this.#undo = undefined;
-      this.#guarded = false;
+      this.#guard(false);
       this.flush();
     }
   }
@@ -326,6 +335,11 @@ export class Keyspace {
     this.flush();
   };
 
+  #guard(isGuarded: boolean): void {
+    this.#isGuarded = isGuarded;
+    this.#quickActor = isGuarded ? nobody : this.#me;
+  }
+
   /** Before a write that must look first. @throws ClosedError, OverloadedError */
   #enter(node: number): void {
     this.assertOpen();
@@ -346,7 +360,7 @@ export class Keyspace {
 
   #weigh(bytes: number): void {
     this.#batchBytes += bytes;
-    if (this.#batchBytes >= batchBytesMax) this.#guarded = true;
+    if (this.#batchBytes >= batchBytesMax) this.#guard(true);
   }
 
   #touch(cell: number): void {
@@ -355,7 +369,7 @@ export class Keyspace {
   }
 
   #logTouch(cell: number): void {
-    this.cells.log(this.#me).append(cell, this.#open);
+    this.#log.append(cell, this.#open);
     this.#weigh(touchBytes);
     if (this.#dirty) return;
     this.#dirty = true;
@@ -373,7 +387,7 @@ export class Keyspace {
 
   /** A write is later than all that is held: one cell of ours replaces the whole chain. */
   #replace(node: number, live: boolean): number {
-    if (this.#guarded) this.#enter(node);
+    if (this.#isGuarded) this.#enter(node);
     const { cells } = this;
     if (!live || !cells.isOnlyLiveOf(node, this.#me)) return this.#replaceAll(node, live);
     if (cells.sequence(node) !== this.#open) this.#touch(node);

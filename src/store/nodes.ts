@@ -46,7 +46,6 @@ export class Nodes {
   readonly #names: (Name | Container | undefined)[] = [undefined];
   readonly #recycled: number[] = [];
   #kinds = new Uint8Array(1024);
-  #removals = 0;
 
   constructor(cells: Cells) {
     this.#cells = cells;
@@ -124,11 +123,6 @@ export class Nodes {
     return entry as Name;
   }
 
-  /** How often a node was forgotten: a number that was kept is good while this stays. */
-  get removals(): number {
-    return this.#removals;
-  }
-
   /** The parent's node, or `~index` of the collection. */
   parent(node: number): number {
     return this.#cells.parent(node);
@@ -189,7 +183,6 @@ export class Nodes {
     this.#names[node] = undefined;
     this.#kinds[node] = kinds.free;
     this.#recycled.push(node);
-    this.#removals++;
     return parent;
   }
 

@@ -68,37 +68,36 @@ export class CounterCollection {
   }
 }
 
-/** The counter of one key. */
+/** The counter of one key. Small, and its hot field first: there may be as many as there are keys. */
 export class CounterHandle {
+  #node = noNode;
   readonly #keys: Keys;
-  readonly #keyspace: Keyspace;
   readonly key: string;
-  #node: number;
-  /** How many names had been forgotten when the number was looked up; -1 before that. */
-  #seen: number;
 
   constructor(keys: Keys, key: string) {
     this.#keys = keys;
-    this.#keyspace = keys.keyspace;
     this.key = key;
-    this.#node = keys.find(key) ?? noNode;
-    this.#seen = this.#node === noNode ? -1 : this.#keyspace.nodes.removals;
+    keys.find(key);
   }
 
   /** As `CounterCollection.increment`. */
   increment(by = 1): void {
-    this.#keyspace.add(this.#resolve(), checkBy(by));
+    const amount = checkBy(by);
+    if (this.#node === noNode) this.#addFirst(amount);
+    else this.#keys.keyspace.add(this.#node, amount);
   }
 
   /** As `CounterCollection.decrement`. */
   decrement(by = 1): void {
-    this.#keyspace.add(this.#resolve(), -checkBy(by));
+    const amount = -checkBy(by);
+    if (this.#node === noNode) this.#addFirst(amount);
+    else this.#keys.keyspace.add(this.#node, amount);
   }
 
   /** The counter's value. */
   value(): number {
     const node = this.#keys.find(this.key);
-    return node === undefined ? 0 : this.#keyspace.nodes.total(node);
+    return node === undefined ? 0 : this.#keys.keyspace.nodes.total(node);
   }
 
   /** Whether the key was ever counted. */
@@ -106,12 +105,11 @@ export class CounterHandle {
     return this.#keys.has(this.key);
   }
 
-  /** A number may have been given to another name while nothing hung on ours. */
-  #resolve(): number {
-    if (this.#seen !== this.#keyspace.nodes.removals) {
-      this.#node = this.#keys.make(this.key);
-      this.#seen = this.#keyspace.nodes.removals;
-    }
-    return this.#node;
+  /** A counter that was counted is never forgotten, unless that is undone with its transaction. */
+  #addFirst(by: number): void {
+    const { keyspace } = this.#keys;
+    const node = this.#keys.make(this.key);
+    keyspace.add(node, by);
+    if (!keyspace.isTransacting) this.#node = node;
   }
 }
