@@ -67,6 +67,7 @@ export class Exchange {
   /** A series whose last frames are on the way. */
   #sentSeries: Series | undefined;
   #stage: Stage | undefined;
+  #awaitsResumption: boolean;
   /** Frames on the way, and where each brings the peer; nothing for all but the last of a series. */
   readonly #onTheWay: Moves[] = [];
 
@@ -79,6 +80,7 @@ export class Exchange {
     this.acknowledged = start.known.clone();
     this.#named = new NamedNumbers(this.#forgotten);
     this.#stage = start.stage;
+    this.#awaitsResumption = start.stage !== undefined;
     if (start.resume) this.#series = shared.resume(start.resume.series, start.resume.frames);
     this.#keyspace.names.use(this.#named);
     this.#keyspace.names.use(this.#names);
@@ -146,6 +148,7 @@ export class Exchange {
   }
 
   #take(bytes: Uint8Array): Received {
+    this.#awaitsResumption = false;
     const { reader } = this.#shared;
     const flags = reader.open(bytes);
     if ((flags & flagRenumber) !== 0) this.#renumbered();
@@ -175,6 +178,14 @@ export class Exchange {
     stage.add({ body, names: this.#names, theirs: this.#known.clone() });
     if ((flags & flagLast) === 0) return { ...nothing, stagedBytes: stage.bytes };
     return this.#joinStage(stage, head.floor);
+  }
+
+  /** Who can go on with a series does so first of all. It did not: what we have of it is of no use. */
+  notResumed(): void {
+    if (!this.#awaitsResumption) return;
+    this.#awaitsResumption = false;
+    this.#dropStage();
+    this.#keyspace.settleNames();
   }
 
   /** Ends the link. What was half received is returned, to go on with on the next one. */

@@ -29,17 +29,21 @@ export class Flow {
   /** Whether another frame may be sent now; if not, an acknowledgement is to come. */
   isOpen(bufferedBytes: number, nowMs: number): boolean {
     const frames = this.#frames;
-    const newest = (this.#oldest + frames - 1) % framesOnTheWayMax;
-    const waits =
-      frames >= framesUncoalesced &&
-      nowMs - (this.#sentMs[newest] as number) < coalesceMsMax &&
-      (this.#sizes[newest] as number) < frameBytesLarge;
     return (
-      !waits &&
+      this.waitsMs(nowMs) === 0 &&
       frames < framesOnTheWayMax &&
       (this.#bytes < bytesOnTheWayMax || frames === 0) &&
       bufferedBytes < bufferedBytesMax
     );
+  }
+
+  /** How long the next frame still waits for what piles up, in ms; 0 if it does not. */
+  waitsMs(nowMs: number): number {
+    const frames = this.#frames;
+    if (frames < framesUncoalesced) return 0;
+    const newest = (this.#oldest + frames - 1) % framesOnTheWayMax;
+    if ((this.#sizes[newest] as number) >= frameBytesLarge) return 0;
+    return Math.max(0, (this.#sentMs[newest] as number) + coalesceMsMax - nowMs);
   }
 
   /** A frame was sent, when `isOpen`. Times are of the monotonic clock, in ms. */

@@ -82,6 +82,7 @@ export class Link implements Receiver {
   #stage: Stage | undefined;
   #flow = new Flow();
   #timer: Timer | undefined;
+  #pumpTimer: Timer | undefined;
   #sent = 0;
   #taken = 0;
   #unacknowledged = 0;
@@ -176,12 +177,23 @@ export class Link implements Receiver {
         this.#flow.sent(bytes.length, this.#environment.monotonic());
         this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
       }
+      if (this.#isStreaming()) this.#pumpAgain();
     } catch (error) {
       this.#leave(endOf(error));
     } finally {
       this.#isPumping = false;
     }
     this.#leaveWhenDone();
+  }
+
+  /** Nobody may acknowledge for long what the next frame waits behind. */
+  #pumpAgain(): void {
+    const waitsMs = this.#flow.waitsMs(this.#environment.monotonic());
+    if (waitsMs === 0 || this.#pumpTimer) return;
+    this.#pumpTimer = this.#environment.schedule(waitsMs, () => {
+      this.#pumpTimer = undefined;
+      this.pump();
+    });
   }
 
   #hasRoom(connection: Connection): boolean {
@@ -255,8 +267,14 @@ export class Link implements Receiver {
       const acquaintance = this.#owner.acquaintance(message);
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
+      if (message.kind !== "frame" && this.#exchange) this.#notResumed(this.#exchange);
       this.#step(message);
     }
+  }
+
+  #notResumed(exchange: Exchange): void {
+    exchange.notResumed();
+    this.#stagedBytes = exchange.stage?.bytes ?? 0;
   }
 
   #send(message: Message): void {
@@ -327,6 +345,8 @@ export class Link implements Receiver {
     const { resume } = start;
     this.#exchange = new Exchange(this.#exchanges, { told, known, resume, stage: this.#stage });
     this.#stage = undefined;
+    // Nothing differs, so nothing will be sent.
+    if (start.told === start.known) this.#notResumed(this.#exchange);
     this.target = known;
     this.streamingSinceMs = this.#environment.monotonic();
     this.#owner.started(this);
@@ -381,6 +401,7 @@ export class Link implements Receiver {
 
   #finish(end: LinkEnd, tell: boolean): void {
     this.#timer?.cancel();
+    this.#pumpTimer?.cancel();
     if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
     if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
     // Who is silent would not answer a closing handshake either.

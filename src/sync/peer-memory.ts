@@ -5,7 +5,7 @@
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
-import type { Environment } from "../environment.ts";
+import type { Environment, Timer } from "../environment.ts";
 import { Exchange } from "../store/exchange.ts";
 import { type Stage } from "../store/stage.ts";
 import type { Keyspace } from "../store/keyspace.ts";
@@ -44,10 +44,18 @@ export class PeerMemory {
   readonly #silentMsMax: number;
   /** By address where we dial, else by actor; the longest silent first. */
   readonly #silent = new Map<string, Silent>();
-  readonly #stages = new Map<ActorId, Stage>();
+  readonly #stages = new Map<ActorId, { readonly stage: Stage; readonly timer: Timer }>();
+  readonly #forgotten: () => void;
   readonly #strangers = new Map<ActorId, Stranger>();
 
-  constructor(keyspace: Keyspace, environment: Environment, silentMsMax: number) {
+  /** `forgotten` is called when something that was kept for a peer is not kept any longer. */
+  constructor(
+    keyspace: Keyspace,
+    environment: Environment,
+    silentMsMax: number,
+    forgotten: () => void,
+  ) {
+    this.#forgotten = forgotten;
     this.#keyspace = keyspace;
     this.#environment = environment;
     this.#silentMsMax = silentMsMax;
@@ -105,7 +113,12 @@ export class PeerMemory {
   /** Keeps the beginning of a series for the sender's next link. */
   keepStage(actor: ActorId, stage: Stage): void {
     this.#dropStage(actor);
-    this.#stages.set(actor, stage);
+    // Its sender may never come back.
+    const timer = this.#environment.schedule(this.#silentMsMax, () => {
+      this.#dropStage(actor);
+      this.#forgotten();
+    });
+    this.#stages.set(actor, { stage, timer });
     for (const oldest of this.#stages.keys()) {
       if (this.#stages.size <= stagesMax) break;
       this.#dropStage(oldest);
@@ -114,9 +127,15 @@ export class PeerMemory {
 
   /** Hands the beginning of a series over, if there is one. */
   takeStage(actor: ActorId): Stage | undefined {
-    const stage = this.#stages.get(actor);
+    const kept = this.#stages.get(actor);
+    kept?.timer.cancel();
     this.#stages.delete(actor);
-    return stage;
+    return kept?.stage;
+  }
+
+  /** Nothing is kept any longer. */
+  close(): void {
+    for (const actor of [...this.#stages.keys()]) this.#dropStage(actor);
   }
 
   #dropStage(actor: ActorId): void {

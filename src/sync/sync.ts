@@ -101,7 +101,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
-    this.#memory = new PeerMemory(keyspace, environment, silentMsMax);
+    this.#memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
     keyspace.listeners.add(this);
   }
@@ -207,6 +207,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       for (const link of [...this.#ending]) link.terminate();
     });
     this.#keyspace.listeners.delete(this);
+    this.#memory.close();
     await this.#listener?.close();
   }
 

@@ -1,6 +1,7 @@
-/** `npm run simulate -- --seeds N [--first K]`, or `-- --seed K` for one. Exits 1 if a seed fails. */
+/** `npm run simulate -- --seeds N [--first K]`, or `-- --seed K` for one, told in full. Exits 1 if a seed fails. */
 import { parseArgs } from "node:util";
-import { simulate } from "./cluster.ts";
+import { Coverage } from "./coverage.ts";
+import { simulate } from "./scenario.ts";
 
 const { values } = parseArgs({
   options: {
@@ -17,19 +18,30 @@ function wholeNumber(name: string, text: string): number {
   throw new RangeError(`--${name} is ${text}, not a whole number from 1 on`);
 }
 
+const tell = (line: string): void => {
+  process.stderr.write(`${line}\n`);
+};
+
+const isOne = values.seed !== undefined;
 const first = wholeNumber("seed", values.seed ?? values.first);
-const seeds = values.seed === undefined ? wholeNumber("seeds", values.seeds) : 1;
+const seeds = isOne ? 1 : wholeNumber("seeds", values.seeds);
+const progressEvery = Math.max(100, Math.floor(seeds / 20));
+const coverage = new Coverage();
 let failures = 0;
 for (let seed = first; seed < first + seeds; seed++) {
   try {
-    await simulate(seed);
+    const { sightings } = await simulate(seed, isOne ? { log: tell } : {});
+    coverage.add(sightings);
   } catch (error) {
     failures++;
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    if (values.seed !== undefined && error instanceof Error && error.cause instanceof Error) {
-      process.stderr.write(`${error.cause.stack}\n`);
+    tell(error instanceof Error ? error.message : String(error));
+    if (isOne && error instanceof Error && error.cause instanceof Error) {
+      tell(String(error.cause.stack));
     }
   }
+  const done = seed - first + 1;
+  if (done % progressEvery === 0 && process.stderr.isTTY) tell(`${done} of ${seeds} seeds`);
 }
+process.stdout.write(`runs that saw ${coverage.text}\n`);
 process.stdout.write(`${seeds} seeds, ${failures} failures\n`);
 process.exitCode = failures === 0 ? 0 : 1;
