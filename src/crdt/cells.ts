@@ -36,8 +36,8 @@ export const noCell = 0;
 /** No two integers up to here have a sum that is not safe. */
 const far = 2 ** 52 - 1;
 
-/** What became of an addition: done as the cell's first in its batch or not, or left to the caller. */
-export type Addition = "again" | "first" | "refused";
+/** What became of a quick write: done, as the cell's first in its batch or not, or left to the caller. */
+export type QuickWrite = "again" | "first" | "refused";
 
 /** A cell as it was; of a slot's first cell the row is the slot's. */
 export interface SavedCell {
@@ -260,7 +260,7 @@ export class Cells implements LoggedCells {
    * Adds to a counter whose first cell is a live one of `actor`, in batch `at`; the caller logs a first
    * touch. Refused when it is not, or when a sum comes near the end of the safe integers.
    */
-  addTo(slot: number, actor: number, at: number, by: number): Addition {
+  addTo(slot: number, actor: number, at: number, by: number): QuickWrite {
     const words = this.#slotWords;
     const word = slot * slotStride;
     if (words[word + actorAndLive] !== ((actor << 1) | 1)) return "refused";
@@ -273,6 +273,19 @@ export class Cells implements LoggedCells {
     doubles[double + total] = all;
     if (words[word + sequence] === at) return "again";
     words[word + sequence] = at;
+    return "first";
+  }
+
+  /**
+   * Gives the cell of a slot a stamp if it is its only one, live and of `actor`, in batch `at`; the
+   * caller logs a first touch. Refused when it is not.
+   */
+  restamp(slot: number, actor: number, at: number, stamp: number): QuickWrite {
+    if (!this.isOnlyLiveOf(slot, actor)) return "refused";
+    const word = slot * slotStride + sequence;
+    this.#slots[slot * slotDoubles + value] = stamp;
+    if (this.#slotWords[word] === at) return "again";
+    this.#slotWords[word] = at;
     return "first";
   }
 

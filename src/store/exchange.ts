@@ -14,7 +14,8 @@ import type { Join } from "./join.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { NamedNumbers, NumberSet, NumbersTheyUse } from "./numbering.ts";
 import type { Series } from "./series.ts";
-import { Stage, type StagePoint } from "./stage.ts";
+import { Rows } from "./rows.ts";
+import { Stage, type StagedFrame, type StagePoint } from "./stage.ts";
 
 /** Forgotten names that a peer still keeps for us before we number anew. */
 const staleNamesMax = 4096;
@@ -168,14 +169,14 @@ export class Exchange {
       return covers(this.#keyspace.held, head.moves) ? nothing : this.#joinPlain(head.moves);
     }
     this.#isLevel = false;
-    if (isFirst) this.#stage = new Stage(series, (flags & flagComplete) !== 0);
+    if (isFirst) this.#stage = new Stage(series, (flags & flagComplete) !== 0, this.#shared.limits);
     const stage = this.#stage;
     if (stage === undefined || stage.series !== series)
       return malformed("a series from its middle");
     const body = reader.rest();
     reader.reopen(body);
-    reader.body(this.#names, this.#known);
-    stage.add({ body, names: this.#names, theirs: this.#known.clone() });
+    const rows = reader.body(this.#names, this.#known);
+    stage.add(body, rows, { names: this.#names, theirs: this.#known.clone() });
     if ((flags & flagLast) === 0) return { ...nothing, stagedBytes: stage.bytes };
     return this.#joinStage(stage, head.floor);
   }
@@ -354,7 +355,7 @@ export class Exchange {
   }
 
   #joinStage(stage: Stage, floor: Moves): Received {
-    const { reader, join } = this.#shared;
+    const { join } = this.#shared;
     this.#stage = undefined;
     const [first] = stage.frames;
     if (first === undefined) throw new Error("assertion: an empty stage");
@@ -363,14 +364,20 @@ export class Exchange {
     const seen = stage.isComplete ? new NumberSet() : undefined;
     for (const frame of stage.frames) {
       theirs.join(frame.theirs);
-      reader.reopen(frame.body);
-      join.rows(reader.body(frame.names, theirs), seen);
+      join.rows(this.#rowsOf(frame, theirs), seen);
     }
     if (seen) join.absent(seen, first.theirs);
     join.end(this.#known);
     raise(this.#keyspace.retention.floor, floor);
     this.#forgetNames(stage);
     return this.#finish(join, [...this.#known.entries()].flat());
+  }
+
+  #rowsOf({ content, names }: StagedFrame, theirs: VersionVector): Rows {
+    if (content instanceof Rows) return content;
+    const { reader } = this.#shared;
+    reader.reopen(content);
+    return reader.body(names, theirs);
   }
 
   #finish(join: Join, moves: Moves): Received {

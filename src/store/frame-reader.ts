@@ -28,47 +28,12 @@ import {
 import type { Keyspace } from "./keyspace.ts";
 import { type Container, childShape, type Root } from "./nodes.ts";
 import type { NumbersTheyUse } from "./numbering.ts";
+import { Rows } from "./rows.ts";
 import { collectionsMax } from "./schema.ts";
-import { elementBytesMax, type Json, keyBytesMax, readName, readValue } from "./values.ts";
+import { elementBytesMax, keyBytesMax, readName, readValue } from "./values.ts";
 
 /** Where the sender's vector moved, in our numbers: [actor, sequence, actor, sequence, …]. */
 export type Moves = readonly number[];
-
-/** The rows of a frame's body: a cell each, those of one slot together. Reused. */
-export class Rows {
-  count = 0;
-  nodes: Int32Array = new Int32Array(256);
-  actors: Int32Array = new Int32Array(256);
-  sequences: Int32Array = new Int32Array(256);
-  states: Uint8Array = new Uint8Array(256);
-  values: Float64Array = new Float64Array(256);
-  readonly payloads: Json[] = [];
-  /** Whether each actor's sequences only rise: then they can go to the logs as they come. */
-  ordered = true;
-
-  clear(): void {
-    this.count = 0;
-    this.ordered = true;
-  }
-
-  grow(): void {
-    const size = this.nodes.length * 2;
-    const int = (from: Int32Array): Int32Array => {
-      const grown = new Int32Array(size);
-      grown.set(from);
-      return grown;
-    };
-    this.nodes = int(this.nodes);
-    this.actors = int(this.actors);
-    this.sequences = int(this.sequences);
-    const states = new Uint8Array(size);
-    states.set(this.states);
-    this.states = states;
-    const values = new Float64Array(size);
-    values.set(this.values);
-    this.values = values;
-  }
-}
 
 /** The part of a frame before its body. */
 export interface Head {

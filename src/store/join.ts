@@ -7,7 +7,7 @@
 import { noCell } from "../crdt/cells.ts";
 import { isSafe } from "../crdt/counter.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
-import type { Rows } from "./frame-reader.ts";
+import type { Rows } from "./rows.ts";
 import { stateBare, stateHeld, stateLive } from "./frame.ts";
 import type { Keyspace } from "./keyspace.ts";
 import type { NumberSet } from "./numbering.ts";

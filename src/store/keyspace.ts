@@ -165,9 +165,9 @@ export class Keyspace {
    * @throws CounterRangeError when the value or our total would leave the safe integers.
    */
   add(node: number, by: number): void {
-    const addition = this.cells.addTo(node, this.#quickActor, this.#open, by);
-    if (addition === "first") this.#logTouch(node);
-    else if (addition === "refused") this.#addSlowly(node, by);
+    const writing = this.cells.addTo(node, this.#quickActor, this.#open, by);
+    if (writing === "first") this.#logTouch(node);
+    else if (writing === "refused") this.#addSlowly(node, by);
   }
 
   /** An addition in a transaction, to a counter that others have, or one that is new or out of range. */
@@ -194,11 +194,14 @@ export class Keyspace {
 
   /** Sets a stamped slot: it replaces every cell there. All of a batch have one stamp. */
   assign(node: number, value: Json): void {
-    const cell = this.#replace(node, true);
-    // Nothing is joined into an open batch, so this is later than all that any of its writes saw.
-    if (this.#stamp === 0) this.#stamp = this.clock.now();
-    this.cells.setValue(cell, this.#stamp);
-    this.cells.setPayload(cell, value);
+    const { cells } = this;
+    const writing =
+      this.#stamp === 0
+        ? "refused"
+        : cells.restamp(node, this.#quickActor, this.#open, this.#stamp);
+    if (writing === "first") this.#logTouch(node);
+    else if (writing === "refused") cells.setValue(this.#replace(node, true), this.#batchStamp());
+    cells.setPayload(node, value);
     this.#weigh(sizeOf(value));
   }
 
@@ -334,6 +337,12 @@ export class Keyspace {
   readonly #flushLater = (): void => {
     this.flush();
   };
+
+  /** Nothing is joined into an open batch, so the first stamp is later than all that any of it saw. */
+  #batchStamp(): number {
+    if (this.#stamp === 0) this.#stamp = this.clock.now();
+    return this.#stamp;
+  }
 
   #guard(isGuarded: boolean): void {
     this.#isGuarded = isGuarded;

@@ -1,5 +1,6 @@
 /** Registers by key: last writer wins, or all concurrent values. */
 import { noCell } from "../../crdt/cells.ts";
+import type { Name } from "../../crdt/data-type.ts";
 import { wins } from "../../crdt/lww-register.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Root } from "../nodes.ts";
@@ -42,15 +43,19 @@ export const allValues = (keyspace: Keyspace, node: number | undefined): Json[] 
 /** A collection of last-writer-wins registers. */
 export class LwwRegisterCollection<V = unknown> {
   readonly #keys: Keys;
+  readonly #keyspace: Keyspace;
+  readonly #nodes: ReadonlyMap<Name, number>;
 
   constructor(keyspace: Keyspace, root: Root) {
     this.#keys = new Keys(keyspace, root);
+    this.#keyspace = keyspace;
+    this.#nodes = root.keys;
   }
 
   /** Sets a copy of a JSON value. O(size). @throws InvalidValueError */
   set(key: string, value: V): void {
     const copy = copyValue(value);
-    this.#keys.keyspace.assign(this.#keys.make(key), copy);
+    this.#keyspace.assign(this.#nodes.get(key) ?? this.#keys.make(key), copy);
   }
 
   /** The value, frozen; undefined if absent. O(1) but for concurrent writes. */
@@ -114,15 +119,19 @@ export class LwwRegisterHandle<V = unknown> {
 /** A collection of multi-value registers. */
 export class MvRegisterCollection<V = unknown> {
   readonly #keys: Keys;
+  readonly #keyspace: Keyspace;
+  readonly #nodes: ReadonlyMap<Name, number>;
 
   constructor(keyspace: Keyspace, root: Root) {
     this.#keys = new Keys(keyspace, root);
+    this.#keyspace = keyspace;
+    this.#nodes = root.keys;
   }
 
   /** Sets a copy of a JSON value; it replaces all that are seen here. @throws InvalidValueError */
   set(key: string, value: V): void {
     const copy = copyValue(value);
-    this.#keys.keyspace.assign(this.#keys.make(key), copy);
+    this.#keyspace.assign(this.#nodes.get(key) ?? this.#keys.make(key), copy);
   }
 
   /** All values that were set concurrently, latest stamp first, frozen. */
