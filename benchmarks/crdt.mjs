@@ -110,8 +110,8 @@ async function run(entries) {
 
 /** One row, in a process of its own. */
 async function answer({ question, module, rows }, id, context) {
-  const { label, unit, target } = rows.find((row) => row.id === id);
-  const base = { question, id, label, unit };
+  const { label, unit, target, why } = rows.find((row) => row.id === id);
+  const base = { question, id, label, unit, why };
   const startedMs = performance.now();
   const seconds = () => Math.round((performance.now() - startedMs) / 100) / 10;
   progress(id);

@@ -24,6 +24,7 @@ export const rows = [
     label: "one way, a register every 10 ms, p50",
     unit: "us",
     target: { ratio: { atMost: 1.5 } },
+    why: "three processes join and encode with cold caches after 10 ms of rest; the relay reads nothing",
     experiment: "latency",
     part: "p50",
   },

@@ -9,6 +9,7 @@ import { rivalNames } from "./contestants.mjs";
  * @property {string} unit of `ours` and `floor`: "ns", "us", "ms", "B", "/s", "x" or ""
  * @property {{ ratio?: Bound, ours?: Bound }} [target] what the issue asks; none for rows to look at
  * @property {string[]} [rivals] who else takes part; all of them when absent
+ * @property {string} [why] what the cost is made of; printed where the target is not met
  *
  * @typedef {{ atMost?: number, below?: number, atLeast?: number }} Bound
  */
@@ -97,8 +98,9 @@ function rivalText(name, rivals, unit) {
 
 function notes(results) {
   const lines = new Set();
-  for (const { id, error, absent } of results) {
+  for (const { id, label, error, absent, met, why } of results) {
     if (error) lines.add(`${id}: ${error}`);
+    if (met === false && why) lines.add(`${label}: ${why}`);
     for (const reason of Object.values(absent ?? {})) lines.add(reason);
   }
   return lines;
