@@ -143,6 +143,10 @@ export class Exchange {
     this.#keyspace.flush();
     try {
       return this.#take(bytes);
+    } catch (error) {
+      // What the frame said of the peer's vector may be believed already; nothing of it was joined.
+      this.#isLevel = false;
+      throw error;
     } finally {
       this.#keyspace.settleNames();
     }
