@@ -20,6 +20,7 @@ export {
 export type { DataType } from "./crdt/data-type.ts";
 export { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 export * from "./errors.ts";
+export type { StorageStatus } from "./durability.ts";
 export type { Explanation, Route } from "./escalate/policy.ts";
 export {
   type AcknowledgedBy,
@@ -36,11 +37,14 @@ export type {
   PeerOption,
   ReplicaOptions,
   RetentionOptions,
+  StorageOptions,
 } from "./replica-options.ts";
 export type { Collections } from "./store/collections/types.ts";
 export type { KeysOptions } from "./store/collections/keys.ts";
 export type { Conflict } from "./store/conflicts.ts";
+export type { FsyncPolicy } from "./store/journal.ts";
 export type { Schema } from "./store/schema.ts";
+export type { StorageBackend, StorageEngine, StoredRecord, WriteBatch } from "./store/storage.ts";
 export type { Json } from "./store/values.ts";
 export type { WaitOptions } from "./store/waiting.ts";
 export type { Change, Watcher, WatchOptions } from "./store/watch.ts";

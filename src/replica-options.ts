@@ -1,7 +1,9 @@
 /** What `openReplica` takes. */
 import type { Environment } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
+import type { FsyncPolicy } from "./store/journal.ts";
 import type { Schema } from "./store/schema.ts";
+import type { StorageBackend } from "./store/storage.ts";
 import type { Authenticate, Transport } from "./sync/transport.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 
@@ -28,6 +30,19 @@ export interface RetentionOptions {
   readonly peerSilentMsMax?: number;
 }
 
+/** Where the state survives, and how soon. */
+export interface StorageOptions {
+  readonly directory: string;
+  /**
+   * When the disk is waited for: `always` writes at the end of every turn, `interval` (the default)
+   * every `intervalMs`, `never` leaves it to the operating system unless somebody waits for
+   * `acknowledged(…, { by: "durable" })`. No operation waits for the disk.
+   */
+  readonly fsync?: FsyncPolicy;
+  /** In ms. Default 50. */
+  readonly intervalMs?: number;
+}
+
 /** What a replica is made of. */
 export interface ReplicaOptions<S extends Schema> {
   /** Collections by name; those of peers come in besides. */
@@ -40,6 +55,8 @@ export interface ReplicaOptions<S extends Schema> {
   /** A peer, or a stamp, further ahead of our clock is refused, or held, in ms. Default 60,000. */
   readonly clockAheadMsMax?: number;
   readonly retention?: RetentionOptions;
+  /** Where the state survives: a directory, or a backend of one's own. Omitted: in memory only. */
+  readonly storage?: string | StorageOptions | StorageBackend;
   /** Default: silent. Anything that is pino-compatible. */
   readonly logger?: Logger;
   /** Default: silent. */
@@ -55,13 +72,13 @@ const options = new Set([
   "peers",
   "clockAheadMsMax",
   "retention",
+  "storage",
   "logger",
   "telemetry",
   "environment",
 ]);
 
 const later: ReadonlyMap<string, string> = new Map([
-  ["storage", "this version keeps replicas in memory only"],
   ["locks", "this version has no lock backends"],
 ]);
 
@@ -72,9 +89,27 @@ export function checkOptions(given: ReplicaOptions<Schema>): void {
     if (reason !== undefined && value !== undefined) throw new UsageError(`${name}: ${reason}`);
     if (reason === undefined && !options.has(name)) throw new UsageError(`no option ${name}`);
   }
+  checkStorage(given.storage);
   checkNumber("clockAheadMsMax", given.clockAheadMsMax);
   checkNumber("retention.logEntriesMax", given.retention?.logEntriesMax);
   checkNumber("retention.peerSilentMsMax", given.retention?.peerSilentMsMax);
+}
+
+const fsyncPolicies = new Set(["always", "interval", "never"]);
+
+function checkStorage(storage: ReplicaOptions<Schema>["storage"]): void {
+  if (storage === undefined || typeof storage === "string") {
+    if (storage === "") throw new UsageError("storage: an empty name of a directory");
+    return;
+  }
+  if ("open" in storage) return;
+  const { directory, fsync = "interval", intervalMs } = storage;
+  if (typeof directory !== "string" || directory === "") {
+    throw new UsageError("storage.directory names no directory");
+  }
+  if (!fsyncPolicies.has(fsync))
+    throw new UsageError(`storage.fsync: there is no ${fsync as string}`);
+  checkNumber("storage.intervalMs", intervalMs);
 }
 
 function checkNumber(path: string, value: number | undefined): void {

@@ -1,6 +1,8 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
+import { VersionVector } from "./crdt/version-vector.ts";
+import { Durability, notDurable, type StorageStatus } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
@@ -53,7 +55,7 @@ export interface ReplicaStatus {
   readonly members: number;
   readonly peers: readonly PeerStatus[];
   readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
-  readonly storage: { readonly kind: "memory" };
+  readonly storage: StorageStatus;
   readonly locks: { readonly kind: "none" };
   readonly rights: readonly never[];
   /** Live keys, by collection. */
@@ -78,6 +80,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
   readonly #sync: Sync;
+  readonly #storage: ReplicaOptions<S>["storage"];
+  #durability: Durability | undefined;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
   readonly #logger: Logger;
@@ -94,6 +98,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
     const environment = options.environment ?? systemEnvironment;
     this.#schema = options.schema;
+    this.#storage = options.storage;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
     this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
@@ -119,6 +124,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       telemetry: this.#telemetry,
       onReceived: (received) => this.#received(received),
       onChange: () => this.#changed(),
+      ...(options.storage === undefined ? {} : { durable: () => this.#durable }),
       ...optional("listen", options.listen),
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
@@ -135,9 +141,25 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
   }
 
-  /** Listens and begins to dial. Called by `openReplica`. */
+  /** Reads the storage, listens and begins to dial. Called by `openReplica`. */
   async start(): Promise<void> {
-    await this.#sync.start();
+    if (this.#storage !== undefined) {
+      this.#durability = await Durability.open({
+        storage: this.#storage,
+        keyspace: this.#keyspace,
+        environment: this.#environment,
+        waiting: this.#waiting,
+        logger: this.#logger,
+        onChange: () => this.#stored(),
+      });
+      this.#changed();
+    }
+    try {
+      await this.#sync.start();
+    } catch (error) {
+      await this.#durability?.close();
+      throw error;
+    }
   }
 
   /** The bound host and port; undefined if the replica only dials. */
@@ -175,28 +197,31 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   }
 
   /**
-   * Resolves when so many hold all that `version` stands for. A replica without storage holds it in
-   * memory only.
-   * @throws WaitTimeoutError, the signal's reason, UsageError for `"durable"` without storage.
+   * Resolves when so many have all that `version` stands for: on their disks, but a replica without
+   * storage, which has it in memory only.
+   * @throws WaitTimeoutError, the signal's reason; for `"durable"` StorageError when the disk refuses,
+   * UsageError without storage.
    */
   async acknowledged(version: string, options: AcknowledgedOptions): Promise<void> {
     this.#assertOpen("acknowledged");
     const { by } = options;
-    if (by === "durable") throw new UsageError("this replica has no storage to be durable on");
-    checkAcknowledgedBy(by);
+    if (by === "durable" && this.#durability === undefined) throw notDurable();
+    if (by !== "durable") checkAcknowledgedBy(by);
     const vector = parseVersionToken(version);
     this.#keyspace.flush();
+    if (by === "durable") return this.#durability?.until(vector, options);
     const isMet = (): boolean => {
       let others = 0;
-      for (const acknowledged of this.#sync.acknowledged()) {
+      for (const acknowledged of this.#sync.kept()) {
         if (coversNamed((actor) => acknowledged.at(actor), this.#keyspace, vector)) others++;
       }
-      const { held } = this.#keyspace;
-      const here = coversNamed((actor) => held.at(actor), this.#keyspace, vector) ? 1 : 0;
+      const ours = this.#durability?.durable ?? this.#keyspace.held;
+      const here = coversNamed((actor) => ours.at(actor), this.#keyspace, vector) ? 1 : 0;
       if (typeof by === "number") return others >= by;
       const members = this.#sync.members;
       return others + here >= (by === "all" ? members : Math.floor(members / 2) + 1);
     };
+    this.#durability?.ask();
     await this.#waiting.until(isMet, `acknowledgement by ${by}`, options);
   }
 
@@ -261,7 +286,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       members: this.#sync.members,
       peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
-      storage: { kind: "memory" },
+      storage: this.#durability?.status ?? { kind: "memory" },
       locks: { kind: "none" },
       rights: [],
       keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
@@ -286,6 +311,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#waiting.close();
     this.#watchers.close();
     await this.#sync.close();
+    await this.#durability?.close();
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */
@@ -294,6 +320,17 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     if (this.#keyspace.isTransacting && call !== "on") {
       throw new UsageError(`${call} cannot be called inside a transaction`);
     }
+  }
+
+  /** What is on the disk. */
+  get #durable(): VersionVector {
+    return this.#durability?.durable ?? new VersionVector();
+  }
+
+  /** The disk has more. */
+  #stored(): void {
+    this.#sync.stored();
+    this.#waiting.check();
   }
 
   #changed(): void {
@@ -358,8 +395,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 }
 
 /**
- * Opens a replica. Resolves when its port listens; never waits for a peer.
- * @throws UsageError, InvalidValueError for wrong options; the cause when the port cannot be bound.
+ * Opens a replica. Resolves when its storage is read and its port listens; never waits for a peer.
+ * @throws UsageError, InvalidValueError for wrong options; StorageError, CorruptStorageError,
+ * SchemaMismatchError for what is stored; the cause when the port cannot be bound.
  */
 export async function openReplica<const S extends Schema>(
   options: ReplicaOptions<S>,

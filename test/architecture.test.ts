@@ -67,6 +67,13 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/sync/transport\\.ts|node:.+)$`, "u"),
   },
   {
+    files: /^src\/store\/storage\/level[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/store/storage\\.ts|src/store/storage/level[^/]*\\.ts|classic-level|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/store\/storage\//u,
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
   },

@@ -16,6 +16,7 @@ export const rows = [
     label: "8 writers, updates of 1,000 increments",
     unit: "ns",
     target: { ratio: { atMost: 2 } },
+    why: "each cell is checked, then joined and logged; the floor believes what it parses",
     batch: 1_000,
     rivalUpdates: { yjs: 400, loro: 160 },
   },

@@ -7,6 +7,7 @@ import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { explainFailure } from "./exit-status.ts";
 import { integer, peerUrl } from "./flags.ts";
+import { inspectCommand } from "./inspect.ts";
 import { type PeerCommandOptions, peerCommand } from "./peer.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
@@ -19,7 +20,9 @@ const manifest = JSON.parse(
 ) as { readonly version: string };
 
 const program = new Command("trellis")
-  .description("shared state for services: run a sync peer, or replay an access log over replicas")
+  .description(
+    "shared state for services: run a sync peer, inspect a directory, replay an access log",
+  )
   .version(manifest.version)
   .exitOverride()
   .showHelpAfterError("(add --help for the options)");
@@ -34,6 +37,12 @@ program
   )
   .option("--host <host>", "listen on this address; beyond loopback a token is needed", "127.0.0.1")
   .addOption(new Option("--join <url>", "dial this peer; may be repeated").argParser(peerUrl))
+  .option("--storage <dir>", "keep everything in this directory; omitted: in memory only")
+  .addOption(
+    new Option("--fsync <policy>", "when the disk is waited for")
+      .choices(["always", "interval", "never"])
+      .default("interval"),
+  )
   .option("--name <name>", "shown in the tools of other replicas", "peer")
   .addOption(
     new Option("--token <token>", "secret that is asked of peers and shown to them").env(
@@ -45,6 +54,13 @@ program
   .action(async (options: PeerCommandOptions) => {
     await peerCommand(options, stopSignal());
   });
+
+program
+  .command("inspect")
+  .description("show what a replica's directory holds; it must not be open, and nothing is written")
+  .argument("<dir>", "what was given as storage")
+  .option("--json", "print it as JSON")
+  .action(inspectCommand);
 
 program
   .command("replay")

@@ -7,6 +7,7 @@ import { destination, pino } from "pino";
 import { UsageError } from "../errors.ts";
 import {
   type Authenticate,
+  type FsyncPolicy,
   type Logger,
   openReplica,
   type Replica,
@@ -18,6 +19,8 @@ export interface PeerCommandOptions {
   readonly listen?: number;
   readonly host: string;
   readonly join?: readonly string[];
+  readonly storage?: string;
+  readonly fsync: FsyncPolicy;
   readonly name: string;
   readonly token?: string;
   readonly allowUnauthenticated?: boolean;
@@ -49,6 +52,7 @@ export async function peerCommand(options: PeerCommandOptions, signal: AbortSign
 
 async function openPeer(options: PeerCommandOptions, logger: Logger): Promise<Replica<Schema>> {
   const { listen: port, host, join = [], name, token, allowUnauthenticated = false } = options;
+  const { storage: directory, fsync } = options;
   const authenticate = token === undefined ? undefined : knows(token);
   try {
     return await openReplica<Schema>({
@@ -56,6 +60,7 @@ async function openPeer(options: PeerCommandOptions, logger: Logger): Promise<Re
       name,
       logger,
       peers: join.map((url) => (token === undefined ? url : { url, token })),
+      ...(directory !== undefined && { storage: { directory, fsync } }),
       ...(port !== undefined && {
         listen: { port, host, allowUnauthenticated, ...(authenticate && { authenticate }) },
       }),

@@ -81,7 +81,7 @@ export class Cells implements LoggedCells {
 
   /** A slot without cells, in place of whatever had that number. Amortised O(1). */
   openSlot(slot: number, parent: number): void {
-    if ((slot + 1) * slotDoubles > this.#slots.length) this.#growSlots();
+    while ((slot + 1) * slotDoubles > this.#slots.length) this.#growSlots();
     const row = slot * slotStride;
     this.#slotWords[row + next] = noCell;
     this.#slotWords[row + actorAndLive] = vacant;

@@ -64,9 +64,19 @@ export class HybridLogicalClock {
     return true;
   }
 
+  /** Goes on after what this clock issued in an earlier life, however far ahead that is. */
+  resume(after: Timestamp): void {
+    this.#last = Math.max(this.#last, after);
+  }
+
   /** Whether `stamp` is, now, further ahead of the wall clock than the bound. */
   isHeld(stamp: Timestamp): boolean {
     return stamp > this.#wallMs() * stampsPerMs + this.#ahead;
+  }
+
+  /** The bound on stamps of others, in ms ahead of the wall clock. */
+  get aheadMsMax(): number {
+    return this.#ahead / stampsPerMs;
   }
 
   /** The largest stamp issued or received. */

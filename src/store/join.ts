@@ -12,25 +12,7 @@ import { stateBare, stateHeld, stateLive } from "./frame.ts";
 import type { Keyspace } from "./keyspace.ts";
 import type { NumberSet } from "./numbering.ts";
 import { exactTotal } from "./sums.ts";
-
-/** Cells of one actor that still have to go to its log, in no order. */
-class Unlogged {
-  #count = 0;
-  #cells = new Int32Array(64);
-
-  push(cell: number): void {
-    if (this.#count === this.#cells.length) {
-      const next = new Int32Array(this.#count * 2);
-      next.set(this.#cells);
-      this.#cells = next;
-    }
-    this.#cells[this.#count++] = cell;
-  }
-
-  get cells(): Int32Array {
-    return this.#cells.subarray(0, this.#count);
-  }
-}
+import { UnorderedCells } from "./unordered-cells.ts";
 
 /** Joins frames into one keyspace, again and again: `begin`, `rows` of each frame, `end`. */
 export class Join {
@@ -43,7 +25,7 @@ export class Join {
   /** Stamps further ahead of our clock than the bound. */
   held = 0;
   /** Frames of a series overlap, so their cells go to the logs at the end, as a run. */
-  #unlogged: (Unlogged | undefined)[] | undefined;
+  #unlogged: UnorderedCells | undefined;
   /** What the slot at hand was told of each actor; 0 between slots. */
   #told = new Int32Array(8);
 
@@ -57,7 +39,7 @@ export class Join {
     this.touched = [];
     this.concurrent = none;
     this.held = 0;
-    this.#unlogged = inOrder ? undefined : [];
+    this.#unlogged = inOrder ? undefined : new UnorderedCells();
     const actors = this.#keyspace.actors.count;
     if (this.#told.length < actors) this.#told = new Int32Array(actors * 2);
   }
@@ -89,9 +71,7 @@ export class Join {
 
   /** Puts what came out of order into the logs, up to `to`. The vector may move there now. */
   end(to: VersionVector): void {
-    for (const [actor, unlogged] of this.#unlogged?.entries() ?? []) {
-      if (unlogged) this.#keyspace.cells.log(actor).appendRun(unlogged.cells, to.at(actor));
-    }
+    this.#unlogged?.moveTo(this.#keyspace.cells, to);
     this.#unlogged = undefined;
   }
 
@@ -207,13 +187,7 @@ export class Join {
       return;
     }
     cells.setSequence(cell, sequence);
-    let unlogged = this.#unlogged[actor];
-    if (unlogged === undefined) {
-      while (this.#unlogged.length < actor) this.#unlogged.push(undefined);
-      unlogged = new Unlogged();
-      this.#unlogged[actor] = unlogged;
-    }
-    unlogged.push(cell);
+    this.#unlogged.push(actor, cell);
   }
 }
 

@@ -43,6 +43,8 @@ export interface KeyspaceListener {
   flushed(): void;
   /** Something was joined that was not known. `nodes` are the slots it touched. */
   joined(nodes: readonly number[]): void;
+  /** A removal that a node kept, or the node itself, was forgotten. */
+  forgot?(node: number): void;
 }
 
 /** No actor has this number. */
@@ -90,7 +92,7 @@ export class Keyspace {
       ...(options.clockAheadMsMax === undefined ? {} : { aheadMsMax: options.clockAheadMsMax }),
     });
     const entriesMax = options.logEntriesMax ?? defaultLogEntriesMax;
-    this.retention = new Retention(this.nodes, this.cells, entriesMax);
+    this.retention = new Retention(this.cells, entriesMax);
     for (const [name, type] of Object.entries(options.schema)) {
       this.nodes.addRoot(name, type.tag, type.shape);
     }
@@ -314,8 +316,12 @@ export class Keyspace {
    * A bounded step: at most `cellsMax` of each. Returns whether there may be more to do.
    */
   forget(passed: readonly VersionVector[], cellsMax: number): boolean {
-    const more = this.retention.forget(passed, (node) => this.names.emptied(node), cellsMax);
-    return this.names.forget(cellsMax) || more;
+    const dropped = (node: number): void => {
+      this.#forgot(node);
+      if (this.nodes.isEmpty(node)) this.names.emptied(node);
+    };
+    const more = this.retention.forget(passed, dropped, cellsMax);
+    return this.names.forget(cellsMax, this.#forgot) || more;
   }
 
   /** A frame is through. */
@@ -329,6 +335,10 @@ export class Keyspace {
     if (typeof name === "string") this.#weigh(name.length);
     return node;
   }
+
+  readonly #forgot = (node: number): void => {
+    for (const listener of this.listeners) listener.forgot?.(node);
+  };
 
   #mint(): number {
     return this.actors.intern(actorIdFromBytes(this.#environment.randomBytes(actorBytes)));

@@ -64,18 +64,18 @@ export class Names {
     this.#pinned.clear();
   }
 
-  /** Forgets at most `namesMax` names; returns whether there may be more to do. */
-  forget(namesMax: number): boolean {
+  /** Forgets at most `namesMax` names, calls `forgot` for each; returns whether there may be more to do. */
+  forget(namesMax: number, forgot: (node: number) => void): boolean {
     for (let left = namesMax; left > 0; left--) {
       const node = this.#emptied.pop();
       if (node === undefined) return false;
-      this.#forget(node);
+      this.#forget(node, forgot);
     }
     return this.#emptied.length > 0;
   }
 
   /** The node, and every ancestor that has nothing else under it. */
-  #forget(start: number): void {
+  #forget(start: number, forgot: (node: number) => void): void {
     for (let node = start; node >= 0;) {
       if (!this.#nodes.isUsed(node) || !this.#nodes.isEmpty(node)) return;
       for (const user of this.#users) {
@@ -85,6 +85,7 @@ export class Names {
       }
       const parent = this.#nodes.remove(node);
       for (const user of this.#users) user.forgot(node);
+      forgot(node);
       node = parent;
     }
   }

@@ -93,6 +93,19 @@ export class Nodes {
     return node;
   }
 
+  /** A node that a store had, at its number, which is free. The caller has checked what it says. */
+  restore(node: number, at: Root | Container, name: Name, shape: Shape): void {
+    while (this.#names.length <= node) this.#names.push(undefined);
+    if ("keys" in at) at.keys.set(name, node);
+    else at.children.set(name, node);
+    this.#set(node, name, "keys" in at ? ~at.index : at.node, shape);
+  }
+
+  /** All nodes are restored: numbers between them are free. */
+  restored(): void {
+    for (let node = 1; node < this.limit; node++) if (!this.isUsed(node)) this.#recycled.push(node);
+  }
+
   /** Whether the number is in use. */
   isUsed(node: number): boolean {
     return node < this.limit && this.#kinds[node] !== kinds.free;
@@ -188,7 +201,12 @@ export class Nodes {
 
   #add(name: Name, parent: number, shape: Shape): number {
     const node = this.#recycled.pop() ?? this.#names.length;
-    if (node >= this.#kinds.length) this.#grow();
+    this.#set(node, name, parent, shape);
+    return node;
+  }
+
+  #set(node: number, name: Name, parent: number, shape: Shape): void {
+    while (node >= this.#kinds.length) this.#grow();
     if (shape.kind === "leaf") {
       this.#names[node] = name;
       this.#kinds[node] = kinds[shape.payload];
@@ -197,7 +215,6 @@ export class Nodes {
       this.#kinds[node] = kinds.container;
     }
     this.#cells.openSlot(node, parent);
-    return node;
   }
 
   #grow(): void {

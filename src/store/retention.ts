@@ -7,7 +7,6 @@
  */
 import type { Cells } from "../crdt/cells.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
-import type { Nodes } from "./nodes.ts";
 
 /** Removals kept for peers that have not heard of them, however long they are silent. */
 export const defaultLogEntriesMax = 1_000_000;
@@ -16,15 +15,13 @@ export const defaultLogEntriesMax = 1_000_000;
 export class Retention {
   /** Changes up to here may be gone from the logs. */
   readonly floor: VersionVector = new VersionVector();
-  readonly #nodes: Nodes;
   readonly #cells: Cells;
   readonly #entriesMax: number;
   #queue: number[] = [];
   #start = 0;
   #bare = 0;
 
-  constructor(nodes: Nodes, cells: Cells, entriesMax: number) {
-    this.#nodes = nodes;
+  constructor(cells: Cells, entriesMax: number) {
     this.#cells = cells;
     this.#entriesMax = entriesMax;
   }
@@ -48,12 +45,12 @@ export class Retention {
 
   /**
    * Forgets what every vector in `passed` covers, and the oldest beyond the bound. At most
-   * `cellsMax` at a time; calls `emptied` for slots that have no cell any more.
+   * `cellsMax` at a time; calls `dropped` for the slot of each.
    * @returns whether there may be more to do.
    */
   forget(
     passed: readonly VersionVector[],
-    emptied: (node: number) => void,
+    dropped: (node: number) => void,
     cellsMax: number,
   ): boolean {
     for (let done = 0; this.#start < this.#queue.length; done++) {
@@ -65,7 +62,7 @@ export class Retention {
         const needed = passed.some((vector) => vector.at(actor) < sequence);
         if (needed && this.#bare <= this.#entriesMax) break;
         this.floor.raise(actor, sequence);
-        this.#drop(cell, emptied);
+        this.#drop(cell, dropped);
       }
       this.#start += 2;
     }
@@ -76,11 +73,11 @@ export class Retention {
     return false;
   }
 
-  #drop(cell: number, emptied: (node: number) => void): void {
+  #drop(cell: number, dropped: (node: number) => void): void {
     const node = this.#cells.slot(cell);
     this.#cells.remove(cell);
     this.#bare--;
-    if (this.#nodes.isEmpty(node)) emptied(node);
+    dropped(node);
   }
 
   /** Entries of cells that have moved on are worth nothing. */

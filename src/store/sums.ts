@@ -1,10 +1,18 @@
 /** Counters at the edge of the safe integers. */
 import { type Cells, noCell } from "../crdt/cells.ts";
+import { isSafe } from "../crdt/counter.ts";
 import { CounterRangeError } from "../errors.ts";
 import type { Nodes } from "./nodes.ts";
 
 /** A counter's value. Beyond the safe integers adding is not exact, and must not depend on the order. */
 export function exactTotal(nodes: Nodes, cells: Cells, node: number): number {
+  let quick = 0;
+  let isExact = true;
+  for (let cell = nodes.head(node); cell !== noCell && isExact; cell = cells.next(cell)) {
+    quick += cells.value(cell);
+    isExact = isSafe(quick);
+  }
+  if (isExact) return quick;
   let total = 0n;
   for (let cell = nodes.head(node); cell !== noCell; cell = cells.next(cell)) {
     total += BigInt(cells.value(cell));

@@ -7,49 +7,24 @@ import type { ActorId } from "../crdt/dot.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
-import { Exchange, type Received } from "../store/exchange.ts";
-import { type Exchanges } from "../store/exchanges.ts";
-import { type Stage, type StagePoint } from "../store/stage.ts";
+import { Exchange } from "../store/exchange.ts";
+import type { Exchanges } from "../store/exchanges.ts";
+import type { Stage, StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
-import { fraction } from "./backoff.ts";
 import type { Entry } from "./digest.ts";
+import { Disks, type FrameCounts } from "./disks.ts";
+import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
-import type { Greeting, Hello, Message } from "./message.ts";
+import type { Hello, Message } from "./message.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
-import { type Acquaintance, broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
+import { Pulse } from "./pulse.ts";
+import { broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
 /** Acknowledgements wait while more than this is buffered, in bytes. */
 const smallBufferedBytesMax = 64 * 1024;
-/** The shortest time between two pongs, in ms. */
-const pongEveryMsMin = 50;
-
-/** What a link asks and tells. None of these may throw. */
-export interface LinkOwner {
-  /** What to tell of ourselves, now. */
-  greeting(link: Link): Greeting;
-  /** What to judge a hello by. */
-  acquaintance(hello: Hello): Acquaintance;
-  /** Whether the link may go on with this peer, and what was staged of its series before. */
-  meet(link: Link, hello: Hello): Admission;
-  /** The link streams now. */
-  started(link: Link): void;
-  /** Frames were acknowledged. */
-  acknowledgedMore(link: Link): void;
-  /** A frame was taken in. */
-  received(link: Link, received: Received): void;
-  /** The link is over; called once. `stage` is what it leaves of a series of the peer's. */
-  ended(link: Link, end: LinkEnd, stage: Stage | undefined): void;
-  /** The connection under an ended link is gone, too; called once. */
-  gone(link: Link): void;
-}
-
-/** Whether a link may go on. */
-export type Admission =
-  | { readonly kind: "admitted"; readonly stage: Stage | undefined }
-  | { readonly kind: "refused"; readonly end: LinkEnd };
 
 /** What a link is made of. */
 export interface LinkOptions {
@@ -61,6 +36,8 @@ export interface LinkOptions {
   readonly telemetry: Telemetry;
   readonly owner: LinkOwner;
   readonly heartbeatMs: number;
+  /** What our disk has, if we have one; the owner calls `stored` when that is more. */
+  readonly durable?: () => VersionVector;
 }
 
 /** A conversation over one connection. */
@@ -71,7 +48,8 @@ export class Link implements Receiver {
   readonly #environment: Environment;
   readonly #telemetry: Telemetry;
   readonly #owner: LinkOwner;
-  readonly #heartbeatMs: number;
+  readonly #pulse: Pulse;
+  readonly #durable: (() => VersionVector) | undefined;
   readonly #writer = new MessageWriter();
   readonly #startedMs: number;
   #connection: Connection | undefined;
@@ -79,20 +57,17 @@ export class Link implements Receiver {
   #hello: Hello | undefined;
   #peer: Hello | undefined;
   #exchange: Exchange | undefined;
+  #disks: Disks | undefined;
   #stage: Stage | undefined;
   #flow = new Flow();
-  #timer: Timer | undefined;
   #pumpTimer: Timer | undefined;
   #sent = 0;
   #taken = 0;
   #unacknowledged = 0;
-  #heard = false;
-  #silentTicks = 0;
   #isPumping = false;
   #isLeaving = false;
   #isClogged = false;
   #stagedBytes = 0;
-  #pongMs = Number.NEGATIVE_INFINITY;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
   bytesIn = 0;
@@ -111,9 +86,9 @@ export class Link implements Receiver {
     this.#environment = options.environment;
     this.#telemetry = options.telemetry;
     this.#owner = options.owner;
-    this.#heartbeatMs = options.heartbeatMs;
+    this.#durable = options.durable;
     this.#startedMs = options.environment.monotonic();
-    this.#tickLater();
+    this.#pulse = new Pulse(options.environment, options.heartbeatMs, () => this.#tick());
   }
 
   /** Gives the link its connection, right after that was made. */
@@ -144,6 +119,11 @@ export class Link implements Receiver {
     return this.#exchange?.acknowledged;
   }
 
+  /** What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams. */
+  get kept(): VersionVector | undefined {
+    return this.#disks?.kept;
+  }
+
   /** Batches that the peer has not acknowledged. O(actors). */
   get lagBatches(): number {
     return this.#exchange?.lagBatches ?? 0;
@@ -152,7 +132,7 @@ export class Link implements Receiver {
   /** For how long the oldest frame on the way has been so, in ms. */
   get lagMs(): number {
     const sinceMs = this.#flow.oldestMs;
-    return sinceMs === undefined ? 0 : this.#environment.monotonic() - sinceMs;
+    return sinceMs === undefined ? 0 : this.#nowMs - sinceMs;
   }
 
   /** Bytes of a half-received series. */
@@ -168,13 +148,14 @@ export class Link implements Receiver {
     // Making a frame flushes, and a flush pumps every link: this one is at it already.
     this.#isPumping = true;
     try {
-      while (this.#isStreaming() && this.#hasRoom(connection)) {
+      while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes, this.#nowMs)) {
         const bytes = exchange.next();
         if (bytes === undefined) break;
         if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
         this.#send({ kind: "frame", bytes });
         this.framesOut++;
-        this.#flow.sent(bytes.length, this.#environment.monotonic());
+        this.#disks?.sent();
+        this.#flow.sent(bytes.length, this.#nowMs);
         this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
       }
       if (this.#isStreaming()) this.#pumpAgain();
@@ -188,7 +169,7 @@ export class Link implements Receiver {
 
   /** Nobody may acknowledge for long what the next frame waits behind. */
   #pumpAgain(): void {
-    const waitsMs = this.#flow.waitsMs(this.#environment.monotonic());
+    const waitsMs = this.#flow.waitsMs(this.#nowMs);
     if (waitsMs === 0 || this.#pumpTimer) return;
     this.#pumpTimer = this.#environment.schedule(waitsMs, () => {
       this.#pumpTimer = undefined;
@@ -196,8 +177,9 @@ export class Link implements Receiver {
     });
   }
 
-  #hasRoom(connection: Connection): boolean {
-    return this.#flow.isOpen(connection.bufferedBytes, this.#environment.monotonic());
+  /** Our disk has more. */
+  stored(): void {
+    this.#disks?.stored();
   }
 
   /** Ends the link; the peer is told why. */
@@ -226,8 +208,7 @@ export class Link implements Receiver {
 
   message(bytes: Uint8Array): void {
     if (this.#state.kind === "closed") return;
-    this.#heard = true;
-    this.#silentTicks = 0;
+    this.#pulse.heard();
     this.lastSeenMs = this.#environment.now();
     this.bytesIn += bytes.length;
     try {
@@ -279,18 +260,10 @@ export class Link implements Receiver {
 
   #send(message: Message): void {
     if (this.#connection === undefined) return;
-    if (message.kind === "pong" && !this.#mayPong()) return;
+    if (message.kind === "pong" && !this.#pulse.mayPong()) return;
     const bytes = this.#writer.write(++this.#sent, message);
     this.bytesOut += bytes.length;
     this.#connection.send(bytes);
-  }
-
-  /** A peer asks every few seconds; one that asks all the time is not answered all the time. */
-  #mayPong(): boolean {
-    const nowMs = this.#environment.monotonic();
-    if (nowMs - this.#pongMs < pongEveryMsMin) return false;
-    this.#pongMs = nowMs;
-    return true;
   }
 
   // The session's effects.
@@ -317,6 +290,9 @@ export class Link implements Receiver {
         break;
       case "acknowledge":
         if (event.kind === "ack") this.#acknowledged(event.frames);
+        break;
+      case "store":
+        if (event.kind === "stored") this.#stored(event);
         break;
       case "end":
         this.#finish(effect.end, effect.tell);
@@ -347,8 +323,18 @@ export class Link implements Receiver {
     this.#stage = undefined;
     // Nothing differs, so nothing will be sent.
     if (start.told === start.known) this.#notResumed(this.#exchange);
+    this.#disks = new Disks({
+      environment: this.#environment,
+      held,
+      acknowledged: this.#exchange.acknowledged,
+      durable: this.#durable,
+      isPeerDurable: this.#peer?.isDurable === true,
+      tell: (counts) => {
+        if (this.#isStreaming()) this.#send({ kind: "stored", ...counts });
+      },
+    });
     this.target = known;
-    this.streamingSinceMs = this.#environment.monotonic();
+    this.streamingSinceMs = this.#nowMs;
     this.#owner.started(this);
     this.pump();
   }
@@ -365,6 +351,7 @@ export class Link implements Receiver {
     if (exchange === undefined) return;
     const received = exchange.receive(frame);
     this.framesIn++;
+    this.#disks?.received();
     this.#stagedBytes = received.stagedBytes;
     this.#telemetry.observe("trellis_frame_in_bytes", frame.length);
     if (this.#unacknowledged++ === 0) this.#environment.defer(this.#acknowledge);
@@ -384,9 +371,18 @@ export class Link implements Receiver {
 
   #acknowledged(frames: number): void {
     this.#exchange?.acknowledge(frames);
-    this.#flow.acknowledged(frames, this.#environment.monotonic());
+    this.#disks?.acknowledged(frames);
+    this.#flow.acknowledged(frames, this.#nowMs);
     this.#owner.acknowledgedMore(this);
     this.pump();
+  }
+
+  #stored({ taken, sent }: FrameCounts): void {
+    if (taken > this.framesOut || sent > this.framesIn) {
+      throw new MalformedError("frames that there were not are stored");
+    }
+    this.#disks?.told({ taken, sent });
+    this.#owner.acknowledgedMore(this);
   }
 
   // The end.
@@ -400,7 +396,7 @@ export class Link implements Receiver {
   }
 
   #finish(end: LinkEnd, tell: boolean): void {
-    this.#timer?.cancel();
+    this.#pulse.stop();
     this.#pumpTimer?.cancel();
     if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
     if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
@@ -411,27 +407,20 @@ export class Link implements Receiver {
     this.#owner.ended(this, end, stage);
   }
 
-  // The heartbeat.
-
-  #tickLater(): void {
-    const delayMs = this.#heartbeatMs * (0.8 + 0.4 * fraction(this.#environment));
-    this.#timer = this.#environment.schedule(delayMs, this.#tick);
-  }
-
-  readonly #tick = (): void => {
-    if (this.#state.kind === "closed") return;
-    const nowMs = this.#environment.monotonic();
+  #tick(): void {
+    const nowMs = this.#nowMs;
     const moves = this.#flow.moves(this.#connection?.bufferedBytes ?? 0, nowMs);
-    if (!this.#heard && !moves) this.#silentTicks++;
-    this.#heard = false;
-    this.#tickLater();
     this.#step({
       kind: "tick",
       ageMs: nowMs - this.#startedMs,
-      silentTicks: this.#silentTicks,
+      silentTicks: this.#pulse.count(moves),
       stalledMs: this.#flow.stalledMs(nowMs),
     });
-  };
+  }
+
+  get #nowMs(): number {
+    return this.#environment.monotonic();
+  }
 
   #isStreaming(): boolean {
     return this.#state.kind === "streaming";

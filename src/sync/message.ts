@@ -6,6 +6,7 @@
  *   vector   the part of my vector that differs            only when the digests differ
  *   frame    a delta interval, see store/frame.ts
  *   ack      so many of your frames were taken in
+ *   stored   what I had after so many frames is on my disk   only from who has one
  *   ping, pong   are you there?
  *   bye      the link ends, and why
  */
@@ -36,7 +37,7 @@ export interface Hello {
   readonly nonce: Uint8Array;
   /** The sender's wall clock, in ms since the Unix epoch. */
   readonly wallMs: number;
-  /** Whether the sender keeps what it acknowledges on a disk. */
+  /** Whether the sender has a disk, and tells what is on it. */
   readonly isDurable: boolean;
   /** Which of its links this is to the sender; later ones have larger numbers. */
   readonly link: number;
@@ -84,6 +85,16 @@ export interface Ack {
   readonly frames: number;
 }
 
+/**
+ * What the sender held when it had taken in so many of the link's frames, and sent so many, is on its
+ * disk.
+ */
+export interface Stored {
+  readonly kind: "stored";
+  readonly taken: number;
+  readonly sent: number;
+}
+
 /** Asks for a pong. */
 export interface Ping {
   readonly kind: "ping";
@@ -102,7 +113,7 @@ export interface Bye {
   readonly reason: string;
 }
 
-export type Message = Hello | Summary | Vector | Frame | Ack | Ping | Pong | Bye;
+export type Message = Hello | Summary | Vector | Frame | Ack | Stored | Ping | Pong | Bye;
 
 /** Why a link ends, with its number on the wire. */
 export const endCodes = {

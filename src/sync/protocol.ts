@@ -45,6 +45,7 @@ const kinds = {
   ping: 6,
   pong: 7,
   bye: 8,
+  stored: 9,
 } as const satisfies Record<Message["kind"], number>;
 
 const kindOf: readonly (Message["kind"] | undefined)[] = [
@@ -57,6 +58,7 @@ const kindOf: readonly (Message["kind"] | undefined)[] = [
   "ping",
   "pong",
   "bye",
+  "stored",
 ];
 
 /** What goes around a frame, at most. */
@@ -70,6 +72,7 @@ export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
   vector: entriesPerMessageMax * (actorBytes + 5) + smallBytesMax,
   frame: frameBytesMax + envelopeBytesMax,
   ack: smallBytesMax,
+  stored: smallBytesMax,
   ping: smallBytesMax,
   pong: smallBytesMax,
   bye: smallBytesMax,
@@ -135,6 +138,10 @@ export class MessageWriter {
         break;
       case "ack":
         out.varint(message.frames);
+        break;
+      case "stored":
+        out.varint(message.taken);
+        out.varint(message.sent);
         break;
       case "bye":
         out.varint(endCodes[message.code]);
@@ -218,6 +225,8 @@ function readBody(kind: Message["kind"], input: ByteReader): Message {
       return { kind, bytes: input.raw(input.left) };
     case "ack":
       return { kind, frames: input.varint() || malformed("an acknowledgement of nothing") };
+    case "stored":
+      return { kind, taken: input.varint(), sent: input.varint() };
     case "bye":
       return {
         kind,

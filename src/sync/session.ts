@@ -25,6 +25,7 @@ import {
   type Message,
   type Ping,
   type Pong,
+  type Stored,
   type Summary,
   type Vector,
 } from "./message.ts";
@@ -70,6 +71,7 @@ interface Events {
   readonly vector: Vector;
   readonly frame: Frame;
   readonly ack: Ack;
+  readonly stored: Stored;
   readonly ping: Ping;
   readonly pong: Pong;
   readonly bye: Bye;
@@ -99,6 +101,8 @@ export type Effect =
   | { readonly kind: "take" }
   /** Passes the acknowledgement at hand on. */
   | { readonly kind: "acknowledge" }
+  /** Notes what the peer has on its disk. */
+  | { readonly kind: "store" }
   /** The link is over. `tell` is whether the peer can be told why. */
   | { readonly kind: "end"; readonly end: LinkEnd; readonly tell: boolean };
 
@@ -124,6 +128,7 @@ const pong: Outcome = { state: streaming, effects: [{ kind: "send", message: { k
 const ping: Outcome = { state: streaming, effects: [{ kind: "send", message: { kind: "ping" } }] };
 const take: Outcome = { state: streaming, effects: [{ kind: "take" }] };
 const acknowledge: Outcome = { state: streaming, effects: [{ kind: "acknowledge" }] };
+const store: Outcome = { state: streaming, effects: [{ kind: "store" }] };
 
 const stay = (state: SessionState): Outcome => ({ state, effects: [] });
 
@@ -224,6 +229,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: unexpected,
     frame: unexpected,
     ack: unexpected,
+    stored: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -239,6 +245,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: unexpected,
     frame: unexpected,
     ack: unexpected,
+    stored: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -254,6 +261,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: unexpected,
     frame: unexpected,
     ack: unexpected,
+    stored: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -269,6 +277,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: told,
     frame: unexpected,
     ack: unexpected,
+    stored: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -284,6 +293,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: unexpected,
     frame: () => take,
     ack: () => acknowledge,
+    stored: () => store,
     ping: () => pong,
     pong: stay,
     bye: farewell,
@@ -300,6 +310,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     vector: stay,
     frame: stay,
     ack: stay,
+    stored: stay,
     ping: stay,
     pong: stay,
     bye: stay,

@@ -9,19 +9,27 @@ import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError } from "../errors.ts";
 import { Exchange, type Received } from "../store/exchange.ts";
-import { type Exchanges } from "../store/exchanges.ts";
-import { type Stage } from "../store/stage.ts";
+import type { Exchanges } from "../store/exchanges.ts";
+import type { Stage } from "../store/stage.ts";
 import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { Dialer } from "./dialer.ts";
 import { Greeter } from "./greeter.ts";
-import { type Admission, leaving, Link, type LinkOwner } from "./link.ts";
+import { leaving, Link } from "./link.ts";
+import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { type PeerView, peerView, strangerView } from "./peer-view.ts";
+import { logEnd } from "./link-log.ts";
 import { isRefusal, type LinkEnd } from "./refusal.ts";
-import type { Address, Connection, DialTarget, Listener, ListenOptions } from "./transport.ts";
-import type { Transport } from "./transport.ts";
+import type {
+  Address,
+  Connection,
+  DialTarget,
+  Listener,
+  ListenOptions,
+  Transport,
+} from "./transport.ts";
 
 export type { PeerState, PeerView } from "./peer-view.ts";
 
@@ -40,8 +48,8 @@ export interface SyncOptions {
   readonly transport: Transport;
   /** For people. */
   readonly name: string;
-  /** Whether what we acknowledge is on a disk. Default false. */
-  readonly isDurable?: boolean;
+  /** What our disk has, if we have one; `stored` is called when that is more. */
+  readonly durable?: () => VersionVector;
   readonly listen?: ListenOptions;
   /** Whom to dial, and dial again whenever the link breaks. */
   readonly peers?: readonly (string | DialTarget)[];
@@ -97,7 +105,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       keyspace,
       environment,
       name: options.name,
-      isDurable: options.isDurable ?? false,
+      isDurable: options.durable !== undefined,
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
@@ -181,14 +189,20 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return [...views, ...this.#memory.strangers().map(strangerView)];
   }
 
-  /** What each connected peer has for certain. O(links). */
-  acknowledged(): VersionVector[] {
-    return [...this.#links].flatMap(({ acknowledged }) => acknowledged ?? []);
+  /** What each connected peer has as safely as it can: on its disk if it has one. O(links). */
+  kept(): VersionVector[] {
+    return [...this.#links].flatMap(({ kept }) => kept ?? []);
   }
 
-  /** The same, with those that were seen lately: who may still ask for what was removed. */
+  /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
   passed(): VersionVector[] {
-    return [...this.acknowledged(), ...this.#memory.vectors()];
+    const held = [...this.#links].flatMap(({ acknowledged }) => acknowledged ?? []);
+    return [...held, ...this.#memory.vectors()];
+  }
+
+  /** Our disk has more: peers are told what of theirs that is. O(links x actors). */
+  stored(): void {
+    for (const link of this.#links) link.stored();
   }
 
   /** Lets peers take what is left, says goodbye, ends everything. Harmless twice. */
@@ -287,6 +301,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       telemetry: this.#telemetry,
       owner: this,
       heartbeatMs: this.#options.heartbeatMs ?? defaultHeartbeatMs,
+      ...(this.#options.durable ? { durable: this.#options.durable } : {}),
     });
     this.#links.add(link);
     this.#telemetry.gauge("trellis_links", this.#links.size);
@@ -372,7 +387,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     this.#links.delete(link);
     this.#ending.add(link);
-    this.#log(link, end);
+    this.#telemetry.count("trellis_links_ended", 1, { code: end.code });
+    this.#telemetry.gauge("trellis_links", this.#links.size);
+    logEnd(this.#logger, link, end);
     this.#keep(link, end, stage);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
@@ -396,26 +413,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
     // What is only in memory does not come back from a replica that has closed.
     const isOver = end.by === "peer" && end.code === "leaving" && peer?.isDurable !== true;
     if (acknowledged && !isOver) this.#memory.remember(this.#nameOf(link), acknowledged);
-  }
-
-  #log(link: Link, end: LinkEnd): void {
-    const { code, reason, by, error } = end;
-    const labels = { code };
-    this.#telemetry.count("trellis_links_ended", 1, labels);
-    this.#telemetry.gauge("trellis_links", this.#links.size);
-    const fields = {
-      url: link.url,
-      peer: link.peer?.name,
-      actor: link.actor,
-      code,
-      by,
-      ...(error ? { err: error } : {}),
-    };
-    const line = `a link ended: ${reason}`;
-    if (code === "internal" || code === "clone") this.#logger.error(fields, line);
-    else if (isRefusal(end) || code === "malformed" || code === "protocol") {
-      this.#logger.warn(fields, line);
-    } else this.#logger.debug(fields, line);
   }
 
   #tell(): void {

@@ -5,7 +5,7 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -76,7 +76,10 @@ class Program implements AsyncDisposable {
   #errors = "";
 
   constructor(path: string) {
-    this.#child = spawn(process.execPath, [path], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = spawn(process.execPath, [path], {
+      cwd: dirname(path),
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     this.#child.stdout?.setEncoding("utf8").on("data", (text: string) => (this.#output += text));
     this.#child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.#errors += text));
     this.#ended = new Promise((resolve) => {

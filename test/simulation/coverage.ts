@@ -18,6 +18,7 @@ export const sights = [
   "undone transactions",
   "bursts",
   "restarts",
+  "restarts from a disk",
   "relays",
   "late waits",
   "long rests",

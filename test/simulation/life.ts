@@ -20,6 +20,7 @@ import { vectorOf } from "../store/dump.ts";
 import type { Sight, Sightings } from "./coverage.ts";
 import { covers, type History, type Vector, vectorText } from "./history.ts";
 import { watchfulLogger } from "./logs.ts";
+import type { HostDisk } from "./disk.ts";
 import type { HostPlan, Plan } from "./plan.ts";
 import { keyspaceOf } from "./keyspace-of.ts";
 import type { Seams } from "./seams.ts";
@@ -52,6 +53,8 @@ export interface LifeOptions {
   readonly history: History;
   readonly sightings: Sightings;
   readonly seams: Seams;
+  /** Absent: it has none. */
+  readonly disk: HostDisk | undefined;
   /** A catch-up of several frames begins to come in from that host. */
   readonly onSeries: (from: string) => void;
   /** Something that must not be, found outside the scenario's own turn. */
@@ -84,14 +87,16 @@ export class Life {
   #lastStamp = 0;
   /** Stamps that came beyond the bound: the clock need not be ahead of them. */
   readonly #held = new Set<number>();
+  #heldAtFirst = 0;
   /** Warnings that it gave. */
   warnings = 0;
 
   /** Opens a replica at its host's address. */
   static async open(options: LifeOptions): Promise<Life> {
-    const { host, plan, environment, name, fail, sightings, onSeries } = options;
+    const { host, plan, environment, name, fail, sightings, onSeries, disk } = options;
     const common = {
       name,
+      ...(disk ? { storage: disk.backend(environment) } : {}),
       listen: { port: 0 },
       peers: host.dials.map((peer) => `mem://${peer}`),
       clockAheadMsMax: plan.clockAheadMsMax,
@@ -134,6 +139,8 @@ export class Life {
     this.replica = replica;
     this.collections = collections;
     this.keyspace = keyspaceOf(replica);
+    this.#lastStamp = this.keyspace.clock.last;
+    this.#noteHeld();
     this.#plan = options.plan;
     this.#history = options.history;
     this.#seams = options.seams;
@@ -189,7 +196,7 @@ export class Life {
 
   /** Stamps that came from beyond the bound. */
   get heldStamps(): number {
-    return this.#held.size;
+    return this.#held.size - this.#heldAtFirst;
   }
 
   /** Counts `count` keys of the bulk collection once each, in the open batch. */
@@ -298,6 +305,18 @@ export class Life {
       throw new Error(`${actor}:${sequence} is held without its causes: ${vectorText(held)}`);
     }
     this.checkWhole();
+  }
+
+  /** Stamps that were on the disk and too far ahead when it was read. */
+  #noteHeld(): void {
+    const { cells, clock, nodes } = this.keyspace;
+    for (let node = 0; node < nodes.limit; node++) {
+      if (!nodes.isUsed(node) || nodes.payload(node) !== "stamped") continue;
+      for (const cell of cells.cellsOf(node)) {
+        if (cells.value(cell) > clock.last) this.#held.add(cells.value(cell));
+      }
+    }
+    this.#heldAtFirst = this.#held.size;
   }
 
   /** What came in is behind the next local stamp, or was too far ahead to be. */

@@ -55,6 +55,12 @@ export class Mirrors {
       here: new Map(),
     };
     this.#copies.set(life, copies);
+    // What was on the disk is read once, as a reader does who comes late.
+    for (const name of names) {
+      for (const key of life.collections[name].keys()) {
+        copies[name].set(key, readers[name](life.collections, key));
+      }
+    }
     for (const name of names) this.#follow(life, name, copies[name]).catch(this.#options.fail);
   }
 

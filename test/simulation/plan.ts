@@ -14,6 +14,8 @@ export interface HostPlan {
   readonly limits: FrameLimits | undefined;
   /** Whether its watchers write when something changes. */
   readonly isEager: boolean;
+  /** Whether it has a disk. */
+  readonly isDurable: boolean;
 }
 
 /** One run. */
@@ -57,6 +59,7 @@ export function drawPlan(random: Random): Plan {
       isRelay: hasRelays && host > 0 && random.chance(0.4),
       limits: isHuge ? undefined : drawLimits(random),
       isEager: isEager && random.chance(0.5),
+      isDurable: random.chance(0.4),
     })),
     steps: size < 2 ? 300 : size < 18 ? 90 + random.below(50) : 20 + random.below(40),
     keys: keysToUse.slice(0, 1 + random.below(keysToUse.length)),

@@ -13,6 +13,8 @@ const slack = 1.25;
 /** Writes that come so fast one after the other wait for each other, for a little. */
 const slackOfMany = 1.7;
 const many = 12;
+/** Two writes of a disk, as slow as they are here, and two waits before them. */
+const diskMs = 2 * (50 + 40) + 20;
 
 /** Writes at rest, and looks when they are where. */
 export async function checkPrompt(scenario: Scenario): Promise<void> {
@@ -47,7 +49,9 @@ async function write(
   const token = writer.replica.version();
   const sinceMs = world.nowMs;
   const perLinkMs = delayMs * how.slack;
-  writer.replica.acknowledged(token, { by: "all", timeoutMs: perLinkMs + delayMs }).catch(fail);
+  const hasDisks = scenario.running.some(({ host }) => host.isDurable);
+  const timeoutMs = perLinkMs + delayMs + (hasDisks ? diskMs : 0);
+  writer.replica.acknowledged(token, { by: "all", timeoutMs }).catch(fail);
   for (const [life, distance] of distances) {
     // A session that follows the writer must not wait longer either.
     life.replica.waitFor(token, { timeoutMs: distance * perLinkMs || 0 }).catch(fail);

@@ -8,6 +8,7 @@ import type { Dump } from "../store/dump.ts";
 import { checkLife, checkReads } from "./checks.ts";
 import { Chaos } from "./chaos.ts";
 import { Sightings } from "./coverage.ts";
+import { HostDisk } from "./disk.ts";
 import { History, vectorText } from "./history.ts";
 import { Life } from "./life.ts";
 import { Mirrors } from "./mirrors.ts";
@@ -33,6 +34,7 @@ const convergeMsMax = 240_000;
 /** Turns in one stretch of time, at most. */
 const turnsMax = 300_000;
 /** A clean close takes no longer, in ms: a second for peers, and one for connections. */
+const openMsMax = 5_000;
 const closeMsMax = 2_500;
 
 /** How to run a seed. */
@@ -76,6 +78,8 @@ export class Scenario {
   readonly #chaos: Chaos;
   readonly #sessions: Sessions;
   readonly #failures: unknown[] = [];
+  /** By host; they outlive its processes. */
+  readonly #disks = new Map<string, HostDisk>();
   /** Processes that say goodbye. */
   readonly #closing = new Set<Life>();
   #checks = 0;
@@ -88,6 +92,9 @@ export class Scenario {
     this.#seams = seams;
     this.plan = drawPlan(this.#random);
     this.network = new MemoryNetwork(this.world.environment());
+    for (const { name, isDurable } of this.plan.hosts) {
+      if (isDurable) this.#disks.set(name, new HostDisk(this.#random));
+    }
     this.#traffic = new Traffic(this.#random, this.plan);
     this.#chaos = new Chaos(this.#random, this.plan, this.network, this.world);
     const { fail, lives, world, sightings } = this;
@@ -167,7 +174,7 @@ export class Scenario {
     const endMs = world.nowMs + forMs;
     for (let turns = 0; turns < turnsMax; turns++) {
       // Enough for a chain of awaits; what takes longer goes on after the next turn.
-      for (let hops = this.#closing.size > 0 ? 16 : 3; hops > 0; hops--) await Promise.resolve();
+      for (let hops = this.#hops; hops > 0; hops--) await Promise.resolve();
       this.#mix(world.nowMs * 1_000 + network.messages + network.bytes);
       if (this.#failures.length > 0) throw this.#failures[0];
       if (until?.() === true) return true;
@@ -175,6 +182,12 @@ export class Scenario {
       if (ended !== "turns") return until?.() === true;
     }
     throw new Error(`more than ${turnsMax} turns within ${forMs} ms`);
+  }
+
+  /** A disk is written to, and a process closed, by longer chains. */
+  get #hops(): number {
+    if (this.#disks.size > 0) return 40;
+    return this.#closing.size > 0 ? 16 : 3;
   }
 
   async #step(step: number): Promise<void> {
@@ -252,8 +265,12 @@ export class Scenario {
     const common = { plan, network, history, sightings, fail, seams: this.#seams };
     const say = (line: string): void => this.say(line);
     const onSeries = (from: string): void => this.#chaos.interrupt(host.name, from, say);
-    const life = await Life.open({ ...common, name, host, environment, onSeries });
+    const disk = this.#disks.get(host.name);
+    const life = await this.#meanwhile(
+      Life.open({ ...common, name, host, environment, onSeries, disk }),
+    );
     if (generation > 1) sightings.saw("restarts");
+    if (life.vector.size > 0) sightings.saw("restarts from a disk");
     if (host.isRelay) sightings.saw("relays");
     if (this.lives.some(({ keyspace }) => keyspace.actor === life.keyspace.actor)) {
       throw new Error(`${life.keyspace.actor} lives twice`);
@@ -262,6 +279,22 @@ export class Scenario {
     this.present.set(host.name, life);
     this.mirrors.watch(life);
     this.say(`${name} begins as ${life.keyspace.actor.slice(0, 8)}`);
+  }
+
+  /** What a process does before it can be called, while the others go on. */
+  async #meanwhile<T>(promise: Promise<T>): Promise<T> {
+    const opening = { isDone: false };
+    const done = promise.finally(() => {
+      opening.isDone = true;
+    });
+    done.catch(this.fail);
+    for (let ms = 0; !opening.isDone && ms < openMsMax; ms++) {
+      // Opening is a longer chain of awaits than `advance` waits for.
+      for (let hops = 0; hops < 64; hops++) await Promise.resolve();
+      if (!opening.isDone) await this.advance(1);
+    }
+    if (!opening.isDone) throw new Error(`a process does not open in ${openMsMax} ms`);
+    return done;
   }
 
   /** The process is gone, with all that it had not passed on. */
@@ -279,6 +312,7 @@ export class Scenario {
     this.network.kill(life.host.name, { quietly });
     this.network.resume(life.host.name);
     this.present.delete(life.host.name);
+    this.#disks.get(life.host.name)?.crash().catch(this.fail);
   }
 
   /** Says goodbye. Where the network is good, what it had is with somebody else afterwards. */

@@ -74,6 +74,7 @@ const events = (): SessionEvent[] => [
   { kind: "vector", more: false, entries: [] },
   { kind: "frame", bytes: new Uint8Array(3) },
   { kind: "ack", frames: 1 },
+  { kind: "stored", taken: 1, sent: 0 },
   { kind: "ping" },
   { kind: "pong" },
   { kind: "bye", code: "leaving", reason: "x" },
@@ -123,6 +124,7 @@ describe("the table", () => {
     streaming: {
       frame: "streaming: take",
       ack: "streaming: acknowledge",
+      stored: "streaming: store",
       ping: "streaming: send pong",
       pong: "streaming:",
       tick: "streaming:",

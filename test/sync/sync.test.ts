@@ -46,7 +46,7 @@ describe("two replicas", () => {
     expect(cluster.network.messages - messages).toBe(2);
     const [view] = a.sync.peers;
     expect(view).toMatchObject({ lagBatches: 0, lagMs: 0, state: "streaming", name: "b" });
-    expect(a.sync.acknowledged()[0]?.covers(a.keyspace.held)).toBe(true);
+    expect(a.sync.kept()[0]?.covers(a.keyspace.held)).toBe(true);
     expect(b.sync.isSynced).toBe(true);
   });
 

@@ -1,0 +1,170 @@
+/**
+ * Opens what a replica is stored in, and makes its keyspace durable.
+ */
+import type { VersionVector } from "./crdt/version-vector.ts";
+import type { Environment } from "./environment.ts";
+import { StorageError, UsageError } from "./errors.ts";
+import type { ReplicaOptions } from "./replica-options.ts";
+import { type FsyncPolicy, Journal } from "./store/journal.ts";
+import type { Keyspace } from "./store/keyspace.ts";
+import { restore } from "./store/restore.ts";
+import type { Schema } from "./store/schema.ts";
+import type { StorageBackend, StorageEngine } from "./store/storage.ts";
+import { levelStorage } from "./store/storage/level.ts";
+import { coversNamed, type NamedVector } from "./store/version-token.ts";
+import type { Waiting, WaitOptions } from "./store/waiting.ts";
+import type { Logger } from "./telemetry.ts";
+
+/** What a replica says of its storage. */
+export interface StorageStatus {
+  readonly kind: "memory" | "durable";
+  /** A directory; absent in memory. */
+  readonly location?: string;
+  /** Nodes that changed since they were last written. */
+  readonly pending?: number;
+  /** Why the last write failed; it is tried again. Absent when it did not. */
+  readonly failure?: string;
+}
+
+const intervalMsDefault = 50;
+/** Records between two lines in the log while a large store is read. */
+const progressRecords = 250_000;
+
+/** What durability is made of. */
+export interface DurabilityOptions {
+  readonly storage: NonNullable<ReplicaOptions<Schema>["storage"]>;
+  readonly keyspace: Keyspace;
+  readonly environment: Environment;
+  readonly waiting: Waiting;
+  readonly logger: Logger;
+  /** More is durable, or a write failed, or none fails any longer. */
+  readonly onChange: () => void;
+}
+
+/** A keyspace on a disk. */
+export class Durability {
+  readonly #options: DurabilityOptions;
+  readonly #engine: StorageEngine;
+  readonly #journal: Journal;
+  #hasFailed = false;
+
+  /**
+   * Opens the storage and reads it into the keyspace, which must be empty.
+   * @throws StorageError, CorruptStorageError, SchemaMismatchError; the storage is closed then.
+   */
+  static async open(options: DurabilityOptions): Promise<Durability> {
+    const { storage, keyspace, environment, logger } = options;
+    const engine = await backendOf(storage).open();
+    try {
+      let told = 0;
+      const onProgress = ({ records }: { readonly records: number }): void => {
+        if (records < told + progressRecords) return;
+        told = records;
+        logger.info({ records, location: engine.location }, "reading the storage");
+      };
+      const numbers = await restore({ keyspace, engine, environment, onProgress });
+      const { fsync, intervalMs } = policyOf(storage);
+      return new Durability(options, engine, (onChange) => {
+        const journal = { keyspace, engine, environment, fsync, intervalMs, numbers, onChange };
+        return new Journal(journal);
+      });
+    } catch (error) {
+      await engine.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    options: DurabilityOptions,
+    engine: StorageEngine,
+    journal: (onChange: () => void) => Journal,
+  ) {
+    this.#options = options;
+    this.#engine = engine;
+    this.#journal = journal(() => this.#changed());
+    if (engine.tornBytes > 0) {
+      const fields = { location: engine.location, bytes: engine.tornBytes };
+      options.logger.warn(fields, "the last write was torn by a crash; it was cut off");
+    }
+  }
+
+  /** What is on the disk. */
+  get durable(): VersionVector {
+    return this.#journal.durable;
+  }
+
+  /** Somebody waits for what is held now. */
+  ask(): void {
+    this.#journal.ask();
+  }
+
+  /** What to show. */
+  get status(): StorageStatus {
+    const { failure, pending } = this.#journal;
+    const { location } = this.#engine;
+    const failed = failure === undefined ? {} : { failure: failure.message };
+    return { kind: "durable", location, pending, ...failed };
+  }
+
+  /**
+   * Resolves when `vector` is on the disk.
+   * @throws StorageError when it could not be written; WaitTimeoutError; the signal's reason.
+   */
+  async until(vector: NamedVector, options: WaitOptions): Promise<void> {
+    const { keyspace, waiting } = this.#options;
+    const { durable } = this.#journal;
+    const isThere = (): boolean => coversNamed((actor) => durable.at(actor), keyspace, vector);
+    if (isThere()) return;
+    const { attempts } = this.#journal;
+    this.#journal.ask();
+    const hasFailed = (): boolean =>
+      this.#journal.failure !== undefined && this.#journal.attempts > attempts;
+    const isDecided = (): boolean => isThere() || hasFailed();
+    await waiting.until(isDecided, "writing to the disk", options);
+    const { failure } = this.#journal;
+    if (isThere() || failure === undefined) return;
+    const message = `${this.#engine.location}: not durable: ${failure.message}; it is tried again`;
+    throw new StorageError(message, { path: this.#engine.location, cause: failure });
+  }
+
+  /** Writes what is left and lets others open the storage. @throws StorageError */
+  close(): Promise<void> {
+    return this.#journal.close();
+  }
+
+  #changed(): void {
+    const { logger, onChange } = this.#options;
+    const { failure } = this.#journal;
+    const { location } = this.#engine;
+    if (failure !== undefined && !this.#hasFailed) {
+      logger.error(
+        { err: failure, location },
+        "the disk refuses; what is written is in memory only",
+      );
+    } else if (failure === undefined && this.#hasFailed) {
+      logger.info({ location }, "the disk takes writes again; all is durable");
+    }
+    this.#hasFailed = failure !== undefined;
+    onChange();
+  }
+}
+
+function backendOf(storage: DurabilityOptions["storage"]): StorageBackend {
+  if (typeof storage === "string") return levelStorage(storage);
+  return "open" in storage ? storage : levelStorage(storage.directory);
+}
+
+function policyOf(storage: DurabilityOptions["storage"]): {
+  readonly fsync: FsyncPolicy;
+  readonly intervalMs: number;
+} {
+  const options = typeof storage === "object" && "directory" in storage ? storage : undefined;
+  return {
+    fsync: options?.fsync ?? "interval",
+    intervalMs: options?.intervalMs ?? intervalMsDefault,
+  };
+}
+
+/** The error for who asks for durability where there is none. */
+export const notDurable = (): UsageError =>
+  new UsageError("this replica has no storage to be durable on");

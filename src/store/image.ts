@@ -1,0 +1,190 @@
+/**
+ * What a replica's records mean: the keyspace as an ordered store has it. A record a node, with all of
+ * its slot; one for each actor that wrote, one for each collection, and one about the whole. Logs are
+ * not kept: the cells of an actor in the order of sequences are its log.
+ */
+import {
+  actorBytes,
+  type ActorId,
+  actorIdFromBytes,
+  actorIdToBytes,
+  sequenceMax,
+} from "../crdt/dot.ts";
+import {
+  describeShape,
+  type Name,
+  type Payload,
+  parseShape,
+  type Shape,
+} from "../crdt/data-type.ts";
+import { isTimestamp } from "../crdt/hybrid-logical-clock.ts";
+import { type ByteReader, ByteWriter, malformed } from "./bytes.ts";
+import { type Json, readName, readValue, writeValue } from "./values.ts";
+
+/** The version of all this; another one is refused. */
+export const imageFormat = 1;
+
+/** The first byte of a key says what the record is of; the number follows, big-endian. */
+export const recordKinds = { meta: 0x4d, actor: 0x41, collection: 0x43, node: 0x4e } as const;
+export type RecordKind = keyof typeof recordKinds;
+
+/** The key of a record. */
+export function recordKey(kind: RecordKind, number = 0): Uint8Array {
+  const key = new Uint8Array(5);
+  key[0] = recordKinds[kind];
+  new DataView(key.buffer).setUint32(1, number);
+  return key;
+}
+
+/** The number in a key. */
+export function recordNumber(key: Uint8Array): number {
+  if (key.length !== 5) return malformed(`a key of ${key.length} bytes`);
+  return new DataView(key.buffer, key.byteOffset).getUint32(1);
+}
+
+/** About the whole store. */
+export interface MetaRecord {
+  /** No stamp that was published is larger. */
+  readonly stampBound: number;
+}
+
+/** An actor that wrote. Numbers of actors are the store's own. */
+export interface ActorRecord {
+  readonly name: ActorId;
+  readonly held: number;
+  /** Removals up to here may be gone. */
+  readonly floor: number;
+}
+
+/** A collection, of the schema or of a peer's. */
+export interface CollectionRecord {
+  readonly name: string;
+  readonly tag: string;
+  readonly shape: Shape;
+}
+
+/** One cell as it is stored. */
+export interface CellRecord {
+  readonly actor: number;
+  readonly sequence: number;
+  readonly isLive: boolean;
+  readonly value: number;
+  readonly payload: Json | undefined;
+}
+
+/** A node, before its cells. */
+export interface NodeRecord {
+  /** A node, or `~number` of a collection. */
+  readonly parent: number;
+  readonly name: Name;
+}
+
+/** Writes records, into one buffer that is used again and again. */
+export class ImageWriter {
+  readonly #out = new ByteWriter();
+
+  meta({ stampBound }: MetaRecord): Uint8Array {
+    this.#out.reset();
+    this.#out.varint(imageFormat);
+    this.#out.varint(stampBound);
+    return this.#out.take();
+  }
+
+  actor({ name, held, floor }: ActorRecord): Uint8Array {
+    this.#out.reset();
+    this.#out.raw(actorIdToBytes(name));
+    this.#out.varint(held);
+    this.#out.varint(floor);
+    // Facts about actors that ended go here.
+    this.#out.byte(0);
+    return this.#out.take();
+  }
+
+  collection({ name, tag, shape }: CollectionRecord): Uint8Array {
+    this.#out.reset();
+    this.#out.text(name);
+    this.#out.text(tag);
+    this.#out.text(JSON.stringify(describeShape(shape)));
+    return this.#out.take();
+  }
+
+  /** Begins a node; its cells follow, then `take`. */
+  node({ parent, name }: NodeRecord): void {
+    this.#out.reset();
+    this.#out.varint(parent < 0 ? ~parent * 2 : parent * 2 + 1);
+    writeValue(name, this.#out);
+  }
+
+  cell(payload: Payload, cell: CellRecord): void {
+    const out = this.#out;
+    out.varint(cell.actor * 2 + (cell.isLive ? 1 : 0));
+    out.varint(cell.sequence);
+    if (!cell.isLive || payload === "mark") return;
+    if (payload === "sum") writeValue(cell.value, out);
+    else {
+      out.varint(cell.value);
+      writeValue(cell.payload ?? null, out);
+    }
+  }
+
+  take(): Uint8Array {
+    return this.#out.take();
+  }
+}
+
+/** @throws MalformedError for another format, or what is none. */
+export function readMeta(from: ByteReader): MetaRecord {
+  const format = from.varint();
+  if (format !== imageFormat) malformed(`format ${format}; this version reads ${imageFormat}`);
+  const stampBound = from.varint();
+  if (!isTimestamp(stampBound)) malformed("a stamp that cannot be");
+  from.end();
+  return { stampBound };
+}
+
+/** @throws MalformedError */
+export function readActor(from: ByteReader): ActorRecord {
+  const name = actorIdFromBytes(from.raw(actorBytes));
+  const held = from.bounded(sequenceMax, "a sequence");
+  const floor = from.bounded(held, "a floor");
+  if (from.byte() !== 0) malformed("a fact about an actor that this version does not know");
+  from.end();
+  return { name, held, floor };
+}
+
+/** @throws MalformedError */
+export function readCollection(from: ByteReader): CollectionRecord {
+  const name = from.text(maxText);
+  const tag = from.text(maxText);
+  const told: unknown = JSON.parse(from.text(maxText));
+  const shape = parseShape(told) ?? malformed(`the shape of collection ${JSON.stringify(name)}`);
+  from.end();
+  return { name, tag, shape };
+}
+
+/** @throws MalformedError */
+export function readNode(from: ByteReader): NodeRecord {
+  const code = from.varint();
+  const parent = code % 2 === 0 ? ~(code / 2) : (code - 1) / 2;
+  return { parent, name: readName(from, from.byte()) };
+}
+
+/** @throws MalformedError */
+export function readCell(payload: Payload, from: ByteReader): CellRecord {
+  const head = from.varint();
+  const isLive = head % 2 === 1;
+  const actor = (head - (isLive ? 1 : 0)) / 2;
+  const sequence = from.bounded(sequenceMax, "a sequence");
+  const cell = { actor, sequence, isLive, value: 0, payload: undefined };
+  if (!isLive || payload === "mark") return cell;
+  if (payload === "sum") {
+    const value = readValue(from);
+    if (!Number.isSafeInteger(value)) malformed("a sum that is no integer");
+    return { ...cell, value: value as number };
+  }
+  const value = from.varint();
+  if (!isTimestamp(value)) malformed("a stamp that cannot be");
+  return { ...cell, value, payload: readValue(from) };
+}
+
+const maxText = 64 * 1024;

@@ -1,0 +1,314 @@
+/**
+ * Keeps what is in memory on a disk. Nothing is queued: what changed since the last write is a set of
+ * nodes, and a write has their present content together with the vector that covers it, atomically. So
+ * a slow disk costs fewer, larger writes, and whatever is found after a crash was the state once.
+ */
+import { noCell } from "../crdt/cells.ts";
+import { stampsPerMs } from "../crdt/hybrid-logical-clock.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
+import type { Environment, Timer } from "../environment.ts";
+import { ImageWriter, recordKey } from "./image.ts";
+import type { Keyspace, KeyspaceListener } from "./keyspace.ts";
+import { NumberSet } from "./numbering.ts";
+import type { StorageEngine, WriteBatch } from "./storage.ts";
+import type { Json } from "./values.ts";
+
+/** When the disk is waited for. */
+export type FsyncPolicy = "always" | "interval" | "never";
+
+/** What a journal is made of. */
+export interface JournalOptions {
+  readonly keyspace: Keyspace;
+  readonly engine: StorageEngine;
+  readonly environment: Environment;
+  readonly fsync: FsyncPolicy;
+  /** Between two writes, in ms, unless somebody waits for one. */
+  readonly intervalMs: number;
+  readonly numbers: StoredNumbers;
+  /** A write came to an end, or failed. */
+  readonly onChange: () => void;
+}
+
+/** How the store numbers actors and collections, by our own numbers; -1 for what it does not have. */
+export interface StoredNumbers {
+  readonly actors: number[];
+  readonly collections: number[];
+  /** Nodes that have a record. */
+  readonly nodes: NumberSet;
+  /** What the records hold. */
+  readonly durable: VersionVector;
+  readonly floor: VersionVector;
+}
+
+/** Of a store that has nothing yet. */
+export const noStoredNumbers = (): StoredNumbers => ({
+  actors: [],
+  collections: [],
+  nodes: new NumberSet(),
+  durable: new VersionVector(),
+  floor: new VersionVector(),
+});
+
+/** Nodes encoded before the event loop goes on. */
+const sliceNodes = 2_000;
+/** Slices of one write before the rest is taken at once: writers may be as fast as we are. */
+const slicesMax = 1_000;
+/** How far ahead of the clock the bound of stamps is written, in ms: a small part of what peers accept. */
+const boundAheadMsMax = 2_000;
+const boundShare = 1 / 8;
+/** Before a write that failed is tried again, in ms: doubled each time, up to the second. */
+const retryMsMin = 100;
+const retryMsMax = 10_000;
+
+/** What a batch has, to be written again if it fails. */
+interface Taken {
+  readonly nodes: number[];
+  readonly collections: number[];
+}
+
+/** Writes one keyspace to one store. */
+export class Journal implements KeyspaceListener {
+  readonly #options: JournalOptions;
+  readonly #writer = new ImageWriter();
+  readonly #dirty = new NumberSet();
+  #changed: number[] = [];
+  #stampBound = 0;
+  #timer: Timer | undefined;
+  #running: Promise<void> | undefined;
+  #isAsked = false;
+  #isClosed = false;
+  #retryMs = retryMsMin;
+  /** Why the last write failed; undefined when it did not. */
+  failure: Error | undefined;
+  /** Writes that came to an end, well or not. */
+  attempts = 0;
+
+  constructor(options: JournalOptions) {
+    this.#options = options;
+    options.keyspace.listeners.add(this);
+  }
+
+  /** What the disk has. */
+  get durable(): VersionVector {
+    return this.#options.numbers.durable;
+  }
+
+  /** Nodes that changed since they were written. */
+  get pending(): number {
+    return this.#changed.length;
+  }
+
+  // What changed.
+
+  flushed(): void {
+    for (const node of this.#options.keyspace.lastBatch()) this.#mark(node);
+    this.#writeLater();
+  }
+
+  joined(nodes: readonly number[]): void {
+    for (const node of nodes) this.#mark(node);
+    this.#writeLater();
+  }
+
+  forgot(node: number): void {
+    this.#mark(node);
+    this.#writeLater();
+  }
+
+  /** Somebody waits until what is held now is on the disk. At the end of the turn, for all who ask in it. */
+  ask(): void {
+    if (this.#isAsked) return;
+    this.#isAsked = true;
+    this.#options.environment.defer(() => this.#start());
+  }
+
+  /** Writes what is left and closes the store. @throws StorageError when that could not be written. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#timer?.cancel();
+    await this.#running;
+    this.#isClosed = true;
+    this.#options.keyspace.listeners.delete(this);
+    try {
+      if (this.#hasWork()) await this.#write(true);
+    } finally {
+      await this.#options.engine.close();
+    }
+  }
+
+  #mark(node: number): void {
+    if (this.#dirty.has(node)) return;
+    this.#dirty.add(node);
+    this.#changed.push(node);
+  }
+
+  #hasWork(): boolean {
+    return this.#changed.length > 0 || !this.durable.covers(this.#options.keyspace.held);
+  }
+
+  // When.
+
+  #writeLater(): void {
+    const { fsync, intervalMs, environment } = this.#options;
+    if (this.#timer !== undefined || this.#running !== undefined || this.#isClosed) return;
+    const delayMs = fsync === "always" ? 0 : intervalMs;
+    this.#timer = environment.schedule(delayMs, () => this.#start());
+  }
+
+  #start(): void {
+    if (this.#running !== undefined || this.#isClosed) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#running = this.#run().finally(() => {
+      this.#running = undefined;
+      if (this.#isClosed || !this.#hasWork()) return;
+      if (this.failure === undefined) this.#writeLater();
+      else this.#retry();
+    });
+  }
+
+  #retry(): void {
+    this.#timer = this.#options.environment.schedule(this.#retryMs, () => this.#start());
+    this.#retryMs = Math.min(this.#retryMs * 2, retryMsMax);
+  }
+
+  async #run(): Promise<void> {
+    do {
+      const isAsked = this.#isAsked;
+      this.#isAsked = false;
+      try {
+        await this.#write(isAsked || this.#options.fsync !== "never");
+        this.failure = undefined;
+        this.#retryMs = retryMsMin;
+      } catch (error) {
+        this.failure = error instanceof Error ? error : new Error(String(error));
+      }
+      this.attempts++;
+      this.#options.onChange();
+    } while (this.#isAsked && this.failure === undefined);
+  }
+
+  // What.
+
+  async #write(sync: boolean): Promise<void> {
+    const batch = this.#options.engine.batch();
+    const taken: Taken = { nodes: [], collections: [] };
+    try {
+      for (let slice = 1; this.#changed.length > sliceNodes && slice < slicesMax; slice++) {
+        this.#putNodes(batch, taken, sliceNodes);
+        await new Promise<void>((resolve) => this.#options.environment.defer(resolve));
+      }
+      await this.#finish(batch, taken, sync);
+    } catch (error) {
+      batch.discard();
+      for (const node of taken.nodes) this.#mark(node);
+      for (const index of taken.collections) this.#options.numbers.collections[index] = -1;
+      throw error;
+    }
+  }
+
+  /** What is left, and the vector that covers it, in one step: nothing may happen in between. */
+  async #finish(batch: WriteBatch, taken: Taken, sync: boolean): Promise<void> {
+    const { keyspace, numbers } = this.#options;
+    this.#putNodes(batch, taken, Number.POSITIVE_INFINITY);
+    this.#putActors(batch);
+    this.#putMeta(batch);
+    const held = keyspace.held.clone();
+    const floor = keyspace.retention.floor.clone();
+    await batch.write({ sync });
+    numbers.durable.join(held);
+    numbers.floor.join(floor);
+  }
+
+  /** At most so many nodes; one that changes afterwards comes again, later in the same batch. */
+  #putNodes(batch: WriteBatch, taken: Taken, most: number): void {
+    const { keyspace } = this.#options;
+    if (!keyspace.isClosed) keyspace.flush();
+    const nodes = this.#changed.splice(-Math.min(most, this.#changed.length));
+    for (const node of nodes) this.#dirty.delete(node);
+    for (const node of nodes) this.#putNode(batch, taken, node);
+  }
+
+  #putNode(batch: WriteBatch, taken: Taken, node: number): void {
+    taken.nodes.push(node);
+    const { keyspace, numbers } = this.#options;
+    const { nodes } = keyspace;
+    if (!nodes.isUsed(node) || nodes.isEmpty(node)) {
+      if (numbers.nodes.has(node)) batch.delete(recordKey("node", node));
+      numbers.nodes.delete(node);
+      return;
+    }
+    const parent = nodes.parent(node);
+    if (parent >= 0 && !numbers.nodes.has(parent)) this.#putNode(batch, taken, parent);
+    numbers.nodes.add(node);
+    const at = parent >= 0 ? parent : ~this.#collection(batch, taken, ~parent);
+    this.#writer.node({ parent: at, name: nodes.name(node) });
+    if (!nodes.isContainer(node)) this.#putCells(node);
+    batch.put(recordKey("node", node), this.#writer.take());
+  }
+
+  #putCells(node: number): void {
+    const { cells, nodes } = this.#options.keyspace;
+    const payload = nodes.payload(node);
+    for (let cell = nodes.head(node); cell !== noCell; cell = cells.next(cell)) {
+      this.#writer.cell(payload, {
+        actor: this.#actor(cells.actor(cell)),
+        sequence: cells.sequence(cell),
+        isLive: cells.isLive(cell),
+        value: cells.value(cell),
+        payload: cells.payload(cell) as Json | undefined,
+      });
+    }
+  }
+
+  #putActors(batch: WriteBatch): void {
+    const { keyspace, numbers } = this.#options;
+    const { floor } = keyspace.retention;
+    for (const [actor, held] of keyspace.held.entries()) {
+      const isKnown =
+        numbers.durable.at(actor) >= held && numbers.floor.at(actor) >= floor.at(actor);
+      if (isKnown) continue;
+      const name = keyspace.actors.name(actor);
+      const record = this.#writer.actor({ name, held, floor: floor.at(actor) });
+      batch.put(recordKey("actor", this.#actor(actor)), record);
+    }
+  }
+
+  /** Stamps go out before they are on the disk, but none beyond a bound that is. */
+  #putMeta(batch: WriteBatch): void {
+    const { keyspace, environment } = this.#options;
+    const { clock } = keyspace;
+    const ahead = Math.min(boundAheadMsMax, clock.aheadMsMax * boundShare) * stampsPerMs;
+    const latest = Math.max(clock.last, environment.now() * stampsPerMs);
+    if (latest + ahead / 2 < this.#stampBound) return;
+    this.#stampBound = Math.floor(latest + ahead);
+    batch.put(recordKey("meta"), this.#writer.meta({ stampBound: this.#stampBound }));
+  }
+
+  /** An actor's number in the store: given when it is first written, so that who wrote nothing has none. */
+  #actor(actor: number): number {
+    return numberIn(this.#options.numbers.actors, actor);
+  }
+
+  #collection(batch: WriteBatch, taken: Taken, index: number): number {
+    const { numbers, keyspace } = this.#options;
+    const isNew = (numbers.collections[index] ?? -1) < 0;
+    const number = numberIn(numbers.collections, index);
+    const root = keyspace.nodes.roots[index];
+    if (isNew && root) {
+      taken.collections.push(index);
+      batch.put(recordKey("collection", number), this.#writer.collection(root));
+    }
+    return number;
+  }
+}
+
+/** The number that `mine` has in the store, or the next one that is free there. */
+function numberIn(numbers: number[], mine: number): number {
+  while (numbers.length <= mine) numbers.push(-1);
+  const known = numbers[mine] as number;
+  if (known >= 0) return known;
+  const next = numbers.reduce((most, number) => Math.max(most, number), -1) + 1;
+  numbers[mine] = next;
+  return next;
+}
