@@ -83,7 +83,12 @@ describe("trellis", () => {
   test("lists what works, and its version", async () => {
     const help = await run("--help");
     expect(help.status).toBe(0);
-    expect(help.output.match(/^ {2}[a-z]+/gmu)).toEqual(["  peer", "  replay", "  help"]);
+    expect(help.output.match(/^ {2}[a-z]+/gmu)).toEqual([
+      "  peer",
+      "  inspect",
+      "  replay",
+      "  help",
+    ]);
     expect((await run("--version")).output).toMatch(/^\d+\.\d+\.\d+\n$/u);
   });
 });
