@@ -9,6 +9,7 @@ import { explainFailure } from "./exit-status.ts";
 import { integer, peerUrl } from "./flags.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type PeerCommandOptions, peerCommand } from "./peer.ts";
+import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
 import { stopSignal } from "./stop-signal.ts";
@@ -61,6 +62,19 @@ program
   .argument("<dir>", "what was given as storage")
   .option("--json", "print it as JSON")
   .action(inspectCommand);
+
+program
+  .command("repair")
+  .description("put a damaged directory aside and rebuild it from peers")
+  .argument("<dir>", "what was given as storage")
+  .addOption(new Option("--join <url>", "a peer; may be repeated").argParser(peerUrl))
+  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
+  .addOption(
+    new Option("--timeout <seconds>", "the longest to wait for the peers")
+      .argParser(integer(1, 86_400))
+      .default(60),
+  )
+  .action(repairCommand);
 
 program
   .command("replay")

@@ -1,9 +1,9 @@
 /** Directories from the command line: a peer that is killed, and what is in its directory. */
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { counter, openReplica, orSet } from "../../src/index.ts";
+import { CorruptStorageError, counter, openReplica, orSet } from "../../src/index.ts";
 import { assertBuilt, run, Run } from "./command.ts";
 
 const schema = { likes: counter(), tags: orSet() };
@@ -55,6 +55,57 @@ describe("trellis peer --storage", () => {
     expect(reader.collections.tags.values("post 1")).toEqual(["crdt"]);
   });
 });
+
+describe("trellis repair", () => {
+  test("rebuilds a damaged directory from a peer, and keeps the damaged one", async () => {
+    const directory = join(folder, "replica");
+    await using peer = await openReplica({ schema, listen: { port: 0 } });
+    const url = `ws://127.0.0.1:${peer.address?.port ?? 0}`;
+    {
+      await using replica = await openReplica({ schema, storage: directory, peers: [url] });
+      for (let i = 0; i < 500; i++) replica.collections.likes.increment(`post ${i}`);
+      await peer.waitFor(replica.version());
+    }
+    const whole = await run("repair", directory, "--join", url);
+    expect(whole.errors).toContain("is not damaged");
+    await damage(directory);
+    await expect(openReplica({ schema, storage: directory })).rejects.toThrow(CorruptStorageError);
+    const { status, output, errors } = await run("repair", directory, "--join", url);
+    expect(`${status} ${errors}`).toBe("0 ");
+    expect(output).toContain("is rebuilt: 500 keys");
+    expect(await readdir(folder)).toHaveLength(2);
+    await using replica = await openReplica({ schema, storage: directory });
+    expect(replica.collections.likes.value("post 499")).toBe(1);
+  });
+
+  test("puts the damaged directory back when no peer answers", async () => {
+    const directory = join(folder, "replica");
+    {
+      await using replica = await openReplica({ schema, storage: directory });
+      replica.collections.likes.increment("post");
+    }
+    await damage(directory);
+    const nobody = ["--join", "ws://127.0.0.1:9", "--timeout", "1"];
+    expect(await run("repair", directory, ...nobody)).toMatchObject({ status: 1 });
+    expect(await readdir(folder)).toEqual(["replica"]);
+    await expect(openReplica({ schema, storage: directory })).rejects.toThrow(CorruptStorageError);
+  });
+});
+
+/** Changes one byte in the middle of the largest file of records. */
+async function damage(directory: string): Promise<void> {
+  const records = join(directory, "records");
+  let largest = { path: "", size: 0 };
+  for (const name of await readdir(records)) {
+    const path = join(records, name);
+    const { size } = await stat(path);
+    if (/\.(?:log|ldb)$/u.test(name) && size > largest.size) largest = { path, size };
+  }
+  const bytes = await readFile(largest.path);
+  const middle = Math.floor(bytes.length / 3);
+  bytes[middle] = (bytes[middle] ?? 0) ^ 0x10;
+  await writeFile(largest.path, bytes);
+}
 
 describe("trellis inspect", () => {
   test("prints tables", async () => {

@@ -86,6 +86,7 @@ describe("trellis", () => {
     expect(help.output.match(/^ {2}[a-z]+/gmu)).toEqual([
       "  peer",
       "  inspect",
+      "  repair",
       "  replay",
       "  help",
     ]);

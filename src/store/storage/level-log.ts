@@ -53,7 +53,11 @@ export type LogItem =
   | { readonly kind: "record"; readonly from: number; readonly content: Uint8Array }
   | { readonly kind: "damage"; readonly from: number };
 
-/** The records of a log. After damage it goes on with the next block, as LevelDB does. */
+/**
+ * The records of a log. After damage it goes on with the next fragment if the length of the damaged one
+ * can be, else with the next block. LevelDB would skip the block; but what follows may say that the
+ * damaged one was on the disk.
+ */
 export function* readLog(bytes: Uint8Array): Generator<LogItem> {
   let pieces: Uint8Array[] = [];
   let started: number | undefined;
@@ -74,7 +78,7 @@ export function* readLog(bytes: Uint8Array): Generator<LogItem> {
       started = undefined;
     }
     if (fragment === undefined) {
-      at += room;
+      at += Math.min(room, headerBytes + lengthAt(bytes, at));
       continue;
     }
     if (isStart) {
@@ -100,7 +104,7 @@ interface Fragment {
 
 function readFragment(bytes: Uint8Array, at: number, room: number): Fragment | undefined {
   if (at + headerBytes > bytes.length) return undefined;
-  const length = (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
+  const length = lengthAt(bytes, at);
   const part = bytes[at + 6] as number;
   const end = at + headerBytes + length;
   if (length + headerBytes > room || end > bytes.length) return undefined;
@@ -108,6 +112,9 @@ function readFragment(bytes: Uint8Array, at: number, room: number): Fragment | u
   if (masked(checksum(bytes, at + 6, end)) !== uint32At(bytes, at)) return undefined;
   return { part, content: bytes.subarray(at + headerBytes, end) };
 }
+
+const lengthAt = (bytes: Uint8Array, at: number): number =>
+  (bytes[at + 4] ?? 0) | ((bytes[at + 5] ?? 0) << 8);
 
 const joined = (pieces: readonly Uint8Array[]): Uint8Array =>
   pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
@@ -149,8 +156,9 @@ export function examineLogs(
       const marker = markerIn(item);
       const known = marker?.synced ?? 0;
       if (end) {
-        // Which batches are missing is not known when the first one is: then none may have been safe.
-        isDamaged ||= isMissing && known > (lastBatch ?? 0);
+        // The one right before this is missing, and when nothing is known of the others, only that.
+        const firstMissing = lastBatch === undefined ? (marker?.batch ?? 0) - 1 : lastBatch + 1;
+        isDamaged ||= isMissing && marker !== undefined && known >= firstMissing;
         continue;
       }
       const follows = lastBatch === undefined || marker?.batch === lastBatch + 1;
