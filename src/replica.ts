@@ -132,7 +132,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#keyspace.listeners.add({
       flushed: () => {
         this.#watchers.flushed();
-        this.#changed();
+        // Nobody waits for what is written here: it is there at once.
+        this.#forgetSoon();
       },
       joined: (slots) => {
         this.#watchers.joined(slots);
