@@ -94,6 +94,7 @@ program
     new Option("--cut", "cut the last replica off for the middle third").default(true, "yes"),
   )
   .option("--no-cut", "cut no replica off")
+  .option("--durable", "keep the replicas in a temporary folder, and kill one in the middle")
   .addOption(
     new Option("--seed <number>", "decides the made-up requests, and who takes which")
       .argParser(integer(0, 2 ** 32 - 1))

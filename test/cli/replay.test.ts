@@ -52,6 +52,29 @@ describe("trellis replay", () => {
     expect(result.cut?.lackedByOthers).toBeGreaterThan(0);
   }, 20_000);
 
+  test.each([
+    ["that nobody else has the writes of", []],
+    ["that others have more of than its disk", ["--no-cut"]],
+  ])(
+    "kills a durable replica %s, and counts each request once",
+    async (_, more) => {
+      const { status, output, errors } = await run(
+        ...["replay", "--generate", "3000", "--durable", "--json", ...more],
+      );
+      expect(errors).toBe("");
+      expect(status).toBe(0);
+      const { agrees, verdict, killed, replicas } = jsonOf(output);
+      expect(agrees).toBe(true);
+      expect(verdict.checked.hits).toBe(3000);
+      expect(replicas.map(({ figures }) => figures.requestsKnown)).toEqual([3000, 3000, 3000]);
+      // It was killed in the middle, and had done more than it said.
+      expect(killed).toMatchObject({ replica: "replica-3" });
+      expect(killed?.unanswered).toBeGreaterThan(0);
+      expect(killed?.held).toBeGreaterThan(0);
+    },
+    60_000,
+  );
+
   test("reads a gzip file before --generate, and prints a table that ends with the verdict", async () => {
     const folder = await mkdtemp(join(tmpdir(), "trellis-replay-"));
     try {

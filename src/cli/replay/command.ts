@@ -2,9 +2,10 @@
 import { basename } from "node:path";
 import { SingleBar } from "cli-progress";
 import { InvalidValueError, UsageError } from "../../errors.ts";
-import { replay, type Topology } from "./coordinator.ts";
+import { replay } from "./coordinator.ts";
 import { generateRequests } from "./generate.ts";
 import { readAccessLog, type Request } from "./log.ts";
+import type { Topology } from "./members.ts";
 import { json, type Subject, summary, table } from "./report.ts";
 
 /** The options of `trellis replay`, as the command line gives them. */
@@ -14,6 +15,7 @@ export interface ReplayCommandOptions {
   readonly replicas: number;
   readonly topology: Topology;
   readonly cut: boolean;
+  readonly durable?: boolean;
   readonly seed: number;
   /** Seconds. */
   readonly timeout: number;
@@ -33,7 +35,7 @@ export async function replayCommand(
   signal: AbortSignal,
 ): Promise<boolean> {
   const { requests, source } = await load(chooseInput(file, options), options, signal);
-  const { topology, seed, replicas, cut, logLevel } = options;
+  const { topology, seed, replicas, cut, durable = false, logLevel } = options;
   const subject: Subject = { source, requests: requests.length, topology, seed };
   const bar = progressBar(requests.length);
   try {
@@ -42,6 +44,7 @@ export async function replayCommand(
       replicas,
       topology,
       cut,
+      durable,
       seed,
       logLevel,
       timeoutMs: options.timeout * 1_000,

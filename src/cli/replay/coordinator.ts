@@ -4,18 +4,30 @@
  * Requests are spread over the replicas as a load balancer would. For the middle third the last
  * replica has no links: they are taken away at the ends that dial them, and the run goes on only
  * when no end carries one. Then the links come back, the last third is replayed while the replicas
- * catch up, and once all of them hold every write they are compared with the tally.
+ * catch up, and once all of them hold every write they are compared with the tally. If the replicas
+ * are durable, the last one is killed in the middle of the run, too: while nobody else has its writes.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Agreement, type Verdict } from "./agreement.ts";
 import { ReplayError } from "./failure.ts";
+import { killAndRestart, type KillResult } from "./kill.ts";
+import {
+  changeLinks,
+  type Link,
+  linksAt,
+  linksOf,
+  type Member,
+  openMember,
+  type Topology,
+  versions,
+} from "./members.ts";
 import type { Entry, Figures } from "./messages.ts";
 import { type Bounds, ReplicaProcess } from "./process.ts";
 import { seededRandom } from "./random.ts";
 import type { SiteCollection, Visit } from "./site.ts";
 import { tally } from "./tally.ts";
-
-/** Who is linked with whom: everybody with everybody, or everybody with the first. */
-export type Topology = "mesh" | "star";
 
 /** What a replay is made of. */
 export interface ReplayOptions extends Bounds {
@@ -24,6 +36,8 @@ export interface ReplayOptions extends Bounds {
   readonly topology: Topology;
   /** Cuts the last replica off for the middle third. One replica has nothing to be cut from. */
   readonly cut: boolean;
+  /** Gives each replica a directory, kills the last one in the middle, and starts it again. */
+  readonly durable: boolean;
   /** Decides which replica takes which request. */
   readonly seed: number;
   readonly logLevel: string;
@@ -57,6 +71,8 @@ export interface CutResult {
 export interface ReplayResult {
   readonly replicas: readonly ReplicaResult[];
   readonly cut: CutResult | undefined;
+  /** Undefined if the replicas are not durable. */
+  readonly killed: KillResult | undefined;
   readonly verdict: Verdict;
   /** Whether every replica came to hold everything, as the tally has it. */
   readonly agrees: boolean;
@@ -69,55 +85,55 @@ export interface ReplayResult {
 /** Requests in one message to a replica's process. */
 const visitsPerMessage = 256;
 
-interface Member {
-  readonly process: ReplicaProcess;
-  readonly url: string;
-}
-
-/** `from` dials `to`. */
-interface Link {
-  readonly from: Member;
-  readonly to: Member;
-}
-
 interface Run {
   readonly options: ReplayOptions;
   readonly members: readonly Member[];
   readonly links: readonly Link[];
   /** The member that takes each visit, by the visit's index. */
   readonly shares: readonly Member[];
+  /** A replica was started again. */
+  readonly onProcess: (process: ReplicaProcess) => void;
 }
 
 /**
- * Replays `options.visits`. Every process that it started has ended when it returns or throws.
+ * Replays `options.visits`. Every process that it started has ended, and their directories are gone,
+ * when it returns or throws.
  * @throws ReplayError when a process failed or did not answer in time; the signal's reason.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
-  const names = Array.from({ length: options.replicas }, (_, index) => `replica-${index + 1}`);
-  const processes = names.map((name) => new ReplicaProcess(name, options));
+  if (!options.durable) return await replayIn(undefined, options);
+  const directory = await mkdtemp(join(tmpdir(), "trellis-replay-"));
   try {
-    const members = await Promise.all(
-      processes.map((process) => openMember(process, options.logLevel)),
-    );
+    return await replayIn(directory, options);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+async function replayIn(
+  directory: string | undefined,
+  options: ReplayOptions,
+): Promise<ReplayResult> {
+  const processes: ReplicaProcess[] = [];
+  const onProcess = (process: ReplicaProcess): void => void processes.push(process);
+  const members = Array.from({ length: options.replicas }, (_, index): Member => {
+    const name = `replica-${index + 1}`;
+    const process = new ReplicaProcess(name, options);
+    onProcess(process);
+    const own = directory === undefined ? undefined : join(directory, name);
+    return { name, directory: own, process, url: "", taken: 0 };
+  });
+  try {
+    await Promise.all(members.map((member) => openMember(member, options.logLevel)));
     const links = linksOf(members, options.topology);
-    const result = await carryOut({ options, members, links, shares: share(members, options) });
-    await Promise.all(processes.map((process) => process.ask({ kind: "close" }, "done")));
+    const shares = share(members, options);
+    const result = await carryOut({ options, members, links, shares, onProcess });
+    await Promise.all(members.map(({ process }) => process.ask({ kind: "close" }, "done")));
     return result;
   } finally {
     await Promise.all(processes.map((process) => process[Symbol.asyncDispose]()));
   }
 }
-
-async function openMember(process: ReplicaProcess, logLevel: string): Promise<Member> {
-  const command = { kind: "open", name: process.name, logLevel } as const;
-  const { url } = await process.ask(command, "opened");
-  return { process, url };
-}
-
-const linksOf = (members: readonly Member[], topology: Topology): Link[] =>
-  members.flatMap((from, index) =>
-    members.slice(0, topology === "mesh" ? index : Math.min(index, 1)).map((to) => ({ from, to })),
-  );
 
 function share(members: readonly Member[], { visits, seed }: ReplayOptions): Member[] {
   const random = seededRandom(seed);
@@ -128,17 +144,19 @@ async function carryOut(run: Run): Promise<ReplayResult> {
   const { options, members, links } = run;
   const isolated = options.cut && members.length > 1 ? members.at(-1) : undefined;
   const cutAt = Math.floor(options.visits.length / 3);
+  const killAt = Math.floor(options.visits.length / 2);
   const healAt = Math.floor((options.visits.length * 2) / 3);
 
-  await changeLinks(run, { add: links, carrying: links });
+  await changeLinks(members, { add: links, carrying: links });
   const startedAt = performance.now();
   await take(run, 0, cutAt);
   const known = isolated && (await cutOff(run, isolated));
-  await take(run, cutAt, healAt);
+  await take(run, cutAt, killAt);
+  const killed = await takeKilling(run, { from: killAt, to: healAt, isolated });
   const cut = isolated && (await examineCut(run, { isolated, known: known ?? 0, cutAt, healAt }));
   const healedAt = performance.now();
   const before = cut && (await versions(members));
-  if (isolated) await changeLinks(run, { add: linksAt(links, isolated), carrying: undefined });
+  if (isolated) await changeLinks(members, { add: linksAt(links, isolated), carrying: undefined });
   const [{ takenAt, settledMs }, caughtUpMs] = await Promise.all([
     takeRest(run, healAt),
     Promise.all(members.map(async (member) => before && (await reachMs(member, before, healedAt)))),
@@ -153,28 +171,78 @@ async function carryOut(run: Run): Promise<ReplayResult> {
     ...compared,
     agrees: compared.verdict.agrees && slowestMs !== undefined,
     cut,
+    killed,
     takenMs: takenAt - startedAt,
     convergedMs: slowestMs === undefined ? undefined : takenAt - startedAt + slowestMs,
   };
 }
 
+/** Gives a member its first visits in another way; resolves with how many of them it took. */
+interface Exception {
+  readonly member: Member;
+  give(visits: readonly Visit[]): Promise<number>;
+}
+
 /** Lets every member write its share of some visits. Resolves with the time when all were taken. */
-async function take({ options, members, shares }: Run, from: number, to: number): Promise<number> {
+async function take(
+  { options, members, shares }: Run,
+  from: number,
+  to: number,
+  exception?: Exception,
+): Promise<number> {
   const visits = (member: Member): readonly Visit[] =>
     options.visits.slice(from, to).filter((_, index) => shares[from + index] === member);
+  const give = async (member: Member, part: readonly Visit[]): Promise<number> => {
+    await member.process.ask({ kind: "apply", visits: part, before: member.taken }, "done");
+    member.taken += part.length;
+    return part.length;
+  };
   let taken = from;
   await Promise.all(
     members.map(async (member) => {
       const own = visits(member);
-      for (let start = 0; start < own.length; start += visitsPerMessage) {
+      let isException = member === exception?.member;
+      for (let start = 0; start < own.length || isException; isException = false) {
         const part = own.slice(start, start + visitsPerMessage);
-        await member.process.ask({ kind: "apply", visits: part }, "done");
-        taken += part.length;
+        const count = await (isException && exception ? exception.give(part) : give(member, part));
+        start += count;
+        taken += count;
         options.onProgress(taken);
       }
     }),
   );
   return performance.now();
+}
+
+interface Stretch {
+  readonly from: number;
+  readonly to: number;
+  readonly isolated: Member | undefined;
+}
+
+/** As `take`; if the replicas are durable, the last one is killed while it takes its first visits. */
+async function takeKilling(
+  run: Run,
+  { from, to, isolated }: Stretch,
+): Promise<KillResult | undefined> {
+  const { options, members, onProcess } = run;
+  const member = options.durable ? members.at(-1) : undefined;
+  if (member === undefined) {
+    await take(run, from, to);
+    return undefined;
+  }
+  const cutLinks = isolated ? linksAt(run.links, isolated) : [];
+  const links = run.links.filter((link) => !cutLinks.includes(link));
+  const { logLevel } = options;
+  const results: KillResult[] = [];
+  const give = async (visits: readonly Visit[]): Promise<number> => {
+    const killing = { member, members, links, visits, bounds: options, logLevel, onProcess };
+    const result = await killAndRestart(killing);
+    results.push(result);
+    return visits.length - result.unanswered + result.held;
+  };
+  await take(run, from, to, { member, give });
+  return results[0];
 }
 
 interface Ending {
@@ -190,36 +258,11 @@ async function takeRest(run: Run, from: number): Promise<Ending> {
   return { takenAt, settledMs };
 }
 
-interface LinkChange {
-  readonly add?: readonly Link[];
-  readonly remove?: readonly Link[];
-  /** The links that are to carry changes before this resolves; undefined does not wait. */
-  readonly carrying: readonly Link[] | undefined;
-}
-
-async function changeLinks({ members }: Run, change: LinkChange): Promise<void> {
-  const { add = [], remove = [], carrying } = change;
-  await Promise.all([
-    ...add.map(({ from, to }) => from.process.ask({ kind: "dial", url: to.url }, "done")),
-    ...remove.map(({ from, to }) => from.process.ask({ kind: "hang-up", url: to.url }, "done")),
-  ]);
-  if (carrying === undefined) return;
-  await Promise.all(
-    members.map((member) => {
-      const links = linksAt(carrying, member).length;
-      return member.process.ask({ kind: "await-links", links }, "done");
-    }),
-  );
-}
-
-const linksAt = (links: readonly Link[], member: Member): Link[] =>
-  links.filter(({ from, to }) => from === member || to === member);
-
 /** Resolves, with how many requests the member knows, when neither end of any link has it. */
 async function cutOff(run: Run, isolated: Member): Promise<number> {
   const remove = linksAt(run.links, isolated);
   const carrying = run.links.filter((link) => !remove.includes(link));
-  await changeLinks(run, { remove, carrying });
+  await changeLinks(run.members, { remove, carrying });
   return (await figuresOf(isolated)).requestsKnown;
 }
 
@@ -237,21 +280,16 @@ async function examineCut(run: Run, { isolated, known, cutAt, healAt }: Cut): Pr
   const { requestsKnown } = await figuresOf(isolated);
   if (requestsKnown !== known + own) {
     throw new ReplayError(
-      `${isolated.process.name} was cut off knowing ${known} requests, took ${own} and knows ` +
-        `${requestsKnown}: the cut was none`,
+      `${isolated.name} was cut off knowing ${known} requests, took ${own} and knows ` +
+        `${requestsKnown}: ${run.options.durable ? "a request counts twice, or " : ""}the cut was none`,
     );
   }
-  const replica = isolated.process.name;
+  const replica = isolated.name;
   return { replica, requests: healAt - cutAt, lacked: healAt - requestsKnown, lackedByOthers: own };
 }
 
 const figuresOf = async ({ process }: Member): Promise<Figures> =>
   (await process.ask({ kind: "figures" }, "figures")).figures;
-
-const versions = (members: readonly Member[]): Promise<string[]> =>
-  Promise.all(
-    members.map(async ({ process }) => (await process.ask({ kind: "version" }, "version")).version),
-  );
 
 /** The time since `sinceMs` when the member holds the versions; undefined when it never did. */
 async function reachMs(
@@ -281,7 +319,7 @@ async function compareAll(
   const agreement = new Agreement(tally(options.visits));
   const replicas: ReplicaResult[] = [];
   for (const [index, member] of members.entries()) {
-    const { name } = member.process;
+    const { name } = member;
     const digest = await agreement.compare(name, (collection) => entriesOf(member, collection));
     replicas.push({
       name,

@@ -3,16 +3,26 @@ import type { SiteCollection, Visit } from "./site.ts";
 
 /** A request to a replica's process. */
 export type Command =
-  /** Opens the replica on a free port. Answered by `opened`. */
-  | { readonly kind: "open"; readonly name: string; readonly logLevel: string }
+  /** Opens the replica on a free port, durable if there is a directory. Answered by `opened`. */
+  | {
+      readonly kind: "open";
+      readonly name: string;
+      readonly logLevel: string;
+      readonly directory?: string;
+    }
   /** Adds a link to be dialed. Answered by `done`. */
   | { readonly kind: "dial"; readonly url: string }
   /** Takes a dialed link away. Answered by `done`. */
   | { readonly kind: "hang-up"; readonly url: string }
   /** Waits until exactly so many links carry changes. Answered by `done`. */
   | { readonly kind: "await-links"; readonly links: number }
-  /** Writes visits. Answered by `done`. */
-  | { readonly kind: "apply"; readonly visits: readonly Visit[] }
+  /**
+   * Writes visits, of which the replica took `before` earlier. Answered by `done`: by a durable
+   * replica once they are on its disk.
+   */
+  | { readonly kind: "apply"; readonly visits: readonly Visit[]; readonly before: number }
+  /** How many visits a durable replica holds of those it was given. Answered by `taken`. */
+  | { readonly kind: "taken" }
   /** Answered by `version`. */
   | { readonly kind: "version" }
   /** Waits until all of the versions are held. Answered by `done`. */
@@ -45,6 +55,7 @@ export interface Figures {
 export type Reply =
   | { readonly kind: "opened"; readonly url: string }
   | { readonly kind: "done" }
+  | { readonly kind: "taken"; readonly count: number }
   | { readonly kind: "version"; readonly version: string }
   | { readonly kind: "figures"; readonly figures: Figures }
   /** `next` is missing on the last page. */

@@ -73,6 +73,13 @@ export class ReplicaProcess implements AsyncDisposable {
     throw new ReplayError(`${this.name}, asked to ${command.kind}: ${what}`);
   }
 
+  /** Kills the process, whatever it is at. Resolves when it is gone. @throws ReplayError if it stays. */
+  async kill(): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await withinMs(this.#exited, endMs);
+    if (this.#ended === undefined) throw new ReplayError(`${this.name} cannot be killed`);
+  }
+
   /** Ends the process: kindly if it answers, by its id if not. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#ended === undefined) {

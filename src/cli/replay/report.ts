@@ -1,6 +1,8 @@
 /** How a replay's result is shown: a table and a few sentences, or JSON. */
 import Table from "cli-table3";
-import type { ReplayResult, ReplicaResult, Topology } from "./coordinator.ts";
+import type { ReplayResult, ReplicaResult } from "./coordinator.ts";
+import type { KillResult } from "./kill.ts";
+import type { Topology } from "./members.ts";
 
 /** What was replayed. */
 export interface Subject {
@@ -59,7 +61,7 @@ function row({ name, figures, caughtUpMs, settledMs, digest }: ReplicaResult): s
 
 /** What happened, what was checked, and what came of it; the last line says `agrees` if it does. */
 export function summary(subject: Subject, result: ReplayResult): string[] {
-  const { verdict, cut, takenMs, convergedMs } = result;
+  const { verdict, cut, killed, takenMs, convergedMs } = result;
   const { checked } = verdict;
   const perSecond = (ms: number): string => count(Math.round((subject.requests / ms) * 1_000));
   return [
@@ -69,6 +71,7 @@ export function summary(subject: Subject, result: ReplayResult): string[] {
       ? "no replica was cut off"
       : `${cut.replica} was cut off for ${count(cut.requests)} requests; when it came back it ` +
         `lacked ${count(cut.lacked)}, and the others lacked ${count(cut.lackedByOthers)} of its own`,
+    ...(killed === undefined ? [] : [death(killed)]),
     `${perSecond(takenMs)} requests/s taken` +
       (convergedMs === undefined
         ? "; not every replica came to hold them all"
@@ -81,6 +84,11 @@ export function summary(subject: Subject, result: ReplayResult): string[] {
     ...conclusion(result),
   ];
 }
+
+const death = ({ replica, unanswered, held, reopenedMs }: KillResult): string =>
+  `${replica} was killed with SIGKILL while it took ${count(unanswered)} requests, and reopened in ` +
+  `${count(Math.round(reopenedMs))} ms; it held ${count(held)} of them, ` +
+  `${count(unanswered - held)} were given again`;
 
 function conclusion({ agrees, verdict, replicas }: ReplayResult): string[] {
   if (agrees) return ["agrees"];

@@ -17,6 +17,8 @@ export type SiteSchema = {
   readonly visitors: OrSetType<string>;
   /** The page that last led to a path. */
   readonly referrers: LwwRegisterType<string>;
+  /** How many requests a durable replica took, by its name: written with each of them, as one. */
+  readonly taken: LwwRegisterType<number>;
 };
 
 /** The schema of every replica of a replay. */
@@ -24,9 +26,10 @@ export const siteSchema: SiteSchema = {
   hits: counter(),
   visitors: orSet(),
   referrers: lwwRegister<string>(),
+  taken: lwwRegister<number>(),
 };
 
-/** The collections, in the order in which they are read and compared. */
+/** The collections that a log makes, in the order in which they are read and compared. */
 export const siteCollections = ["hits", "visitors", "referrers"] as const;
 
 /** One of the collections. */

@@ -12,9 +12,12 @@ import type { Figures, Reply } from "./messages.ts";
 import { record, type SiteCollection, type SiteSchema, siteSchema, type Visit } from "./site.ts";
 
 type Site = Replica<SiteSchema>;
+type Opening = Extract<Command, { readonly kind: "open" }>;
 
 /** Visits that are written in one turn of the event loop, each as a transaction of its own. */
 const visitsPerTurn = 8;
+/** Visits after which a durable replica waits for its disk. */
+const visitsPerWrite = 64;
 /** Keys in one page. */
 const pageKeysMax = 1_000;
 /** How often links are looked at while waiting for them, in ms. */
@@ -23,6 +26,8 @@ const lookEveryMs = 5;
 const closeMs = 1_500;
 
 let site: Site | undefined;
+/** The name under which a durable replica notes what it took; undefined in memory. */
+let durableAs: string | undefined;
 let operations = 0;
 const links = new LinkFigures();
 /** The keys of a collection at the time when its first page was read. */
@@ -52,7 +57,7 @@ async function answer({ id, timeoutMs, command }: Asked): Promise<void> {
 async function perform(command: Command, timeoutMs: number): Promise<Reply> {
   switch (command.kind) {
     case "open":
-      return { kind: "opened", url: await openSite(command.name, command.logLevel) };
+      return { kind: "opened", url: await openSite(command) };
     case "dial":
       opened().addPeer(command.url);
       return { kind: "done" };
@@ -63,8 +68,10 @@ async function perform(command: Command, timeoutMs: number): Promise<Reply> {
       await awaitLinks(command.links, timeoutMs);
       return { kind: "done" };
     case "apply":
-      await apply(command.visits);
+      await apply(command.visits, command.before, timeoutMs);
       return { kind: "done" };
+    case "taken":
+      return { kind: "taken", count: opened().collections.taken.get(durableAs ?? "") ?? 0 };
     case "version":
       return { kind: "version", version: opened().version() };
     case "await-versions":
@@ -85,7 +92,7 @@ function opened(): Site {
   return site;
 }
 
-async function openSite(name: string, logLevel: string): Promise<string> {
+async function openSite({ name, logLevel, directory }: Opening): Promise<string> {
   const logger = pino({ name, level: logLevel }, destination({ dest: 2, sync: true }));
   site = await openReplica({
     schema: siteSchema,
@@ -93,21 +100,32 @@ async function openSite(name: string, logLevel: string): Promise<string> {
     listen: { port: 0 },
     logger,
     telemetry: links,
+    ...(directory === undefined ? {} : { storage: directory }),
   });
+  if (directory !== undefined) durableAs = name;
   if (site.address === undefined) throw new ReplayError("the replica is bound to no port");
   const url = `ws://${site.address.host}:${site.address.port}`;
   logger.info({ url }, "the replica is open");
   return url;
 }
 
-async function apply(visits: readonly Visit[]): Promise<void> {
+async function apply(visits: readonly Visit[], before: number, timeoutMs: number): Promise<void> {
   const { collections } = opened();
+  let taken = before;
   for (let start = 0; start < visits.length; start += visitsPerTurn) {
     for (const visit of visits.slice(start, start + visitsPerTurn)) {
-      operations += opened().transact(() => record(collections, visit));
+      taken++;
+      operations += opened().transact(() => {
+        if (durableAs !== undefined) collections.taken.set(durableAs, taken);
+        return record(collections, visit);
+      });
     }
     links.look(opened().status().peers);
     await endOfTurn();
+    const isLast = start + visitsPerTurn >= visits.length;
+    if (durableAs === undefined || (!isLast && (start + visitsPerTurn) % visitsPerWrite > 0))
+      continue;
+    await opened().acknowledged(opened().version(), { by: "durable", timeoutMs });
   }
 }
 
