@@ -154,11 +154,8 @@ export function examineLogs(
   for (const [log, { bytes }] of logs.entries()) {
     for (const item of readLog(bytes)) {
       const marker = markerIn(item);
-      const known = marker?.synced ?? 0;
       if (end) {
-        // The one right before this is missing, and when nothing is known of the others, only that.
-        const firstMissing = lastBatch === undefined ? (marker?.batch ?? 0) - 1 : lastBatch + 1;
-        isDamaged ||= isMissing && marker !== undefined && known >= firstMissing;
+        isDamaged ||= isMissing && saysLost(marker, lastBatch);
         continue;
       }
       const follows = lastBatch === undefined || marker?.batch === lastBatch + 1;
@@ -166,7 +163,7 @@ export function examineLogs(
       else {
         end = { log, offset: item.from };
         isMissing = (lastBatch ?? 0) < upTo;
-        isDamaged = isMissing && known > (lastBatch ?? known);
+        isDamaged = isMissing && lastBatch !== undefined && saysLost(marker, lastBatch);
       }
     }
   }
@@ -182,6 +179,14 @@ export function examineLogs(
     tornBytes: all - kept,
     damage: isDamaged ? { name, offset: end.offset } : undefined,
   };
+}
+
+/** Whether a later batch says that one which is missing after `last` had reached the disk. */
+function saysLost(marker: Marker | undefined, last: number | undefined): boolean {
+  if (marker === undefined) return false;
+  // The one right before it is missing; when nothing is known of the others, only that.
+  const missing = last === undefined ? marker.batch - 1 : last + 1;
+  return marker.synced >= missing;
 }
 
 function markerIn(item: LogItem): Marker | undefined {
