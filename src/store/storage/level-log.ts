@@ -181,11 +181,11 @@ export function examineLogs(
   };
 }
 
-/** Whether a later batch says that one which is missing after `last` had reached the disk. */
-function saysLost(marker: Marker | undefined, last: number | undefined): boolean {
+/** Whether a later batch says that one which is missing after `kept` had reached the disk. */
+function saysLost(marker: Marker | undefined, kept: number | undefined): boolean {
   if (marker === undefined) return false;
   // The one right before it is missing; when nothing is known of the others, only that.
-  const missing = last === undefined ? marker.batch - 1 : last + 1;
+  const missing = kept === undefined ? marker.batch - 1 : kept + 1;
   return marker.synced >= missing;
 }
 
