@@ -54,9 +54,8 @@ export type LogItem =
   | { readonly kind: "damage"; readonly from: number };
 
 /**
- * The records of a log. After damage it goes on with the next fragment if the length of the damaged one
- * can be, else with the next block. LevelDB would skip the block; but what follows may say that the
- * damaged one was on the disk.
+ * The records of a log. After damage it goes on with whatever is a fragment next. LevelDB would skip the
+ * block; but what follows there may say that the damaged one was on the disk.
  */
 export function* readLog(bytes: Uint8Array): Generator<LogItem> {
   let pieces: Uint8Array[] = [];
@@ -78,7 +77,7 @@ export function* readLog(bytes: Uint8Array): Generator<LogItem> {
       started = undefined;
     }
     if (fragment === undefined) {
-      at += Math.min(room, headerBytes + lengthAt(bytes, at));
+      at = afterDamage(bytes, at, room);
       continue;
     }
     if (isStart) {
@@ -104,7 +103,7 @@ interface Fragment {
 
 function readFragment(bytes: Uint8Array, at: number, room: number): Fragment | undefined {
   if (at + headerBytes > bytes.length) return undefined;
-  const length = lengthAt(bytes, at);
+  const length = (bytes[at + 4] as number) | ((bytes[at + 5] as number) << 8);
   const part = bytes[at + 6] as number;
   const end = at + headerBytes + length;
   if (length + headerBytes > room || end > bytes.length) return undefined;
@@ -113,8 +112,13 @@ function readFragment(bytes: Uint8Array, at: number, room: number): Fragment | u
   return { part, content: bytes.subarray(at + headerBytes, end) };
 }
 
-const lengthAt = (bytes: Uint8Array, at: number): number =>
-  (bytes[at + 4] ?? 0) | ((bytes[at + 5] ?? 0) << 8);
+/** The next fragment of the block, or the next block: a damaged length says nothing. */
+function afterDamage(bytes: Uint8Array, at: number, room: number): number {
+  for (let skipped = 1; skipped + headerBytes <= room; skipped++) {
+    if (readFragment(bytes, at + skipped, room - skipped)) return at + skipped;
+  }
+  return at + room;
+}
 
 const joined = (pieces: readonly Uint8Array[]): Uint8Array =>
   pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces);
