@@ -156,8 +156,8 @@ export function readActor(from: ByteReader): ActorRecord {
 export function readCollection(from: ByteReader): CollectionRecord {
   const name = from.text(maxText);
   const tag = from.text(maxText);
-  const told: unknown = JSON.parse(from.text(maxText));
-  const shape = parseShape(told) ?? malformed(`the shape of collection ${JSON.stringify(name)}`);
+  const shape = shapeOf(from.text(maxText));
+  if (shape === undefined) malformed(`the shape of collection ${JSON.stringify(name)}`);
   from.end();
   return { name, tag, shape };
 }
@@ -188,3 +188,11 @@ export function readCell(payload: Payload, from: ByteReader): CellRecord {
 }
 
 const maxText = 64 * 1024;
+
+function shapeOf(text: string): Shape | undefined {
+  try {
+    return parseShape(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}

@@ -33,10 +33,10 @@ export interface JournalOptions {
 export interface StoredNumbers {
   readonly actors: number[];
   readonly collections: number[];
-  /** Nodes that have a record. */
+  /** Nodes that have a record, or may have one. */
   readonly nodes: NumberSet;
-  /** What the records hold. */
-  readonly durable: VersionVector;
+  /** What the records hold, synced or not. */
+  readonly written: VersionVector;
   readonly floor: VersionVector;
 }
 
@@ -45,7 +45,7 @@ export const noStoredNumbers = (): StoredNumbers => ({
   actors: [],
   collections: [],
   nodes: new NumberSet(),
-  durable: new VersionVector(),
+  written: new VersionVector(),
   floor: new VersionVector(),
 });
 
@@ -72,11 +72,14 @@ export class Journal implements KeyspaceListener {
   readonly #writer = new ImageWriter();
   readonly #dirty = new NumberSet();
   #changed: number[] = [];
+  /** What the disk has: what was synced, and what was found there. */
+  readonly durable: VersionVector;
   #stampBound = 0;
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isAsked = false;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
   #retryMs = retryMsMin;
   /** Why the last write failed; undefined when it did not. */
   failure: Error | undefined;
@@ -85,12 +88,8 @@ export class Journal implements KeyspaceListener {
 
   constructor(options: JournalOptions) {
     this.#options = options;
+    this.durable = options.numbers.written.clone();
     options.keyspace.listeners.add(this);
-  }
-
-  /** What the disk has. */
-  get durable(): VersionVector {
-    return this.#options.numbers.durable;
   }
 
   /** Nodes that changed since they were written. */
@@ -123,14 +122,20 @@ export class Journal implements KeyspaceListener {
   }
 
   /** Writes what is left and closes the store. @throws StorageError when that could not be written. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
+    this.#isClosed = true;
     this.#timer?.cancel();
     await this.#running;
-    this.#isClosed = true;
     this.#options.keyspace.listeners.delete(this);
     try {
-      if (this.#hasWork()) await this.#write(true);
+      if (this.#hasWork() || !this.durable.covers(this.#options.keyspace.held)) {
+        await this.#write(true);
+      }
     } finally {
       await this.#options.engine.close();
     }
@@ -143,7 +148,8 @@ export class Journal implements KeyspaceListener {
   }
 
   #hasWork(): boolean {
-    return this.#changed.length > 0 || !this.durable.covers(this.#options.keyspace.held);
+    const { keyspace, numbers } = this.#options;
+    return this.#changed.length > 0 || !numbers.written.covers(keyspace.held);
   }
 
   // When.
@@ -186,6 +192,8 @@ export class Journal implements KeyspaceListener {
       this.attempts++;
       this.#options.onChange();
     } while (this.#isAsked && this.failure === undefined);
+    // Who asked meanwhile was told of the failure.
+    this.#isAsked = false;
   }
 
   // What.
@@ -201,7 +209,11 @@ export class Journal implements KeyspaceListener {
       await this.#finish(batch, taken, sync);
     } catch (error) {
       batch.discard();
-      for (const node of taken.nodes) this.#mark(node);
+      for (const node of taken.nodes) {
+        this.#mark(node);
+        // Its record may be there still, to be deleted by the next write.
+        this.#options.numbers.nodes.add(node);
+      }
       for (const index of taken.collections) this.#options.numbers.collections[index] = -1;
       throw error;
     }
@@ -216,17 +228,21 @@ export class Journal implements KeyspaceListener {
     const held = keyspace.held.clone();
     const floor = keyspace.retention.floor.clone();
     await batch.write({ sync });
-    numbers.durable.join(held);
+    numbers.written.join(held);
     numbers.floor.join(floor);
+    // A sync takes all earlier writes along.
+    if (sync) this.durable.join(held);
   }
 
   /** At most so many nodes; one that changes afterwards comes again, later in the same batch. */
   #putNodes(batch: WriteBatch, taken: Taken, most: number): void {
     const { keyspace } = this.#options;
-    if (!keyspace.isClosed) keyspace.flush();
-    const nodes = this.#changed.splice(-Math.min(most, this.#changed.length));
-    for (const node of nodes) this.#dirty.delete(node);
-    for (const node of nodes) this.#putNode(batch, taken, node);
+    keyspace.flush();
+    for (let left = Math.min(most, this.#changed.length); left > 0; left--) {
+      const node = this.#changed.pop() as number;
+      this.#dirty.delete(node);
+      this.#putNode(batch, taken, node);
+    }
   }
 
   #putNode(batch: WriteBatch, taken: Taken, node: number): void {
@@ -266,7 +282,7 @@ export class Journal implements KeyspaceListener {
     const { floor } = keyspace.retention;
     for (const [actor, held] of keyspace.held.entries()) {
       const isKnown =
-        numbers.durable.at(actor) >= held && numbers.floor.at(actor) >= floor.at(actor);
+        numbers.written.at(actor) >= held && numbers.floor.at(actor) >= floor.at(actor);
       if (isKnown) continue;
       const name = keyspace.actors.name(actor);
       const record = this.#writer.actor({ name, held, floor: floor.at(actor) });

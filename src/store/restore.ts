@@ -4,7 +4,6 @@
  * Memory beyond the state itself: a page of records, and nodes that come before their parents.
  */
 import { noCell } from "../crdt/cells.ts";
-
 import type { Environment } from "../environment.ts";
 import { CorruptStorageError } from "../errors.ts";
 import { ByteReader, malformed, MalformedError } from "./bytes.ts";
@@ -83,7 +82,7 @@ class Reading {
     const after = Uint8Array.of(recordKinds[kind] + 1);
     const from = new ByteReader();
     for await (const page of engine.read(Uint8Array.of(recordKinds[kind]), after)) {
-      for (const record of page) this.#read(kind, record, () => from, read);
+      for (const record of page) this.#read(kind, record, from, read);
       this.#records += page.length;
       onProgress?.({ records: this.#records });
       // A page is a few ms of work; others may go on meanwhile.
@@ -94,11 +93,10 @@ class Reading {
   #read(
     kind: RecordKind,
     { key, value }: StoredRecord,
-    reader: () => ByteReader,
+    from: ByteReader,
     read: (number: number, from: ByteReader) => void,
   ): void {
     try {
-      const from = reader();
       from.open(value);
       read(recordNumber(key), from);
     } catch (error) {
@@ -127,7 +125,7 @@ class Reading {
     this.#numbers.actors[actor] = number;
     held.raise(actor, record.held);
     retention.floor.raise(actor, record.floor);
-    this.#numbers.durable.raise(actor, record.held);
+    this.#numbers.written.raise(actor, record.held);
     this.#numbers.floor.raise(actor, record.floor);
     actors.changed(actor);
   }

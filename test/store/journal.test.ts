@@ -5,7 +5,7 @@ import { VersionVector } from "../../src/crdt/version-vector.ts";
 import { StorageError } from "../../src/errors.ts";
 import { Exchange } from "../../src/store/exchange.ts";
 import { Exchanges } from "../../src/store/exchanges.ts";
-import { Journal } from "../../src/store/journal.ts";
+import { type FsyncPolicy, Journal } from "../../src/store/journal.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import { restore } from "../../src/store/restore.ts";
 import type { StorageBackend, StorageEngine } from "../../src/store/storage.ts";
@@ -29,23 +29,34 @@ interface Stored {
 
 const textOf = (keyspace: Keyspace): string => JSON.stringify(dump(keyspace, "all"));
 
-/** Some writes are refused; what they had must come with the next. */
-async function open(backend: StorageBackend, environment: VirtualEnvironment): Promise<Stored> {
+/** What becomes of writes: whether each was synced is noted in `syncs`. */
+interface Disk {
+  readonly refuses: () => boolean;
+  readonly syncs: boolean[];
+}
+
+async function open(
+  backend: StorageBackend,
+  environment: VirtualEnvironment,
+  disk: Disk,
+  fsync: FsyncPolicy = "interval",
+): Promise<Stored> {
   const engine = await backend.open();
   const keyspace = new Keyspace({ schema, environment });
   const numbers = await restore({ keyspace, engine, environment });
   let written = textOf(keyspace);
-  const watched = new WatchedEngine(engine, async (go) => {
+  const watched = new WatchedEngine(engine, async (go, { sync }) => {
     const now = textOf(keyspace);
-    if ((environment.randomBytes(1)[0] ?? 0) < 40) throw new StorageError("the disk refuses");
+    if (disk.refuses()) throw new StorageError("the disk refuses");
     await go();
+    disk.syncs.push(sync);
     written = now;
   });
   const journal = new Journal({
     keyspace,
     engine: watched,
     environment,
-    fsync: "interval",
+    fsync,
     intervalMs: 20,
     numbers,
     onChange: () => undefined,
@@ -99,8 +110,10 @@ async function crashNowAndThen(seed: number): Promise<void> {
   const environments = [world.environment(), world.environment()];
   const backends = [memoryStorage(), memoryStorage()];
   const stored: Stored[] = [];
+  // What a refused write had must come with the next.
+  const disk = { refuses: () => random.chance(0.15), syncs: [] };
   for (const [i, backend] of backends.entries()) {
-    stored.push(await settled(world, open(backend, environments[i] as VirtualEnvironment)));
+    stored.push(await settled(world, open(backend, environments[i] as VirtualEnvironment, disk)));
   }
   for (let step = 0; step < 60; step++) {
     const at = random.below(2);
@@ -115,7 +128,10 @@ async function crashNowAndThen(seed: number): Promise<void> {
       // Its process is gone, with all that was not written.
       one.environment.stop();
       await one.engine.close();
-      const again = await settled(world, open(backends[at] as StorageBackend, world.environment()));
+      const again = await settled(
+        world,
+        open(backends[at] as StorageBackend, world.environment(), disk),
+      );
       assertWhole(again.keyspace);
       assert.equal(textOf(again.keyspace), one.written());
       stored[at] = again;
@@ -149,3 +165,63 @@ test("under random histories, a crash leaves what the last write had", async () 
   }
   expect(done).toBeGreaterThan(0);
 }, 60_000);
+
+test("a deletion in a write that was refused comes with the next one", async () => {
+  const world = new World(1);
+  const backend = memoryStorage();
+  let isFull = false;
+  const disk = { refuses: () => isFull, syncs: [] };
+  const one = await settled(world, open(backend, world.environment(), disk));
+  one.collections.sets.add("k", "gone");
+  one.keyspace.flush();
+  await world.settle({ forMs: 100 });
+  one.collections.sets.remove("k", "gone");
+  one.keyspace.flush();
+  one.keyspace.forget([], 1_000);
+  isFull = true;
+  one.journal.ask();
+  await world.settle({ forMs: 50 });
+  expect(one.journal.failure).toBeInstanceOf(StorageError);
+  isFull = false;
+  await world.settle({ forMs: 1_000 });
+  expect(one.journal.failure).toBeUndefined();
+  one.environment.stop();
+  await one.engine.close();
+  const again = await settled(world, open(backend, world.environment(), disk));
+  assertWhole(again.keyspace);
+  expect(again.collections.sets.values("k")).toEqual([]);
+  expect(textOf(again.keyspace)).toBe(textOf(one.keyspace));
+});
+
+test("what was not synced is not durable, until somebody asks", async () => {
+  const world = new World(1);
+  const disk = { refuses: () => false, syncs: [] as boolean[] };
+  const one = await settled(world, open(memoryStorage(), world.environment(), disk, "never"));
+  one.collections.counters.increment("k");
+  one.keyspace.flush();
+  await world.settle({ forMs: 1_000 });
+  const { held } = one.keyspace;
+  expect(disk.syncs).toEqual([false]);
+  expect(one.journal.durable.covers(held)).toBe(false);
+  one.journal.ask();
+  await world.settle({ forMs: 1_000 });
+  expect(disk.syncs).toEqual([false, true]);
+  expect(one.journal.durable.covers(held)).toBe(true);
+});
+
+test("closing leaves no timer, and nothing unwritten", async () => {
+  const world = new World(1);
+  const backend = memoryStorage();
+  const disk = { refuses: () => false, syncs: [] as boolean[] };
+  const one = await settled(world, open(backend, world.environment(), disk));
+  one.collections.counters.increment("k");
+  one.keyspace.flush();
+  one.journal.ask();
+  await world.settle({ forMs: 0 });
+  one.collections.counters.increment("k");
+  one.keyspace.flush();
+  await settled(world, one.journal.close());
+  expect(world.run({ turnsMax: 10 })).toBe("idle");
+  const again = await settled(world, open(backend, world.environment(), disk));
+  expect(again.collections.counters.value("k")).toBe(2);
+});
