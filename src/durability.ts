@@ -165,6 +165,10 @@ function policyOf(storage: DurabilityOptions["storage"]): {
   };
 }
 
+/** Whether all that is written is synced before long: then peers are told of it. */
+export const syncs = (storage: ReplicaOptions<Schema>["storage"]): boolean =>
+  storage !== undefined && policyOf(storage).fsync !== "never";
+
 /** The error for who asks for durability where there is none. */
 export const notDurable = (): UsageError =>
   new UsageError("this replica has no storage to be durable on");

@@ -36,7 +36,8 @@ export interface StorageOptions {
   /**
    * When the disk is waited for: `always` writes at the end of every turn, `interval` (the default)
    * every `intervalMs`, `never` leaves it to the operating system unless somebody waits for
-   * `acknowledged(…, { by: "durable" })`. No operation waits for the disk.
+   * `acknowledged(…, { by: "durable" })`, and counts to peers as memory. No operation waits for the
+   * disk.
    */
   readonly fsync?: FsyncPolicy;
   /** In ms. Default 50. */

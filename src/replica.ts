@@ -2,7 +2,7 @@
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
 import { VersionVector } from "./crdt/version-vector.ts";
-import { Durability, notDurable, type StorageStatus } from "./durability.ts";
+import { Durability, notDurable, type StorageStatus, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
@@ -124,7 +124,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       telemetry: this.#telemetry,
       onReceived: (received) => this.#received(received),
       onChange: () => this.#changed(),
-      ...(options.storage === undefined ? {} : { durable: () => this.#durable }),
+      ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
       ...optional("listen", options.listen),
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),

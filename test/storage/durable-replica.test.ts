@@ -1,4 +1,7 @@
 /** Replicas with storage, whole: what survives, what is said when the disk refuses. */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import {
   counter,
@@ -102,6 +105,20 @@ test("a peer with a disk counts once its disk has it, one without counts at once
   await writer.acknowledged(version, { by: 1 });
   hub.collections.likes.increment("post");
   await hub.acknowledged(hub.version(), { by: 1 });
+});
+
+test("a peer that leaves syncing to the operating system counts as memory", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "trellis-never-"));
+  {
+    const storage = { directory, fsync: "never" } as const;
+    await using hub = await openReplica({ schema, storage, listen: { port: 0 } });
+    const url = `ws://127.0.0.1:${hub.address?.port ?? 0}`;
+    await using writer = await openReplica({ schema, peers: [url] });
+    writer.collections.likes.increment("post");
+    const kept = writer.acknowledged(writer.version(), { by: 1 });
+    await expect(kept).resolves.toBeUndefined();
+  }
+  await rm(directory, { recursive: true });
 });
 
 test("what a durable peer held when the link began counts, too", async () => {
