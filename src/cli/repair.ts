@@ -3,6 +3,7 @@
  * actor, as every opening is. What only the damaged directory had is not in the new one.
  */
 import { rename, rm } from "node:fs/promises";
+import { resolve } from "node:path";
 import { CorruptStorageError, UsageError } from "../errors.ts";
 import { openReplica } from "../index.ts";
 import { inspect } from "./inspect.ts";
@@ -20,10 +21,9 @@ export interface RepairCommandOptions {
  * @throws UsageError when it is not damaged, or nobody is named to rebuild it from; StorageError when it
  * is in use; WaitTimeoutError when the peers do not bring it up to date in time.
  */
-export async function repairCommand(
-  directory: string,
-  options: RepairCommandOptions,
-): Promise<void> {
+export async function repairCommand(given: string, options: RepairCommandOptions): Promise<void> {
+  // With a slash at its end it would be put aside within itself.
+  const directory = resolve(given);
   const { join = [], token, timeout } = options;
   if (join.length === 0) throw new UsageError("repair needs a peer to --join: the rest is theirs");
   const damage = await damageOf(directory);

@@ -70,7 +70,7 @@ describe("trellis repair", () => {
     expect(whole.errors).toContain("is not damaged");
     await damage(directory);
     await expect(openReplica({ schema, storage: directory })).rejects.toThrow(CorruptStorageError);
-    const { status, output, errors } = await run("repair", directory, "--join", url);
+    const { status, output, errors } = await run("repair", `${directory}/`, "--join", url);
     expect(`${status} ${errors}`).toBe("0 ");
     expect(output).toContain("is rebuilt: 500 keys");
     expect(await readdir(folder)).toHaveLength(2);

@@ -1,7 +1,8 @@
 /** A process of the soak, from its parent's side. */
 import { type ChildProcess, fork } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import type { Actions, Answer, Call } from "./stall-process.ts";
+import type { Answer, Call } from "./serve.ts";
+import type { Actions } from "./stall-process.ts";
 
 interface Waiting {
   readonly resolve: (result: unknown) => void;

@@ -3,6 +3,7 @@
  * until it is killed. What it says before that is all that the parent knows.
  */
 import { counter, type FsyncPolicy, openReplica, orSet, type Replica } from "../../src/index.ts";
+import { serve } from "./serve.ts";
 
 /** Operation N counts `op-N` once, adds N + 1 to a sum and N to a set, in one transaction. */
 const schema = { counts: counter(), sums: counter(), members: orSet() };
@@ -52,20 +53,6 @@ export interface Actions {
   waitFor(version: string, timeoutMs: number): Promise<void>;
   view(operations: number): View;
   close(): Promise<void>;
-}
-
-/** A call, as the parent sends it. */
-export interface Call {
-  readonly id: number;
-  readonly action: keyof Actions;
-  readonly args: readonly unknown[];
-}
-
-/** What came of it. */
-export interface Answer {
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: string;
 }
 
 class KillProcess implements Actions {
@@ -151,19 +138,4 @@ const countKey = (operation: number): string => `op-${operation}`;
 const sumKey = (sum: number): string => `sum-${sum}`;
 const setKey = (operation: number): string => `set-${Math.floor(operation / setOperations)}`;
 
-const actions = new KillProcess();
-
-async function answer({ id, action, args }: Call): Promise<Answer> {
-  try {
-    const perform = actions[action].bind(actions) as (...given: readonly unknown[]) => unknown;
-    return { id, result: await perform(...args) };
-  } catch (error) {
-    return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
-  }
-}
-
-process.on("message", (call: Call) => {
-  void answer(call).then((answered) => process.send?.(answered));
-});
-// The parent is gone.
-process.on("disconnect", () => process.exit());
+serve(new KillProcess());

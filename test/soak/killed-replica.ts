@@ -3,7 +3,8 @@ import { type ChildProcess, fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { FsyncPolicy } from "../../src/index.ts";
-import type { Actions, Answer, Call, Opened } from "./kill-process.ts";
+import type { Actions, Opened } from "./kill-process.ts";
+import type { Answer, Call } from "./serve.ts";
 
 /** The process was killed before it answered: what was asked may have been done, or not. */
 export class KilledError extends Error {}

@@ -6,6 +6,7 @@ import { readFileSync } from "node:fs";
 import { openReplica, type Replica } from "../../src/index.ts";
 import { Gate } from "./gate.ts";
 import { contentDigest, Load, schema, sortedVersion } from "./load.ts";
+import { serve } from "./serve.ts";
 
 /** Who a process is, and whom it dials. */
 export interface OpenRequest {
@@ -222,33 +223,4 @@ class StallProcess implements Actions {
   }
 }
 
-/** A call, as the parent sends it. */
-export interface Call {
-  readonly id: number;
-  readonly action: keyof Actions;
-  readonly args: readonly unknown[];
-}
-
-/** What came of it. */
-export interface Answer {
-  readonly id: number;
-  readonly result?: unknown;
-  readonly error?: string;
-}
-
-const actions = new StallProcess();
-
-async function answer({ id, action, args }: Call): Promise<Answer> {
-  try {
-    const perform = actions[action].bind(actions) as (...given: readonly unknown[]) => unknown;
-    return { id, result: await perform(...args) };
-  } catch (error) {
-    return { id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) };
-  }
-}
-
-process.on("message", (call: Call) => {
-  void answer(call).then((answered) => process.send?.(answered));
-});
-// The parent is gone.
-process.on("disconnect", () => process.exit());
+serve(new StallProcess());
