@@ -77,7 +77,7 @@ export async function inspectCommand(
   process.stdout.write(`${json ? JSON.stringify(found, undefined, 2) : text(found)}\n`);
 }
 
-/** Those that wrote last come first. */
+/** Those with most cells come first. */
 function actorsOf({ actors, cells, held, retention }: Keyspace): InspectedActor[] {
   return [...held.entries()]
     .map(([actor, batches]) => ({
@@ -98,13 +98,15 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
     names[index] = (names[index] ?? 0) + 1;
     if (!nodes.isContainer(node)) held[index] = (held[index] ?? 0) + cells.cellsOf(node).length;
   }
-  return nodes.roots.map(({ index, name, tag, live }) => ({
-    name,
-    type: tag,
-    keys: live,
-    names: names[index] ?? 0,
-    cells: held[index] ?? 0,
-  }));
+  return nodes.roots
+    .map(({ index, name, tag, live }) => ({
+      name,
+      type: tag,
+      keys: live,
+      names: names[index] ?? 0,
+      cells: held[index] ?? 0,
+    }))
+    .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
 const plain = { chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" } };

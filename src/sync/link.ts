@@ -292,7 +292,7 @@ export class Link implements Receiver {
         if (event.kind === "ack") this.#acknowledged(event.frames);
         break;
       case "store":
-        if (event.kind === "stored") this.#stored(event);
+        if (event.kind === "stored") this.#peerStored(event);
         break;
       case "end":
         this.#finish(effect.end, effect.tell);
@@ -377,7 +377,7 @@ export class Link implements Receiver {
     this.pump();
   }
 
-  #stored({ taken, sent }: FrameCounts): void {
+  #peerStored({ taken, sent }: FrameCounts): void {
     if (taken > this.framesOut || sent > this.framesIn) {
       throw new MalformedError("frames that there were not are stored");
     }

@@ -28,6 +28,10 @@ export const messageGoldens = (): Golden[] => [
     { kind: "ack", frames: 1 },
     { kind: "ack", frames: 300 },
   ]),
+  written("message-stored.hex", "how far a disk is, in frames that came and frames that went", [
+    { kind: "stored", taken: 0, sent: 0 },
+    { kind: "stored", taken: 300, sent: 2 },
+  ]),
   written("message-heartbeat.hex", "are you there?", [{ kind: "ping" }, { kind: "pong" }]),
   written(
     "message-bye.hex",
