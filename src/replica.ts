@@ -1,10 +1,11 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
+import type { Dot } from "./crdt/dot.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, notDurable, type StorageStatus, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
-import { InvalidValueError, UsageError } from "./errors.ts";
+import { InvalidValueError, UsageError, VersionLostError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import { openCollections } from "./store/collections/open.ts";
@@ -15,7 +16,7 @@ import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
-import { coversNamed, parseVersionToken, versionToken } from "./store/version-token.ts";
+import { coversNamed, lostDot, parseVersionToken, versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
@@ -186,7 +187,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /**
    * Resolves when this replica holds all that `version` stands for.
-   * @throws WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
+   * @throws VersionLostError at once when a part of it was written by an actor that has ended, and no
+   * known member holds it; WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
    */
   async waitFor(version: string, options: WaitOptions = {}): Promise<void> {
     this.#assertOpen("waitFor");
@@ -194,7 +196,16 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#keyspace.flush();
     const { held } = this.#keyspace;
     const covers = (): boolean => coversNamed((actor) => held.at(actor), this.#keyspace, vector);
-    await this.#waiting.until(covers, "the version", options);
+    let lost: Dot | undefined;
+    const isDecided = (): boolean => {
+      if (covers()) return true;
+      lost = lostDot(this.#keyspace, vector, (actor, sequence) =>
+        this.#sync.members.mayBring(actor, sequence),
+      );
+      return lost !== undefined;
+    };
+    await this.#waiting.until(isDecided, "the version", options);
+    if (lost) throw new VersionLostError(`batch ${lost.sequence} of ${lost.actor} is lost`, lost);
   }
 
   /**
@@ -213,13 +224,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     if (by === "durable") return this.#durability?.until(vector, options);
     const isMet = (): boolean => {
       let others = 0;
-      for (const acknowledged of this.#sync.kept()) {
+      for (const acknowledged of this.#sync.members.kept()) {
         if (coversNamed((actor) => acknowledged.at(actor), this.#keyspace, vector)) others++;
       }
       const ours = this.#durability?.durable ?? this.#keyspace.held;
       const here = coversNamed((actor) => ours.at(actor), this.#keyspace, vector) ? 1 : 0;
       if (typeof by === "number") return others >= by;
-      const members = this.#sync.members;
+      const members = this.#sync.members.count;
       return others + here >= (by === "all" ? members : Math.floor(members / 2) + 1);
     };
     this.#durability?.ask();
@@ -232,7 +243,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   async synced(options: WaitOptions = {}): Promise<void> {
     this.#assertOpen("synced");
-    await this.#waiting.until(() => this.#sync.isSynced, "synchronising", options);
+    await this.#waiting.until(() => this.#sync.members.isSynced, "synchronising", options);
   }
 
   /** Tells changes of one collection, whole batches, after they took effect. */
@@ -284,7 +295,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return {
       actor,
       name: this.#name,
-      members: this.#sync.members,
+      members: this.#sync.members.count,
       peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
       storage: this.#durability?.status ?? { kind: "memory" },

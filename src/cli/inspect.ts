@@ -3,6 +3,7 @@
  * and writes nothing; a directory that a process has open is refused.
  */
 import Table from "cli-table3";
+import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
 import { Keyspace } from "../store/keyspace.ts";
@@ -19,6 +20,8 @@ export interface InspectedActor {
   readonly floor: number;
   /** Cells that are still its own. */
   readonly cells: number;
+  /** When it ended; absent if it may still write, as far as is known here. */
+  readonly ended?: Ending;
 }
 
 /** One collection. */
@@ -78,14 +81,18 @@ export async function inspectCommand(
 }
 
 /** Those with most cells come first. */
-function actorsOf({ actors, cells, held, retention }: Keyspace): InspectedActor[] {
+function actorsOf({ actors, cells, endings, held, retention }: Keyspace): InspectedActor[] {
   return [...held.entries()]
-    .map(([actor, batches]) => ({
-      actor: actors.name(actor),
-      batches,
-      floor: retention.floor.at(actor),
-      cells: cells.log(actor).alive,
-    }))
+    .map(([actor, batches]) => {
+      const ended = endings.of(actors.name(actor));
+      return {
+        actor: actors.name(actor),
+        batches,
+        floor: retention.floor.at(actor),
+        cells: cells.log(actor).alive,
+        ...(ended ? { ended } : {}),
+      };
+    })
     .toSorted((one, other) => other.cells - one.cells || (one.actor < other.actor ? -1 : 1));
 }
 
@@ -128,16 +135,27 @@ function text(found: Inspection): string {
       collections.map(({ name, type, keys, names, cells }) => [name, type, keys, names, cells]),
     ),
     tableOf(
-      ["actor", "batches", "floor", "cells"],
+      ["actor", "batches", "floor", "cells", "ended at"],
       actors
         .slice(0, actorsShown)
-        .map(({ actor, batches, floor, cells }) => [actor, batches, floor, cells]),
+        .map(({ actor, batches, floor, cells, ended }) => [
+          actor,
+          batches,
+          floor,
+          cells,
+          endedAt(ended),
+        ]),
     ),
     ...(more > 0 ? [`and ${shown(more)} more actors; --json has them all`] : []),
     `removals kept for peers: ${shown(found.removalsKept)}`,
     `clock: not beyond ${new Date(found.clockBoundMs).toISOString()}`,
   ].join("\n");
 }
+
+const endedAt = (ended: Ending | undefined): string => {
+  if (ended === undefined) return "";
+  return ended.isFinal ? shown(ended.at) : `${shown(ended.at)} or later`;
+};
 
 const shown = (value: unknown): string =>
   typeof value === "number" ? value.toLocaleString("en") : String(value);

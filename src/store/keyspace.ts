@@ -13,16 +13,17 @@ import { Actors } from "../crdt/actors.ts";
 import { Cells, noCell } from "../crdt/cells.ts";
 import type { ChangeLog } from "../crdt/change-log.ts";
 import { isSafe } from "../crdt/counter.ts";
-import type { Name, Shape } from "../crdt/data-type.ts";
+import type { Name } from "../crdt/data-type.ts";
 import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
 import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
+import { Endings } from "./endings.ts";
 import { Names } from "./names.ts";
 import { type Container, Nodes, type Root } from "./nodes.ts";
 import { defaultLogEntriesMax, Retention } from "./retention.ts";
-import { checkSchema, collectionsMax, mismatch, type Schema } from "./schema.ts";
+import { checkSchema, type Schema } from "./schema.ts";
 import { exactTotal, outOfRange } from "./sums.ts";
 import { synchronous, Undo } from "./undo.ts";
 import { type Json, sizeOf } from "./values.ts";
@@ -45,6 +46,8 @@ export interface KeyspaceListener {
   joined(nodes: readonly number[]): void;
   /** A removal that a node kept, or the node itself, was forgotten. */
   forgot?(node: number): void;
+  /** An actor is known to have ended. */
+  actorEnded?(actor: ActorId): void;
 }
 
 /** No actor has this number. */
@@ -65,6 +68,8 @@ export class Keyspace {
   readonly held: VersionVector = new VersionVector();
   readonly clock: HybridLogicalClock;
   readonly retention: Retention;
+  /** Which actors have ended. */
+  readonly endings: Endings;
   readonly names: Names;
   readonly listeners: Set<KeyspaceListener> = new Set();
   readonly #environment: Environment;
@@ -93,6 +98,9 @@ export class Keyspace {
     });
     const entriesMax = options.logEntriesMax ?? defaultLogEntriesMax;
     this.retention = new Retention(this.cells, entriesMax);
+    this.endings = new Endings(this.actors, this.held, (actor) => {
+      for (const listener of this.listeners) listener.actorEnded?.(actor);
+    });
     for (const [name, type] of Object.entries(options.schema)) {
       this.nodes.addRoot(name, type.tag, type.shape);
     }
@@ -121,10 +129,11 @@ export class Keyspace {
     return this.#undo !== undefined;
   }
 
-  /** Flushes, and refuses everything afterwards. */
+  /** Flushes, says that our actor has ended, and refuses everything afterwards. */
   close(): void {
     if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
     this.flush();
+    if (!this.#closed) this.#end();
     this.#closed = true;
     this.#guard(true);
   }
@@ -132,22 +141,6 @@ export class Keyspace {
   /** @throws ClosedError once `close` was called. */
   assertOpen(): void {
     if (this.#closed) throw new ClosedError("the replica is closed");
-  }
-
-  /**
-   * The collection that a peer tells of, made if it is not known.
-   * @throws SchemaMismatchError when the name has another type here; OverloadedError past the bound.
-   */
-  adopt(name: string, tag: string, shape: Shape): Root {
-    const root = this.nodes.root(name);
-    if (root === undefined) {
-      if (this.nodes.roots.length >= collectionsMax) {
-        throw new OverloadedError(`more than ${collectionsMax} collections`, {});
-      }
-      return this.nodes.addRoot(name, tag, shape);
-    }
-    if (root.tag !== tag) throw mismatch(name, root.tag, tag);
-    return root;
   }
 
   // Local writes. Callers have checked names and values; these keep the state whole.
@@ -245,6 +238,7 @@ export class Keyspace {
     this.actors.changed(this.#me);
     this.cells.tidy(this.#me);
     if (this.#open === sequenceMax) {
+      this.#end();
       this.#me = this.#mint();
       this.#log = this.cells.log(this.#me);
       this.#open = 0;
@@ -339,6 +333,12 @@ export class Keyspace {
   readonly #forgot = (node: number): void => {
     for (const listener of this.listeners) listener.forgot?.(node);
   };
+
+  /** Our actor writes no more. One that wrote nothing leaves no trace. */
+  #end(): void {
+    const at = this.held.at(this.#me);
+    if (at > 0) this.endings.learn(this.actor, { at, isFinal: true });
+  }
 
   #mint(): number {
     return this.actors.intern(actorIdFromBytes(this.#environment.randomBytes(actorBytes)));

@@ -4,6 +4,8 @@
  * Memory beyond the state itself: a page of records, and nodes that come before their parents.
  */
 import { noCell } from "../crdt/cells.ts";
+import type { ActorId } from "../crdt/dot.ts";
+import { endingCode } from "../crdt/ending.ts";
 import type { Environment } from "../environment.ts";
 import { CorruptStorageError } from "../errors.ts";
 import { ByteReader, malformed, MalformedError } from "./bytes.ts";
@@ -69,6 +71,7 @@ class Reading {
   readonly #unordered = new UnorderedCells();
   /** By the parent that they wait for. */
   readonly #orphans = new Map<number, Orphan[]>();
+  #writer: ActorId | undefined;
   #records = 0;
 
   constructor(options: RestoreOptions) {
@@ -112,27 +115,34 @@ class Reading {
   }
 
   meta(from: ByteReader): void {
-    this.#keyspace.clock.resume(readMeta(from).stampBound);
+    const { stampBound, writer } = readMeta(from);
+    this.#keyspace.clock.resume(stampBound);
+    this.#writer = writer;
   }
 
   actor(number: number, from: ByteReader): void {
-    const { actors, held, retention } = this.#keyspace;
+    const { actors, held, retention, endings } = this.#keyspace;
     const record = readActor(from);
     const actor = actors.intern(record.name);
     if (held.at(actor) > 0) malformed("an actor that is there twice");
     this.#actors[number] = actor;
-    while (this.#numbers.actors.length <= actor) this.#numbers.actors.push(-1);
+    while (this.#numbers.actors.length <= actor) {
+      this.#numbers.actors.push(-1);
+      this.#numbers.endings.push(0);
+    }
     this.#numbers.actors[actor] = number;
     held.raise(actor, record.held);
     retention.floor.raise(actor, record.floor);
     this.#numbers.written.raise(actor, record.held);
     this.#numbers.floor.raise(actor, record.floor);
     actors.changed(actor);
+    if (record.ending) endings.learn(record.name, record.ending);
+    this.#numbers.endings[actor] = endingCode(record.ending);
   }
 
   collection(number: number, from: ByteReader): void {
     const { name, tag, shape } = readCollection(from);
-    const root = this.#keyspace.adopt(name, tag, shape);
+    const root = this.#keyspace.nodes.adopt(name, tag, shape);
     this.#collections[number] = root;
     while (this.#numbers.collections.length <= root.index) this.#numbers.collections.push(-1);
     this.#numbers.collections[root.index] = number;
@@ -166,7 +176,17 @@ class Reading {
       if (nodes.isUsed(node) && nodes.isEmpty(node)) names.emptied(node);
     }
     this.#unordered.moveTo(cells, held);
+    this.#endWriter();
     return this.#numbers;
+  }
+
+  /** Who wrote here last, and did not close the store, has crashed. */
+  #endWriter(): void {
+    if (this.#writer === undefined) return;
+    const { actors, held, endings } = this.#keyspace;
+    const writer = actors.find(this.#writer);
+    const at = writer === undefined ? 0 : held.at(writer);
+    endings.learn(this.#writer, { at, isFinal: false });
   }
 
   #parent(number: number): Root | Container | undefined {

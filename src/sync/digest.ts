@@ -5,11 +5,14 @@
  */
 import { createHash } from "node:crypto";
 import { actorBytes, type ActorId } from "../crdt/dot.ts";
+import { type Ending, endingCode } from "../crdt/ending.ts";
 
 /** One actor of a vector, by name. */
 export interface Entry {
   readonly actor: ActorId;
   readonly sequence: number;
+  /** When the actor ended, if it is known to have. */
+  readonly ending?: Ending | undefined;
 }
 
 /** Bytes of a digest. */
@@ -20,6 +23,7 @@ export const bucketBitsMax = 16;
 
 const entriesPerBucket = 16;
 const sequenceBytes = 4;
+const endingBytes = 6;
 
 /** Sorts entries as `digest` and the protocol want them. */
 export const inActorOrder = (entries: Entry[]): Entry[] =>
@@ -27,11 +31,12 @@ export const inActorOrder = (entries: Entry[]): Entry[] =>
 
 /** The digest of entries that are in the order of their actors. O(entries). */
 export function digest(entries: readonly Entry[]): Uint8Array {
-  const bytes = Buffer.alloc(entries.length * (actorBytes + sequenceBytes));
+  const bytes = Buffer.alloc(entries.length * (actorBytes + sequenceBytes + endingBytes));
   let at = 0;
-  for (const { actor, sequence } of entries) {
+  for (const { actor, sequence, ending } of entries) {
     at += bytes.write(actor, at, "hex");
     at = bytes.writeUInt32BE(sequence, at);
+    at = bytes.writeUIntBE(endingCode(ending), at, endingBytes);
   }
   return createHash("sha256").update(bytes).digest().subarray(0, digestBytes);
 }

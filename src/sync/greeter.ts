@@ -74,11 +74,12 @@ export class Greeter {
 
   /** Peers that come one after the other are told the same, and it is worked out once. */
   #vector(): Snapshot {
-    const { held, actors } = this.#options.keyspace;
+    const { held, actors, endings } = this.#options.keyspace;
     if (this.#snapshot?.changes === actors.changes) return this.#snapshot;
     const entries: Entry[] = [];
-    for (const [actor, sequence] of held.entries()) {
-      entries.push({ actor: actors.name(actor), sequence });
+    for (const [number, sequence] of held.entries()) {
+      const actor = actors.name(number);
+      entries.push({ actor, sequence, ending: endings.of(actor) });
     }
     inActorOrder(entries);
     this.#snapshot = { changes: actors.changes, entries, digest: digest(entries) };

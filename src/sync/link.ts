@@ -16,7 +16,8 @@ import type { Entry } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
 import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
-import type { Hello, Message } from "./message.ts";
+import { endingsIn, learn, untold } from "./obituary.ts";
+import type { Ended, Hello, Message } from "./message.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
 import { Pulse } from "./pulse.ts";
 import { broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
@@ -119,6 +120,11 @@ export class Link implements Receiver {
     return this.#exchange?.acknowledged;
   }
 
+  /** What the peer said that it holds; undefined until the link streams. */
+  get known(): VersionVector | undefined {
+    return this.#exchange?.known;
+  }
+
   /** What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams. */
   get kept(): VersionVector | undefined {
     return this.#disks?.kept;
@@ -175,6 +181,11 @@ export class Link implements Receiver {
       this.#pumpTimer = undefined;
       this.pump();
     });
+  }
+
+  /** Tells the peer of actors that ended. */
+  tell(messages: readonly Ended[]): void {
+    if (this.#isStreaming()) for (const message of messages) this.#send(message);
   }
 
   /** Our disk has more. */
@@ -248,7 +259,9 @@ export class Link implements Receiver {
       const acquaintance = this.#owner.acquaintance(message);
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
-      if (message.kind !== "frame" && this.#exchange) this.#notResumed(this.#exchange);
+      // Who goes on with a series does so before it says anything else, but what is told of actors.
+      const mayGoOn = message.kind === "frame" || message.kind === "ended";
+      if (!mayGoOn && this.#exchange) this.#notResumed(this.#exchange);
       this.#step(message);
     }
   }
@@ -294,6 +307,9 @@ export class Link implements Receiver {
       case "store":
         if (event.kind === "stored") this.#peerStored(event);
         break;
+      case "learn":
+        learn(this.#exchanges.keyspace, effect.endings);
+        break;
       case "end":
         this.#finish(effect.end, effect.tell);
         break;
@@ -335,6 +351,8 @@ export class Link implements Receiver {
     });
     this.target = known;
     this.streamingSinceMs = this.#nowMs;
+    this.tell(untold(keyspace.endings, start.told));
+    learn(keyspace, endingsIn(start.known));
     this.#owner.started(this);
     this.pump();
   }

@@ -7,10 +7,12 @@
  *   frame    a delta interval, see store/frame.ts
  *   ack      so many of your frames were taken in
  *   stored   what I had after so many frames is on my disk   only from who has one
+ *   ended    actors that write no more                     when that is news
  *   ping, pong   are you there?
  *   bye      the link ends, and why
  */
 import type { ActorId } from "../crdt/dot.ts";
+import type { Ending } from "../crdt/ending.ts";
 import type { StagePoint } from "../store/stage.ts";
 import type { Entry } from "./digest.ts";
 
@@ -95,6 +97,12 @@ export interface Stored {
   readonly sent: number;
 }
 
+/** Actors that have ended; of others the vector entries tell. */
+export interface Ended {
+  readonly kind: "ended";
+  readonly endings: readonly (readonly [actor: ActorId, ending: Ending])[];
+}
+
 /** Asks for a pong. */
 export interface Ping {
   readonly kind: "ping";
@@ -113,7 +121,7 @@ export interface Bye {
   readonly reason: string;
 }
 
-export type Message = Hello | Summary | Vector | Frame | Ack | Stored | Ping | Pong | Bye;
+export type Message = Hello | Summary | Vector | Frame | Ack | Stored | Ended | Ping | Pong | Bye;
 
 /** Why a link ends, with its number on the wire. */
 export const endCodes = {

@@ -4,7 +4,8 @@
  *   message := kind number body            number: 1, 2, 3 … on each direction of a link
  *   hello   := "TRLS" min max count (id length bytes)*
  *   summary := bits digest*
- *   vector  := flags (series frames)? count (16 bytes, sequence)*
+ *   vector  := flags (series frames)? count (16 bytes, sequence, ending)*
+ *   ended   := count (16 bytes, ending)*          ending: see crdt/ending.ts, 0 for none
  *   frame   := the frame, to the end
  *   ack     := frames
  *   bye     := code reason
@@ -15,7 +16,14 @@
  * itself keeps its form in all versions, up to the fields; what is sent after it has the newest
  * version that both ends speak.
  */
-import { actorBytes, actorIdFromBytes, actorIdToBytes, sequenceMax } from "../crdt/dot.ts";
+import {
+  actorBytes,
+  type ActorId,
+  actorIdFromBytes,
+  actorIdToBytes,
+  sequenceMax,
+} from "../crdt/dot.ts";
+import { type Ending, endingCode, endingCodeMax, endingOf } from "../crdt/ending.ts";
 import { ByteReader, ByteWriter, malformed } from "../store/bytes.ts";
 import type { StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
@@ -24,6 +32,7 @@ import { elementBytesMax, keyBytesMax } from "../store/values.ts";
 import { bucketBitsMax, digestBytes, type Entry } from "./digest.ts";
 import {
   type CollectionTag,
+  type Ended,
   type EndCode,
   endCodes,
   entriesMax,
@@ -46,6 +55,7 @@ const kinds = {
   pong: 7,
   bye: 8,
   stored: 9,
+  ended: 10,
 } as const satisfies Record<Message["kind"], number>;
 
 const kindOf: readonly (Message["kind"] | undefined)[] = [
@@ -59,6 +69,7 @@ const kindOf: readonly (Message["kind"] | undefined)[] = [
   "pong",
   "bye",
   "stored",
+  "ended",
 ];
 
 /** What goes around a frame, at most. */
@@ -69,10 +80,11 @@ const smallBytesMax = 2048;
 export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
   hello: 64 * 1024,
   summary: 2 ** bucketBitsMax * digestBytes + smallBytesMax,
-  vector: entriesPerMessageMax * (actorBytes + 5) + smallBytesMax,
+  vector: entriesPerMessageMax * (actorBytes + 10) + smallBytesMax,
   frame: frameBytesMax + envelopeBytesMax,
   ack: smallBytesMax,
   stored: smallBytesMax,
+  ended: entriesPerMessageMax * (actorBytes + 5) + smallBytesMax,
   ping: smallBytesMax,
   pong: smallBytesMax,
   bye: smallBytesMax,
@@ -143,6 +155,13 @@ export class MessageWriter {
         out.varint(message.taken);
         out.varint(message.sent);
         break;
+      case "ended":
+        out.varint(message.endings.length);
+        for (const [actor, ending] of message.endings) {
+          out.raw(actorIdToBytes(actor));
+          out.varint(endingCode(ending));
+        }
+        break;
       case "bye":
         out.varint(endCodes[message.code]);
         out.text(shortened(message.reason, reasonBytesMax));
@@ -187,9 +206,10 @@ export class MessageWriter {
       out.varint(vector.stage.frames);
     }
     out.varint(vector.entries.length);
-    for (const { actor, sequence } of vector.entries) {
+    for (const { actor, sequence, ending } of vector.entries) {
       out.raw(actorIdToBytes(actor));
       out.varint(sequence);
+      out.varint(endingCode(ending));
     }
   }
 }
@@ -227,6 +247,8 @@ function readBody(kind: Message["kind"], input: ByteReader): Message {
       return { kind, frames: input.varint() || malformed("an acknowledgement of nothing") };
     case "stored":
       return { kind, taken: input.varint(), sent: input.varint() };
+    case "ended":
+      return readEnded(input);
     case "bye":
       return {
         kind,
@@ -311,11 +333,24 @@ function readVector(input: ByteReader): Vector {
     if (sequence === 0) malformed("an actor that did nothing");
     const before = entries.at(-1);
     if (before && before.actor >= actor) malformed("actors out of order");
-    entries.push({ actor, sequence });
+    const ending = readEnding(input);
+    entries.push({ actor, sequence, ...(ending ? { ending } : {}) });
   }
   const more = (flags & vectorMore) !== 0;
   return { kind: "vector", more, ...(stage ? { stage } : {}), entries };
 }
+
+function readEnded(input: ByteReader): Ended {
+  const endings: (readonly [ActorId, Ending])[] = [];
+  for (let left = input.bounded(entriesPerMessageMax, "the actors"); left > 0; left--) {
+    const actor = actorIdFromBytes(input.raw(actorBytes));
+    endings.push([actor, readEnding(input) ?? malformed("an end that is none")]);
+  }
+  return { kind: "ended", endings };
+}
+
+const readEnding = (input: ByteReader): Ending | undefined =>
+  endingOf(input.bounded(endingCodeMax, "an end"));
 
 /** As much of `text` as fits into `bytesMax` bytes of well-formed UTF-8. */
 function shortened(text: string, bytesMax: number): string {

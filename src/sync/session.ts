@@ -18,6 +18,7 @@ import type { Entry } from "./digest.ts";
 import {
   type Ack,
   type Bye,
+  type Ended,
   entriesMax,
   type Frame,
   type Greeting,
@@ -72,6 +73,7 @@ interface Events {
   readonly frame: Frame;
   readonly ack: Ack;
   readonly stored: Stored;
+  readonly ended: Ended;
   readonly ping: Ping;
   readonly pong: Pong;
   readonly bye: Bye;
@@ -103,6 +105,8 @@ export type Effect =
   | { readonly kind: "acknowledge" }
   /** Notes what the peer has on its disk. */
   | { readonly kind: "store" }
+  /** Notes which actors have ended. */
+  | { readonly kind: "learn"; readonly endings: Ended["endings"] }
   /** The link is over. `tell` is whether the peer can be told why. */
   | { readonly kind: "end"; readonly end: LinkEnd; readonly tell: boolean };
 
@@ -230,6 +234,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -246,6 +251,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -262,6 +268,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -278,6 +285,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -294,6 +302,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: () => take,
     ack: () => acknowledge,
     stored: () => store,
+    ended: (_, { endings }) => ({ state: streaming, effects: [{ kind: "learn", endings }] }),
     ping: () => pong,
     pong: stay,
     bye: farewell,
@@ -311,6 +320,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: stay,
     ack: stay,
     stored: stay,
+    ended: stay,
     ping: stay,
     pong: stay,
     bye: stay,

@@ -16,6 +16,8 @@ import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../t
 import { Dialer } from "./dialer.ts";
 import { Greeter } from "./greeter.ts";
 import { leaving, Link } from "./link.ts";
+import { Members } from "./members.ts";
+import { obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
@@ -84,11 +86,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #ending = new Set<Link>();
   /** By address. */
   readonly #dialers = new Map<string, Dialer>();
+  /** The replicas that we know. */
+  readonly members: Members;
   readonly #targets: readonly DialTarget[];
   #listener: Listener | undefined;
   #linksBegun = 0;
   #pumpsLater = false;
   #tellsLater = false;
+  /** Actors that ended, of whom peers are told at the end of the turn. */
+  #ended = new Set<ActorId>();
   #isStarted = false;
   #closing: Promise<void> | undefined;
   #whenGone: (() => void) | undefined;
@@ -108,6 +114,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       isDurable: options.durable !== undefined,
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
+    this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.#memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
@@ -149,30 +156,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#tell();
   }
 
-  /** Whether every configured peer has brought us to what it held when its link began. */
-  get isSynced(): boolean {
-    for (const dialer of this.#dialers.values()) {
-      if (dialer.isSelf) continue;
-      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
-      const reached = link?.target ?? dialer.reached;
-      if (reached === undefined || !this.#keyspace.held.covers(reached)) return false;
-    }
-    return true;
-  }
-
-  /** This replica, its configured peers, and those that are connected, each once. */
-  get members(): number {
-    const actors = new Set<ActorId>();
-    let unknown = 0;
-    for (const dialer of this.#dialers.values()) {
-      if (dialer.isSelf) continue;
-      if (dialer.actor === undefined) unknown++;
-      else actors.add(dialer.actor);
-    }
-    for (const link of this.#links) if (link.acknowledged && link.actor) actors.add(link.actor);
-    return 1 + unknown + actors.size;
-  }
-
   /**
    * Configured peers first, in their order, then those that dialed us, then those of them that were
    * refused lately. O(peers x actors).
@@ -181,7 +164,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const shown = new Set<Link>();
     const views: PeerView[] = [];
     for (const dialer of this.#dialers.values()) {
-      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
+      const link = this.members.linkOf(dialer);
       if (link) shown.add(link);
       views.push(peerView(link, dialer));
     }
@@ -189,15 +172,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return [...views, ...this.#memory.strangers().map(strangerView)];
   }
 
-  /** What each connected peer has as safely as it can: on its disk if it has one. O(links). */
-  kept(): VersionVector[] {
-    return [...this.#links].flatMap(({ kept }) => kept ?? []);
-  }
-
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
   passed(): VersionVector[] {
-    const held = [...this.#links].flatMap(({ acknowledged }) => acknowledged ?? []);
-    return [...held, ...this.#memory.vectors()];
+    return [...this.members.held(), ...this.#memory.vectors()];
   }
 
   /** Our disk has more: peers are told what of theirs that is. O(links x actors). */
@@ -213,6 +190,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   async #close(): Promise<void> {
     for (const dialer of this.#dialers.values()) dialer.stop();
+    this.#tellEnded();
     for (const link of [...this.#links]) link.endWhenDone();
     await this.#untilGone(() => {
       for (const link of [...this.#links]) link.end(leaving);
@@ -259,6 +237,20 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.flushed();
   }
 
+  /** Peers are told once a turn. */
+  actorEnded(actor: ActorId): void {
+    if (this.#ended.size === 0) this.#environment.defer(() => this.#tellEnded());
+    this.#ended.add(actor);
+  }
+
+  #tellEnded(): void {
+    if (this.#ended.size === 0) return;
+    const messages = obituaries(this.#keyspace.endings, this.#ended);
+    this.#ended.clear();
+    for (const link of this.#links) link.tell(messages);
+    this.#tell();
+  }
+
   // Links.
 
   #target(peer: string | DialTarget): DialTarget {
@@ -273,7 +265,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       target,
       environment: this.#environment,
       connect: () => this.#dialed(target),
-      isLinked: (actor) => this.#linkOf(actor) !== undefined,
+      isLinked: (actor) => this.members.link(actor) !== undefined,
     });
     this.#dialers.set(target.url, dialer);
     if (this.#isStarted) dialer.start();
@@ -308,12 +300,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return link;
   }
 
-  /** The link to that peer that is past its hello. */
-  #linkOf(actor: ActorId): Link | undefined {
-    for (const link of this.#links) if (link.actor === actor) return link;
-    return undefined;
-  }
-
   #dialerOf(link: Link): Dialer | undefined {
     if (link.url !== undefined) return this.#dialers.get(link.url);
     for (const dialer of this.#dialers.values()) if (dialer.actor === link.actor) return dialer;
@@ -341,7 +327,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       dialer.actor = hello.actor;
       dialer.refused = undefined;
     }
-    const other = this.#linkOf(hello.actor);
+    const other = this.members.link(hello.actor);
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
       if (!this.#isPreferred({ link, hello }, other)) return { kind: "refused", end };

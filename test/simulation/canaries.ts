@@ -153,6 +153,13 @@ export const canaries: readonly Canary[] = [
     seams: () => ({ transport: tampering(overtaking) }),
   },
   {
+    name: "an end that is kept from the others",
+    notices: /isFinal/u,
+    seams: () => ({
+      transport: tampering(() => (message) => (message.kind === "ended" ? [] : [message])),
+    }),
+  },
+  {
     name: "a frame that goes on late",
     notices: /has not heard of|did not happen within/u,
     seams: () => ({ environment: sluggish }),

@@ -209,6 +209,25 @@ test("what was not synced is not durable, until somebody asks", async () => {
   expect(one.journal.durable.covers(held)).toBe(true);
 });
 
+test("the bound of stamps in a write that was refused comes with the next one", async () => {
+  const world = new World(1);
+  const backend = memoryStorage();
+  let isFull = true;
+  const disk = { refuses: () => isFull, syncs: [] };
+  const one = await settled(world, open(backend, world.environment(), disk));
+  one.collections.registers.set("k", "v");
+  one.keyspace.flush();
+  await world.settle({ forMs: 50 });
+  isFull = false;
+  await world.settle({ forMs: 300 });
+  expect(one.journal.failure).toBeUndefined();
+  one.environment.stop();
+  await one.engine.close();
+  const late = world.environment({ skewMs: -3_600_000 });
+  const again = await settled(world, open(backend, late, disk));
+  expect(again.keyspace.clock.now()).toBeGreaterThan(one.keyspace.clock.last + 1_000);
+});
+
 test("closing leaves no timer, and nothing unwritten", async () => {
   const world = new World(1);
   const backend = memoryStorage();

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
+import { type Ending, endingCode, endingOf } from "../../src/crdt/ending.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../src/store/bytes.ts";
 import {
   bucketBits,
@@ -22,11 +23,17 @@ const actor = bytes(16).map(actorIdFromBytes);
 const text = fc.string({ unit: "grapheme", maxLength: 20 });
 const natural = fc.maxSafeNat();
 
+const ending: fc.Arbitrary<Ending> = fc.record({
+  at: fc.integer({ min: 0, max: sequenceMax }),
+  isFinal: fc.boolean(),
+});
+const anEntry = fc.record(
+  { actor, sequence: fc.integer({ min: 1, max: sequenceMax }), ending },
+  { requiredKeys: ["actor", "sequence"] },
+);
+
 const entries = fc
-  .uniqueArray(fc.record({ actor, sequence: fc.integer({ min: 1, max: sequenceMax }) }), {
-    maxLength: 40,
-    selector: (entry) => entry.actor,
-  })
+  .uniqueArray(anEntry, { maxLength: 40, selector: ({ actor: of }) => of })
   .map((list) => inActorOrder(list));
 
 const hello: fc.Arbitrary<Hello> = fc.record({
@@ -66,6 +73,10 @@ const message: fc.Arbitrary<Message> = fc.oneof(
   ),
   fc.record({ kind: fc.constant("frame" as const), bytes: fc.uint8Array({ maxLength: 50 }) }),
   fc.record({ kind: fc.constant("ack" as const), frames: fc.integer({ min: 1 }) }),
+  fc.record({
+    kind: fc.constant("ended" as const),
+    endings: fc.array(fc.tuple(actor, ending), { maxLength: 10 }),
+  }),
   fc.constant({ kind: "ping" as const }),
   fc.constant({ kind: "pong" as const }),
   fc.record({
@@ -161,6 +172,8 @@ describe("messages", () => {
     ["a summary by 17 bits", [2, 1, 17]],
     ["a vector of 2**20 entries", [3, 1, 0, 0x80, 0x80, 0x40]],
     ["an acknowledgement of nothing", [5, 1, 0]],
+    ["an end that is none", [10, 1, 1, ...Buffer.alloc(16), 0]],
+    ["an end beyond all sequences", [10, 1, 1, ...Buffer.alloc(16), 0x80, 0x80, 0x80, 0x80, 0x10]],
     ["a number that does not end", [6, 255, 255, 255, 255, 255, 255, 255, 255, 255]],
   ])("%s is malformed", (_, broken) => {
     expect(() => readMessage(Uint8Array.from(broken))).toThrow(MalformedError);
@@ -245,7 +258,7 @@ describe("the bytes of protocol version 1", () => {
       },
       "01820154524c5301010a010101021011111111111111111111111111111111030b0a636865636b6f75742d31" +
         "041022222222222222222222222222222222050680d095ffbc31060101070103081101056c696b657309636f" +
-        "756e7465722f310901010a106a4948a0011a4d8f70ec4492632f2486",
+        "756e7465722f310901010a106218feb4e293031b3e31e9f2a8dad6c9",
     ],
     [
       { kind: "summary", bits: 1, digests: [digest([]), digest([])] },
@@ -258,7 +271,19 @@ describe("the bytes of protocol version 1", () => {
         stage: { series: 7, frames: 2 },
         entries: [{ actor: one, sequence: 300 }],
       },
-      "0382010307020111111111111111111111111111111111ac02",
+      "0382010307020111111111111111111111111111111111ac0200",
+    ],
+    [
+      {
+        kind: "vector",
+        more: false,
+        entries: [{ actor: one, sequence: 5, ending: { at: 6, isFinal: true } }],
+      },
+      "038201000111111111111111111111111111111111050e",
+    ],
+    [
+      { kind: "ended", endings: [[one, { at: 0, isFinal: false }]] },
+      "0a8201011111111111111111111111111111111101",
     ],
     [{ kind: "frame", bytes: Uint8Array.of(3, 0, 0) }, "048201030000"],
     [{ kind: "ack", frames: 200 }, "058201c801"],
@@ -291,6 +316,11 @@ describe("digests", () => {
         );
         const isSame = Buffer.compare(digest(changed), digest(list)) === 0;
         expect(isSame).toBe(list.length === 0);
+        const ended = list.map((entry, i) => {
+          const code = i === at % list.length ? endingCode(entry.ending) + 1 : 0;
+          return code > 0 ? { ...entry, ending: endingOf(code) } : entry;
+        });
+        expect(Buffer.compare(digest(ended), digest(list)) === 0).toBe(list.length === 0);
       }),
     );
   });
