@@ -37,6 +37,8 @@ export interface DurabilityOptions {
   readonly environment: Environment;
   readonly waiting: Waiting;
   readonly logger: Logger;
+  /** The disk has begun to refuse. */
+  readonly onRefused: (failure: Error) => void;
   /** More is durable, or a write failed, or none fails any longer. */
   readonly onChange: () => void;
 }
@@ -133,7 +135,7 @@ export class Durability {
   }
 
   #changed(): void {
-    const { logger, onChange } = this.#options;
+    const { logger, onChange, onRefused } = this.#options;
     const { failure } = this.#journal;
     const { location } = this.#engine;
     if (failure !== undefined && !this.#hasFailed) {
@@ -141,6 +143,7 @@ export class Durability {
         { err: failure, location },
         "the disk refuses; what is written is in memory only",
       );
+      onRefused(failure);
     } else if (failure === undefined && this.#hasFailed) {
       logger.info({ location }, "the disk takes writes again; all is durable");
     }

@@ -3,14 +3,15 @@
  */
 import type { Dot } from "./crdt/dot.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
-import { Durability, notDurable, type StorageStatus, syncs } from "./durability.ts";
+import { Durability, notDurable, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { InvalidValueError, UsageError, VersionLostError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./store/collections/types.ts";
-import { type Conflict, conflictIn } from "./store/conflicts.ts";
+import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
@@ -20,7 +21,7 @@ import { coversNamed, lostDot, parseVersionToken, versionToken } from "./store/v
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
-import { type PeerView, Sync } from "./sync/sync.ts";
+import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
@@ -31,40 +32,6 @@ export type AcknowledgedBy = "durable" | number | "majority" | "all";
 /** What `acknowledged` waits for. */
 export interface AcknowledgedOptions extends WaitOptions {
   readonly by: AcknowledgedBy;
-}
-
-/** Something that an operator should know. */
-export interface Warning {
-  readonly kind: "held-stamps";
-  readonly message: string;
-}
-
-/** What `on` tells. */
-export interface ReplicaEvents {
-  readonly conflict: Conflict;
-  readonly warning: Warning;
-}
-
-/** One peer in `status()`. */
-export type PeerStatus = Omit<PeerView, "acknowledged">;
-
-/** What a replica says of itself. */
-export interface ReplicaStatus {
-  readonly actor: string;
-  readonly name: string;
-  /** This replica, its configured peers, and those that are connected. */
-  readonly members: number;
-  readonly peers: readonly PeerStatus[];
-  readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
-  readonly storage: StorageStatus;
-  readonly locks: { readonly kind: "none" };
-  readonly rights: readonly never[];
-  /** Live keys, by collection. */
-  readonly keys: Readonly<Record<string, number>>;
-  /** Of the arrays that hold cells and names; strings and values come on top. */
-  readonly bytes: number;
-  /** Removals kept for peers that have not heard of them. */
-  readonly removalsKept: number;
 }
 
 /** How long removals and names are left before they are looked at, in ms. */
@@ -93,6 +60,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #forgetting: Timer | undefined;
   #forgetsSoon = false;
   readonly #peerSilentMsMax: number;
+  #forks = 0;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
@@ -124,6 +92,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       logger: this.#logger,
       telemetry: this.#telemetry,
       onReceived: (received) => this.#received(received),
+      onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
       ...optional("listen", options.listen),
@@ -152,6 +121,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         environment: this.#environment,
         waiting: this.#waiting,
         logger: this.#logger,
+        onRefused: ({ message }) =>
+          this.#tell("warning", {
+            kind: "not-durable",
+            message: `the disk refuses (${message}); what is written is in memory only, until it does not`,
+          }),
         onChange: () => this.#stored(),
       });
       this.#changed();
@@ -303,6 +277,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       rights: [],
       keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
       bytes: nodes.bytes + cells.bytes,
+      forks: this.#forks,
       removalsKept: retention.count,
     };
   }
@@ -352,7 +327,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** Something may be forgotten in a while. */
   #forgetSoon(): void {
-    if (this.#forgetsSoon || !this.#keyspace.hasToForget || this.#closing) return;
+    if (this.#forgetsSoon || !this.#keyspace.forgetting.isDue || this.#closing) return;
     this.#forgetsSoon = true;
     this.#forgetAfter(forgetEveryMs);
   }
@@ -365,12 +340,21 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #forget(): void {
     if (this.#keyspace.isClosed) return;
     this.#forgetsSoon = false;
-    if (this.#keyspace.forget(this.#sync.passed(), forgetCellsMax)) {
+    if (this.#keyspace.forgetting.step(this.#sync.passed(), forgetCellsMax)) {
       this.#environment.defer(() => this.#forget());
-    } else if (this.#keyspace.hasToForget) {
+    } else if (this.#keyspace.forgetting.isDue) {
       // Kept for a peer that is away: it may never come back, and nothing else may happen here.
       this.#forgetAfter(this.#peerSilentMsMax + forgetEveryMs);
     }
+  }
+
+  #forked({ from, to, noticedBy }: Forked): void {
+    this.#forks++;
+    const message =
+      `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
+      `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
+      "published as one actor cannot be told apart any more";
+    this.#tell("warning", { kind: "forked", message });
   }
 
   #received(received: Received): void {

@@ -4,7 +4,6 @@
  * two for each name that was said.
  */
 import type { VersionVector } from "../crdt/version-vector.ts";
-import { ProtocolError } from "../errors.ts";
 import { malformed } from "./bytes.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { flagComplete, flagFirst, flagLast, flagRenumber } from "./frame.ts";
@@ -45,6 +44,9 @@ export interface Received {
 }
 
 const nothing: Received = { joined: false, stagedBytes: 0, concurrent: [], heldStamps: 0 };
+
+/** Somebody else writes as our actor. */
+export class ClonedError extends Error {}
 
 /** One link. */
 export class Exchange {
@@ -343,8 +345,8 @@ export class Exchange {
     const { held, me, actor } = this.#keyspace;
     for (let i = 0; i < moves.length; i += 2) {
       if (moves[i] === me && (moves[i + 1] as number) > held.at(me)) {
-        const reason = `it knows batch ${moves[i + 1]} of our actor ${actor}, at ${held.at(me)}`;
-        throw new ProtocolError(`the peer is no peer: ${reason}; the link was ended`, { reason });
+        const seen = `batch ${moves[i + 1]} of our actor ${actor}, which is at ${held.at(me)}`;
+        throw new ClonedError(`it knows ${seen}`);
       }
     }
   }

@@ -240,6 +240,8 @@ export class Journal implements KeyspaceListener {
     this.#putNodes(batch, taken, Number.POSITIVE_INFINITY);
     const endings = this.#putActors(batch);
     const meta = this.#putMeta(batch);
+    // A disk may be copied.
+    keyspace.publish();
     const held = keyspace.held.clone();
     const floor = keyspace.retention.floor.clone();
     this.#hasEndings = false;

@@ -9,6 +9,7 @@ import { endingCode } from "../crdt/ending.ts";
 import type { Environment } from "../environment.ts";
 import { CorruptStorageError } from "../errors.ts";
 import { ByteReader, malformed, MalformedError } from "./bytes.ts";
+import { fork } from "./fork.ts";
 import { nodeNumberMax } from "./frame.ts";
 import {
   type NodeRecord,
@@ -123,6 +124,8 @@ class Reading {
   actor(number: number, from: ByteReader): void {
     const { actors, held, retention, endings } = this.#keyspace;
     const record = readActor(from);
+    // Randomness that repeats itself must not make us who we were.
+    if (record.name === this.#keyspace.actor) fork(this.#keyspace, this.#keyspace.newActor());
     const actor = actors.intern(record.name);
     if (held.at(actor) > 0) malformed("an actor that is there twice");
     this.#actors[number] = actor;

@@ -4,7 +4,7 @@
  * of buckets (by the leading bits of the actor) tell where.
  */
 import { createHash } from "node:crypto";
-import { actorBytes, type ActorId } from "../crdt/dot.ts";
+import { actorBytes, type ActorId, actorIdFromBytes } from "../crdt/dot.ts";
 import { type Ending, endingCode } from "../crdt/ending.ts";
 
 /** One actor of a vector, by name. */
@@ -39,6 +39,15 @@ export function digest(entries: readonly Entry[]): Uint8Array {
     at = bytes.writeUIntBE(endingCode(ending), at, endingBytes);
   }
   return createHash("sha256").update(bytes).digest().subarray(0, digestBytes);
+}
+
+/**
+ * A name for an actor, of a random one and of what a peer drew: a machine that was copied with its
+ * source of randomness draws the same as its copy.
+ */
+export function mixedActor(random: ActorId, salt: Uint8Array): ActorId {
+  const mixed = createHash("sha256").update(random).update(salt).digest();
+  return actorIdFromBytes(mixed.subarray(0, actorBytes));
 }
 
 /** How many leading bits to tell buckets apart by, for vectors of at most `entries` entries. */

@@ -9,7 +9,7 @@ import type { Environment, Timer } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
 import { Exchange } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
-import type { Stage, StagePoint } from "../store/stage.ts";
+import type { Stage } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Entry } from "./digest.ts";
@@ -20,7 +20,7 @@ import { endingsIn, learn, untold } from "./obituary.ts";
 import type { Ended, Hello, Message } from "./message.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
 import { Pulse } from "./pulse.ts";
-import { broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
+import { broken, cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
@@ -322,17 +322,18 @@ export class Link implements Receiver {
     this.#peer = hello;
     this.#stage = admission.stage;
     this.#stagedBytes = admission.stage?.bytes ?? 0;
-    this.#step({ kind: "admitted", stage: stagePoint(admission.stage) });
+    this.#step({ kind: "admitted", stage: admission.stage?.point });
   }
 
   #start(start: Extract<Effect, { kind: "start" }>): void {
     const { keyspace } = this.#exchanges;
     const known = this.#vector(start.known);
     const told = start.told === start.known ? known : this.#vector(start.told);
-    const { me, held, actor } = keyspace;
-    if (known.at(me) > held.at(me)) {
-      const seen = `batch ${known.at(me)} of our actor ${actor}, which is at ${held.at(me)}`;
-      return this.#leave({ ...broken(`it knows ${seen}`), code: "clone" });
+    const { me, held, actor, publication } = keyspace;
+    const published = publication.upTo(held.at(me));
+    if (known.at(me) > published) {
+      const seen = `batch ${known.at(me)} of our actor ${actor}, of which ${published} are public`;
+      return this.#leave(cloned(`it knows ${seen}`));
     }
     const { resume } = start;
     this.#exchange = new Exchange(this.#exchanges, { told, known, resume, stage: this.#stage });
@@ -444,9 +445,3 @@ export class Link implements Receiver {
     return this.#state.kind === "streaming";
   }
 }
-
-/** How a link ends that we close on purpose. */
-export const leaving: LinkEnd = { code: "leaving", reason: "the replica closes", by: "us" };
-
-const stagePoint = (stage: Stage | undefined): StagePoint | undefined =>
-  stage && { series: stage.series, frames: stage.frames.length };

@@ -3,6 +3,8 @@ import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Dialer } from "./dialer.ts";
 import type { Link } from "./link.ts";
+import type { Stranger } from "./peer-memory.ts";
+import { type PeerView, peerView, strangerView } from "./peer-view.ts";
 
 /** Who there is besides us, as the links and dialers of one replica tell. */
 export class Members {
@@ -38,6 +40,28 @@ export class Members {
     }
     for (const link of this.#links) if (link.acknowledged && link.actor) actors.add(link.actor);
     return 1 + unknown + actors.size;
+  }
+
+  /** Whether anybody hears of what is written. */
+  get isLinked(): boolean {
+    for (const { known } of this.#links) if (known) return true;
+    return false;
+  }
+
+  /**
+   * Configured peers first, in their order, then those that dialed us, then `strangers` that were refused
+   * lately. O(peers x actors).
+   */
+  views(strangers: readonly Stranger[]): PeerView[] {
+    const shown = new Set<Link>();
+    const views: PeerView[] = [];
+    for (const dialer of this.#dialers.values()) {
+      const link = this.linkOf(dialer);
+      if (link) shown.add(link);
+      views.push(peerView(link, dialer));
+    }
+    for (const link of this.#links) if (!shown.has(link)) views.push(peerView(link, undefined));
+    return [...views, ...strangers.map(strangerView)];
   }
 
   /** Whether every configured peer has brought us to what it held when its link began. */

@@ -137,7 +137,7 @@ export const endCodes = {
   clock: 4,
   /** Both ends are one replica. */
   self: 5,
-  /** Both ends claim to be the same writer, and are not one replica. */
+  /** The other end writes, or knows of writes, as the sender's actor: the sender takes another one. */
   clone: 6,
   /** There is another link between the two. */
   duplicate: 7,

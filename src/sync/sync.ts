@@ -10,20 +10,23 @@ import type { Environment } from "../environment.ts";
 import { ClosedError } from "../errors.ts";
 import { Exchange, type Received } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
+import { fork } from "../store/fork.ts";
 import type { Stage } from "../store/stage.ts";
 import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
+import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
 import { Greeter } from "./greeter.ts";
-import { leaving, Link } from "./link.ts";
+import { Link } from "./link.ts";
 import { Members } from "./members.ts";
 import { obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
-import { type PeerView, peerView, strangerView } from "./peer-view.ts";
+import type { PeerView } from "./peer-view.ts";
+import { isPreferred } from "./preference.ts";
 import { logEnd } from "./link-log.ts";
-import { isRefusal, type LinkEnd } from "./refusal.ts";
+import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import type {
   Address,
   Connection,
@@ -67,8 +70,18 @@ export interface SyncOptions {
   readonly telemetry?: Telemetry;
   /** Called after each frame that was taken in, with the peer's actor. */
   readonly onReceived?: (received: Received, peer: ActorId) => void;
+  /** Called when we had to take another actor. */
+  readonly onForked?: (forked: Forked) => void;
   /** Called once a turn when links or acknowledgements changed. */
   readonly onChange?: () => void;
+}
+
+/** We took another actor. */
+export interface Forked {
+  readonly from: ActorId;
+  readonly to: ActorId;
+  /** The name of the peer that knew better. */
+  readonly noticedBy: string;
 }
 
 /** All links of one replica. */
@@ -133,6 +146,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       throw new ClosedError("the replica was closed while it opened");
     }
     this.#isStarted = true;
+    if (listen) this.#keyspace.publish(true);
     for (const target of this.#targets) this.#add(target);
   }
 
@@ -156,20 +170,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#tell();
   }
 
-  /**
-   * Configured peers first, in their order, then those that dialed us, then those of them that were
-   * refused lately. O(peers x actors).
-   */
+  /** What is known of each peer, see `Members.views`. */
   get peers(): PeerView[] {
-    const shown = new Set<Link>();
-    const views: PeerView[] = [];
-    for (const dialer of this.#dialers.values()) {
-      const link = this.members.linkOf(dialer);
-      if (link) shown.add(link);
-      views.push(peerView(link, dialer));
-    }
-    for (const link of this.#links) if (!shown.has(link)) views.push(peerView(link, undefined));
-    return [...views, ...this.#memory.strangers().map(strangerView)];
+    return this.members.views(this.#memory.strangers());
   }
 
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
@@ -261,6 +264,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   #add(target: DialTarget): void {
     if (this.#closing || this.#dialers.has(target.url)) return;
+    if (!this.members.isLinked && !this.#keyspace.publication.isAlone) this.#keyspace.publish(true);
     const dialer = new Dialer({
       target,
       environment: this.#environment,
@@ -330,26 +334,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const other = this.members.link(hello.actor);
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
-      if (!this.#isPreferred({ link, hello }, other)) return { kind: "refused", end };
+      if (!isPreferred({ link, hello }, other, this.#keyspace.actor))
+        return { kind: "refused", end };
       other.end(end);
     }
     return { kind: "admitted", stage: this.#memory.takeStage(hello.actor) };
   }
 
-  /**
-   * Both ends must keep the same one of two links: one that the smaller actor dialed, and among those
-   * of one dialer the one that it began last, since it would not dial while the other stands.
-   */
-  #isPreferred(met: { readonly link: Link; readonly hello: Hello }, other: Link): boolean {
-    const weDial = this.#keyspace.actor < met.hello.actor;
-    const isOurs = met.link.url !== undefined;
-    const otherIsOurs = other.url !== undefined;
-    if (isOurs !== otherIsOurs) return isOurs === weDial;
-    if (isOurs) return met.link.number > other.number;
-    return met.hello.link > (other.peer?.link ?? 0);
-  }
-
   started(link: Link): void {
+    this.#keyspace.publish(false);
     const dialer = this.#dialerOf(link);
     if (dialer) {
       dialer.reached = link.target;
@@ -377,10 +370,25 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#telemetry.gauge("trellis_links", this.#links.size);
     logEnd(this.#logger, link, end);
     this.#keep(link, end, stage);
+    if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
+    if (end.code === "clone" && end.by === "us" && link.hello) this.#fork(link.hello);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
     if (link.actor) for (const other of this.#dialers.values()) other.released(link.actor);
     this.#tell();
+  }
+
+  /** Somebody else writes as our actor: everybody gets to know us anew. */
+  #fork({ name, nonce }: Hello): void {
+    const { actor } = this.#keyspace;
+    fork(this.#keyspace, mixedActor(this.#keyspace.newActor(), nonce));
+    const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
+    const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
+    this.#logger.error({ ...forked }, `${what}; we go on as another actor`);
+    this.#telemetry.count("trellis_forks");
+    for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
+    const { onForked } = this.#options;
+    if (onForked) this.#guarded(onForked, forked);
   }
 
   gone(link: Link): void {

@@ -9,7 +9,7 @@ import {
 } from "../../src/index.ts";
 import type { Schema } from "../../src/store/schema.ts";
 import { MemoryNetwork } from "../../src/sync/transport/memory.ts";
-import { type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
+import { type Random, type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
 import { FaultyDisk } from "./faulty-disk.ts";
 
 export const schema = { likes: counter(), tags: orSet(), profile: lwwRegister<string>() };
@@ -19,6 +19,13 @@ export interface Resident {
   readonly host: string;
   readonly environment: VirtualEnvironment;
   readonly replica: Replica<typeof schema>;
+}
+
+/** How one process differs from the others. */
+export interface ResidentOptions {
+  readonly isDurable?: boolean;
+  /** Its source of randomness: those with the same seed draw the same, as copied machines do. */
+  readonly draws?: Random;
 }
 
 const settleMs = 60_000;
@@ -44,9 +51,9 @@ export class Village {
   async open(
     host: string,
     peers: readonly string[],
-    options: Partial<ReplicaOptions<Schema>> & { readonly isDurable?: boolean } = {},
+    options: Partial<ReplicaOptions<Schema>> & ResidentOptions = {},
   ): Promise<Resident> {
-    const { isDurable = false, ...rest } = options;
+    const { isDurable = false, draws, ...rest } = options;
     const environment = this.world.environment();
     const replica = await this.done(
       openReplica({
@@ -54,7 +61,7 @@ export class Village {
         name: host,
         listen: { port: 0 },
         peers: peers.map((peer) => `mem://${peer}`),
-        environment: this.outside(host, environment),
+        environment: this.outside(host, environment, draws),
         ...(isDurable ? { storage: this.disk(host).backend(environment) } : {}),
         ...rest,
       }),
@@ -66,13 +73,14 @@ export class Village {
   outside(
     host: string,
     environment: VirtualEnvironment,
+    draws?: Random,
   ): NonNullable<ReplicaOptions<Schema>["environment"]> {
     return {
       now: environment.now,
       monotonic: environment.monotonic,
       schedule: (delayMs, task) => environment.schedule(delayMs, task),
       defer: (task) => environment.defer(task),
-      randomBytes: (count) => environment.randomBytes(count),
+      randomBytes: (count) => draws?.bytes(count) ?? environment.randomBytes(count),
       network: this.network.transport(host, environment),
     };
   }

@@ -122,7 +122,7 @@ async function crashNowAndThen(seed: number): Promise<void> {
     const draw = random.below(10);
     if (draw < 5) writeSome(random, one);
     else if (draw < 7) bring(other, one);
-    else if (draw < 8) one.keyspace.forget([other.keyspace.held], 1_000);
+    else if (draw < 8) one.keyspace.forgetting.step([other.keyspace.held], 1_000);
     else if (draw < 9) await world.settle({ forMs: random.below(60) });
     else {
       // Its process is gone, with all that was not written.
@@ -177,7 +177,7 @@ test("a deletion in a write that was refused comes with the next one", async () 
   await world.settle({ forMs: 100 });
   one.collections.sets.remove("k", "gone");
   one.keyspace.flush();
-  one.keyspace.forget([], 1_000);
+  one.keyspace.forgetting.step([], 1_000);
   isFull = true;
   one.journal.ask();
   await world.settle({ forMs: 50 });
