@@ -121,6 +121,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         environment: this.#environment,
         waiting: this.#waiting,
         logger: this.#logger,
+        peers: () => this.#sync.knownPeers(),
         onRefused: ({ message }) =>
           this.#tell("warning", {
             kind: "not-durable",
@@ -128,6 +129,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
           }),
         onChange: () => this.#stored(),
       });
+      this.#sync.memory.remind(this.#durability.peers);
       this.#changed();
     }
     try {

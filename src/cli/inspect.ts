@@ -7,6 +7,7 @@ import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
 import { Keyspace } from "../store/keyspace.ts";
+import type { KnownPeer } from "../store/known-peer.ts";
 import { restore } from "../store/restore.ts";
 import { levelStorage } from "../store/storage/level.ts";
 import { versionToken } from "../store/version-token.ts";
@@ -34,6 +35,16 @@ export interface InspectedCollection {
   readonly cells: number;
 }
 
+/** A peer for whom removals are kept. */
+export interface InspectedPeer {
+  /** The address that was dialed, or the actor that dialed. */
+  readonly name: string;
+  /** When it was last linked, in ms since the Unix epoch. */
+  readonly lastSeenMs: number;
+  /** Batches that it has not acknowledged. */
+  readonly lagBatches: number;
+}
+
 /** What a directory holds. */
 export interface Inspection {
   readonly directory: string;
@@ -46,6 +57,8 @@ export interface Inspection {
   readonly clockBoundMs: number;
   readonly removalsKept: number;
   readonly actors: readonly InspectedActor[];
+  /** As far as they were when that was last written, at most 10 s before the end. */
+  readonly peers: readonly InspectedPeer[];
   readonly collections: readonly InspectedCollection[];
 }
 
@@ -54,7 +67,7 @@ export async function inspect(directory: string): Promise<Inspection> {
   const engine = await levelStorage(directory).open({ readOnly: true });
   try {
     const keyspace = new Keyspace({ schema: {}, environment: systemEnvironment });
-    await restore({ keyspace, engine, environment: systemEnvironment });
+    const { peers } = await restore({ keyspace, engine, environment: systemEnvironment });
     const { clock, retention } = keyspace;
     return {
       directory: engine.location,
@@ -64,6 +77,7 @@ export async function inspect(directory: string): Promise<Inspection> {
       clockBoundMs: stampMs(clock.last),
       removalsKept: retention.count,
       actors: actorsOf(keyspace),
+      peers: peersOf(keyspace, peers),
       collections: collectionsOf(keyspace),
     };
   } finally {
@@ -96,6 +110,17 @@ function actorsOf({ actors, cells, endings, held, retention }: Keyspace): Inspec
     .toSorted((one, other) => other.cells - one.cells || (one.actor < other.actor ? -1 : 1));
 }
 
+function peersOf({ held }: Keyspace, peers: readonly KnownPeer[]): InspectedPeer[] {
+  const lag = ({ acknowledged }: KnownPeer): number =>
+    [...held.entries()].reduce(
+      (batches, [actor, sequence]) => batches + Math.max(0, sequence - acknowledged.at(actor)),
+      0,
+    );
+  return peers
+    .map((peer) => ({ name: peer.name, lastSeenMs: peer.lastSeenMs, lagBatches: lag(peer) }))
+    .toSorted((one, other) => other.lastSeenMs - one.lastSeenMs);
+}
+
 function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
   const names = nodes.roots.map(() => 0);
   const held = nodes.roots.map(() => 0);
@@ -117,16 +142,16 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
 }
 
 const plain = { chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" } };
-const actorsShown = 20;
+const rowsShown = 20;
 
 function text(found: Inspection): string {
-  const { actors, collections } = found;
+  const { actors, collections, peers } = found;
   const tableOf = (head: readonly string[], rows: readonly (readonly unknown[])[]): string => {
     const made = new Table({ head: [...head], style: { head: [], border: [] }, ...plain });
     made.push(...rows.map((row) => row.map((cell) => shown(cell))));
     return made.toString();
   };
-  const more = actors.length - actorsShown;
+  const more = actors.length - rowsShown;
   return [
     `${found.directory}: ${shown(found.bytes)} bytes`,
     ...(found.tornBytes > 0 ? [`the last write was torn: ${shown(found.tornBytes)} bytes`] : []),
@@ -137,7 +162,7 @@ function text(found: Inspection): string {
     tableOf(
       ["actor", "batches", "floor", "cells", "ended at"],
       actors
-        .slice(0, actorsShown)
+        .slice(0, rowsShown)
         .map(({ actor, batches, floor, cells, ended }) => [
           actor,
           batches,
@@ -146,6 +171,20 @@ function text(found: Inspection): string {
           endedAt(ended),
         ]),
     ),
+    ...(peers.length > 0
+      ? [
+          tableOf(
+            ["peer", "last linked", "batches it lacks"],
+            peers
+              .slice(0, rowsShown)
+              .map(({ name, lastSeenMs, lagBatches }) => [
+                name,
+                new Date(lastSeenMs).toISOString(),
+                lagBatches,
+              ]),
+          ),
+        ]
+      : []),
     ...(more > 0 ? [`and ${shown(more)} more actors; --json has them all`] : []),
     `removals kept for peers: ${shown(found.removalsKept)}`,
     `clock: not beyond ${new Date(found.clockBoundMs).toISOString()}`,

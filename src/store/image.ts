@@ -26,7 +26,13 @@ import { type Json, readName, readValue, writeValue } from "./values.ts";
 export const imageFormat = 1;
 
 /** The first byte of a key says what the record is of; the number follows, big-endian. */
-export const recordKinds = { meta: 0x4d, actor: 0x41, collection: 0x43, node: 0x4e } as const;
+export const recordKinds = {
+  meta: 0x4d,
+  actor: 0x41,
+  collection: 0x43,
+  node: 0x4e,
+  peer: 0x50,
+} as const;
 export type RecordKind = keyof typeof recordKinds;
 
 /** The key of a record. */
@@ -66,6 +72,15 @@ export interface CollectionRecord {
   readonly name: string;
   readonly tag: string;
   readonly shape: Shape;
+}
+
+/** A peer, and how far it is. */
+export interface PeerRecord {
+  readonly name: string;
+  /** When it was last linked, by the wall clock in ms. */
+  readonly lastSeenMs: number;
+  /** What it had for certain. */
+  readonly acknowledged: readonly (readonly [actor: number, sequence: number])[];
 }
 
 /** One cell as it is stored. */
@@ -111,6 +126,18 @@ export class ImageWriter {
     this.#out.text(name);
     this.#out.text(tag);
     this.#out.text(JSON.stringify(describeShape(shape)));
+    return this.#out.take();
+  }
+
+  peer({ name, lastSeenMs, acknowledged }: PeerRecord): Uint8Array {
+    this.#out.reset();
+    this.#out.text(name);
+    this.#out.varint(lastSeenMs);
+    this.#out.varint(acknowledged.length);
+    for (const [actor, sequence] of acknowledged) {
+      this.#out.varint(actor);
+      this.#out.varint(sequence);
+    }
     return this.#out.take();
   }
 
@@ -168,6 +195,18 @@ export function readCollection(from: ByteReader): CollectionRecord {
   if (shape === undefined) malformed(`the shape of collection ${JSON.stringify(name)}`);
   from.end();
   return { name, tag, shape };
+}
+
+/** @throws MalformedError */
+export function readPeer(from: ByteReader): PeerRecord {
+  const name = from.text(maxText);
+  const lastSeenMs = from.varint();
+  const acknowledged: [number, number][] = [];
+  for (let left = from.varint(); left > 0; left--) {
+    acknowledged.push([from.varint(), from.bounded(sequenceMax, "a sequence")]);
+  }
+  from.end();
+  return { name, lastSeenMs, acknowledged };
 }
 
 /** @throws MalformedError */

@@ -11,7 +11,9 @@ import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { ImageWriter, type MetaRecord, recordKey } from "./image.ts";
 import type { Keyspace, KeyspaceListener } from "./keyspace.ts";
+import type { KnownPeer } from "./known-peer.ts";
 import { NumberSet } from "./numbering.ts";
+import { PeerRecords, type StoredPeer } from "./peer-records.ts";
 import type { StorageEngine, WriteBatch } from "./storage.ts";
 import type { Json } from "./values.ts";
 
@@ -27,6 +29,8 @@ export interface JournalOptions {
   /** Between two writes, in ms, unless somebody waits for one. */
   readonly intervalMs: number;
   readonly numbers: StoredNumbers;
+  /** How far peers are. */
+  readonly peers: () => readonly KnownPeer[];
   /** A write came to an end, or failed. */
   readonly onChange: () => void;
 }
@@ -40,6 +44,8 @@ export interface StoredNumbers {
   /** What the records hold, synced or not. */
   readonly written: VersionVector;
   readonly floor: VersionVector;
+  /** Peers, by name. */
+  readonly peers: Map<string, StoredPeer>;
   /** Codes of the endings that are there, by our own numbers of actors. */
   readonly endings: number[];
 }
@@ -51,6 +57,7 @@ export const noStoredNumbers = (): StoredNumbers => ({
   nodes: new NumberSet(),
   written: new VersionVector(),
   floor: new VersionVector(),
+  peers: new Map(),
   endings: [],
 });
 
@@ -77,6 +84,7 @@ export class Journal implements KeyspaceListener {
   readonly #writer = new ImageWriter();
   readonly #dirty = new NumberSet();
   #changed: number[] = [];
+  readonly #peers: PeerRecords;
   /** Whether an actor has ended, and its record does not say so yet. */
   #hasEndings = false;
   /** What the disk has: what was synced, and what was found there. */
@@ -97,6 +105,14 @@ export class Journal implements KeyspaceListener {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.durable = options.numbers.written.clone();
+    this.#peers = new PeerRecords({
+      environment: options.environment,
+      peers: options.peers,
+      stored: options.numbers.peers,
+      writer: this.#writer,
+      actorNumber: (actor) =>
+        options.keyspace.held.at(actor) > 0 ? this.#actor(actor) : undefined,
+    });
     options.keyspace.listeners.add(this);
   }
 
@@ -150,7 +166,8 @@ export class Journal implements KeyspaceListener {
     this.#options.keyspace.listeners.delete(this);
     try {
       const isDurable = this.durable.covers(this.#options.keyspace.held);
-      if (this.#hasWork() || !isDurable || this.#meta.writer !== undefined) await this.#write(true);
+      const isChanged = this.#meta.writer !== undefined || this.#peers.isChanged;
+      if (this.#hasWork() || !isDurable || isChanged) await this.#write(true);
     } finally {
       await this.#options.engine.close();
     }
@@ -240,6 +257,8 @@ export class Journal implements KeyspaceListener {
     this.#putNodes(batch, taken, Number.POSITIVE_INFINITY);
     const endings = this.#putActors(batch);
     const meta = this.#putMeta(batch);
+    const hasPeers = this.#isClosed || this.#peers.isDue;
+    const peersWritten = hasPeers ? this.#peers.put(batch) : undefined;
     // A disk may be copied.
     keyspace.publish();
     const held = keyspace.held.clone();
@@ -255,6 +274,7 @@ export class Journal implements KeyspaceListener {
     numbers.floor.join(floor);
     for (const [actor, code] of endings) numbers.endings[actor] = code;
     this.#meta = meta;
+    peersWritten?.();
     // A sync takes all earlier writes along.
     if (sync) this.durable.join(held);
   }

@@ -6,6 +6,7 @@
 import { noCell } from "../crdt/cells.ts";
 import type { ActorId } from "../crdt/dot.ts";
 import { endingCode } from "../crdt/ending.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { CorruptStorageError } from "../errors.ts";
 import { ByteReader, malformed, MalformedError } from "./bytes.ts";
@@ -19,11 +20,13 @@ import {
   readMeta,
   readNode,
   recordKey,
+  readPeer,
   recordKinds,
   type RecordKind,
   recordNumber,
 } from "./image.ts";
 import { noStoredNumbers, type StoredNumbers } from "./journal.ts";
+import type { KnownPeer } from "./known-peer.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { childShape, type Container, type Root } from "./nodes.ts";
 import type { StorageEngine, StoredRecord } from "./storage.ts";
@@ -43,6 +46,14 @@ export interface RestoreOptions {
   readonly onProgress?: (progress: RestoreProgress) => void;
 }
 
+/** What a store has besides a keyspace. */
+export interface Restored {
+  /** How it numbers things. */
+  readonly numbers: StoredNumbers;
+  /** The peers that were known, and how far they were. */
+  readonly peers: readonly KnownPeer[];
+}
+
 interface Orphan {
   readonly number: number;
   readonly record: NodeRecord;
@@ -50,16 +61,18 @@ interface Orphan {
 }
 
 /**
- * Reads all records, and says how the store numbers things.
+ * Reads all records.
  * @throws CorruptStorageError, and whatever the engine throws; the keyspace is of no use then.
  */
-export async function restore(options: RestoreOptions): Promise<StoredNumbers> {
+export async function restore(options: RestoreOptions): Promise<Restored> {
   const reading = new Reading(options);
   await reading.each("meta", (_, from) => reading.meta(from));
   await reading.each("actor", (number, from) => reading.actor(number, from));
   await reading.each("collection", (number, from) => reading.collection(number, from));
   await reading.each("node", (number, from) => reading.node(number, from));
-  return reading.end();
+  const peers: KnownPeer[] = [];
+  await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
+  return { numbers: reading.end(), peers };
 }
 
 class Reading {
@@ -160,6 +173,18 @@ class Reading {
     const waiting = this.#orphans.get(record.parent) ?? [];
     waiting.push({ number, record, cells });
     this.#orphans.set(record.parent, waiting);
+  }
+
+  peer(number: number, from: ByteReader): KnownPeer {
+    const record = from.raw(from.left).slice();
+    const { name, lastSeenMs, acknowledged } = readPeer(new ByteReader(record));
+    const vector = new VersionVector();
+    for (const [stored, sequence] of acknowledged) {
+      const actor = this.#actors[stored] ?? malformed(`actor ${stored} is missing`);
+      vector.raise(actor, sequence);
+    }
+    this.#numbers.peers.set(name, { number, record });
+    return { name, lastSeenMs, acknowledged: vector };
   }
 
   /** @throws CorruptStorageError when a node has no parent. */

@@ -11,6 +11,7 @@ import { ClosedError } from "../errors.ts";
 import { Exchange, type Received } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
 import { fork } from "../store/fork.ts";
+import type { KnownPeer } from "../store/known-peer.ts";
 import type { Stage } from "../store/stage.ts";
 import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
@@ -92,13 +93,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
   readonly #greeter: Greeter;
-  readonly #memory: PeerMemory;
   /** Links that are not over. */
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
   /** By address. */
   readonly #dialers = new Map<string, Dialer>();
+  /** The peers that are away. */
+  readonly memory: PeerMemory;
   /** The replicas that we know. */
   readonly members: Members;
   readonly #targets: readonly DialTarget[];
@@ -129,7 +131,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     });
     this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
-    this.#memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
+    this.memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
     keyspace.listeners.add(this);
   }
@@ -172,12 +174,22 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   /** What is known of each peer, see `Members.views`. */
   get peers(): PeerView[] {
-    return this.members.views(this.#memory.strangers());
+    return this.members.views(this.memory.strangers());
   }
 
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
   passed(): VersionVector[] {
-    return [...this.members.held(), ...this.#memory.vectors()];
+    return [...this.members.held(), ...this.memory.vectors()];
+  }
+
+  /** How far the peers are that are connected or were seen lately. */
+  knownPeers(): KnownPeer[] {
+    const nowMs = this.#environment.now();
+    const linked = [...this.#links].flatMap((link) => {
+      const { acknowledged } = link;
+      return acknowledged ? [{ name: this.#nameOf(link), lastSeenMs: nowMs, acknowledged }] : [];
+    });
+    return [...linked, ...this.memory.known()];
   }
 
   /** Our disk has more: peers are told what of theirs that is. O(links x actors). */
@@ -202,7 +214,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       for (const link of [...this.#ending]) link.terminate();
     });
     this.#keyspace.listeners.delete(this);
-    this.#memory.close();
+    this.memory.close();
     await this.#listener?.close();
   }
 
@@ -338,7 +350,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
         return { kind: "refused", end };
       other.end(end);
     }
-    return { kind: "admitted", stage: this.#memory.takeStage(hello.actor) };
+    return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
   }
 
   started(link: Link): void {
@@ -348,8 +360,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
       dialer.reached = link.target;
       dialer.lastEnd = undefined;
     }
-    this.#memory.forget(this.#nameOf(link));
-    if (link.actor) this.#memory.welcome(link.actor);
+    this.memory.forget(this.#nameOf(link));
+    if (link.actor) this.memory.welcome(link.actor);
     this.#telemetry.count("trellis_links_started");
     this.#tell();
   }
@@ -399,14 +411,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** What is remembered of the peer until its next link. */
   #keep(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     const { actor, acknowledged, peer, hello } = link;
-    if (isRefusal(end) && hello && link.url === undefined) this.#memory.refuse(hello, end.reason);
+    if (isRefusal(end) && hello && link.url === undefined) this.memory.refuse(hello, end.reason);
     if (actor === undefined) return;
     const isBroken = end.by === "us" && ["malformed", "protocol", "schema"].includes(end.code);
     if (stage && isBroken) Exchange.discard(this.#keyspace, stage);
-    else if (stage) this.#memory.keepStage(actor, stage);
+    else if (stage) this.memory.keepStage(actor, stage);
     // What is only in memory does not come back from a replica that has closed.
     const isOver = end.by === "peer" && end.code === "leaving" && peer?.isDurable !== true;
-    if (acknowledged && !isOver) this.#memory.remember(this.#nameOf(link), acknowledged);
+    if (acknowledged && !isOver) this.memory.remember(this.#nameOf(link), acknowledged);
   }
 
   #tell(): void {

@@ -24,6 +24,7 @@ export interface Resident {
 /** How one process differs from the others. */
 export interface ResidentOptions {
   readonly isDurable?: boolean;
+  readonly skewMs?: number;
   /** Its source of randomness: those with the same seed draw the same, as copied machines do. */
   readonly draws?: Random;
 }
@@ -53,8 +54,8 @@ export class Village {
     peers: readonly string[],
     options: Partial<ReplicaOptions<Schema>> & ResidentOptions = {},
   ): Promise<Resident> {
-    const { isDurable = false, draws, ...rest } = options;
-    const environment = this.world.environment();
+    const { isDurable = false, skewMs = 0, draws, ...rest } = options;
+    const environment = this.world.environment({ skewMs });
     const replica = await this.done(
       openReplica({
         schema,

@@ -43,7 +43,7 @@ async function open(
 ): Promise<Stored> {
   const engine = await backend.open();
   const keyspace = new Keyspace({ schema, environment });
-  const numbers = await restore({ keyspace, engine, environment });
+  const { numbers } = await restore({ keyspace, engine, environment });
   let written = textOf(keyspace);
   const watched = new WatchedEngine(engine, async (go, { sync }) => {
     const now = textOf(keyspace);
@@ -59,6 +59,7 @@ async function open(
     fsync,
     intervalMs: 20,
     numbers,
+    peers: () => [],
     onChange: () => undefined,
   });
   const collections = openCollections(keyspace, schema);
