@@ -1,7 +1,9 @@
+import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { exchange } from "./exchange.ts";
 import { isSkipped } from "./installed.ts";
 import { isServiceSkipped, service } from "./service.ts";
+import { services } from "./shared.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -33,4 +35,17 @@ describe("a shared server", () => {
     vi.stubEnv(name, value);
     expect(isSkipped("redis")).toBe(false);
   });
+});
+
+test("the file for Docker names every service, on ports that its containers have", () => {
+  const read = (file: string): string => readFileSync(new URL(file, import.meta.url), "utf8");
+  const variables = read("compose.env").trim().split("\n");
+  expect(variables.map((line) => line.split("=")[0])).toEqual(
+    Object.values(services).map(({ variable }) => variable),
+  );
+  const named = [...read("compose.env").matchAll(/127\.0\.0\.1:(\d+)/gu)].map(([, port]) => port);
+  const published = [...read("compose.yaml").matchAll(/"127\.0\.0\.1:(\d+):\d+"/gu)].map(
+    ([, port]) => port,
+  );
+  expect(new Set(published)).toEqual(new Set(named));
 });
