@@ -270,13 +270,13 @@ class Cluster {
     const { vector } = life;
     const by = this.#random.pick([1, "all"] as const);
     const acknowledged = life.replica.acknowledged(token, { by, timeoutMs: waitMs });
-    // Who has no disk, or leaves it alone, counts as memory, which an outage takes.
-    const survives = this.#hosts.every(
-      ({ name, options }) =>
-        name === life.host.name || (options.disk !== undefined && options.fsync !== "never"),
-    );
+    // Who has no disk forgets at its end; who leaves it alone counts as memory, which an outage takes.
+    const survives = this.#hosts.every(({ options: { disk, fsync }, name }) => {
+      const isSafe = name === life.host.name || fsync !== "never" || !this.#isOutage;
+      return disk !== undefined && isSafe;
+    });
     this.#told(acknowledged, () => {
-      if (survives || !this.#isOutage) this.#spread.push(vector);
+      if (survives) this.#spread.push(vector);
     });
   }
 
