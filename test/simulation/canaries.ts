@@ -89,7 +89,7 @@ async function* someOf(changes: AsyncIterable<Change>): AsyncIterable<Change> {
 }
 
 /** Every replica of a host is the same actor, as a copied image with its randomness would be. */
-function sameActors(): NonNullable<Seams["environment"]> {
+export function sameActors(): NonNullable<Seams["environment"]> {
   const first = new Map<string, Uint8Array>();
   return (environment, host) => {
     let isFirst = true;
