@@ -12,6 +12,10 @@ import {
 } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { redlockLocks, type RedlockLocksOptions } from "../../src/escalate/locks/redlock.ts";
+import {
+  type RedlockScriptName,
+  redlockScripts,
+} from "../../src/escalate/locks/redlock-scripts.ts";
 import { Random } from "../simulation/virtual-environment.ts";
 import { Proxy } from "../servers/proxy.ts";
 import { startRedisMasters } from "../servers/redis.ts";
@@ -195,6 +199,61 @@ describe.skipIf(isServiceSkipped("redlock"))("redlockLocks", () => {
     second.cut(2);
     expect(text(await second.locks.read("r"))).toBe(seen);
   }, 60_000);
+
+  test("what a minority took is carried on by the next holder, before it is told of it", async () => {
+    const [writer, first, second] = [await behind(), await behind(), await behind()];
+    for (const { locks } of [writer, first, second]) await locks.birth();
+    const lease = await writer.locks.acquire("r", { ttlMs: 400, waitMs });
+    writer.cut(0, 1);
+    await rejection(writer.locks.commit([{ lease, value: bytes("half") }], operationId()));
+    first.cut(0);
+    const next = await first.locks.acquire("r", wait);
+    expect(text(next.current)).toBe("half");
+    second.cut(2);
+    expect(text(await second.locks.read("r"))).toBe("half");
+  }, 60_000);
+
+  test("a master believes only who locked it last, and carries nothing on behind the back of the next", async () => {
+    const keys = ["birth", "guard:m", "line:m", "waiters:m", "token"].map((end) => `own:${end}`);
+    await administer(0, async (admin) => {
+      await admin.set("own:birth", "b");
+      const run = async (name: RedlockScriptName, ...args: readonly string[]): Promise<unknown> => {
+        const [birth = "", guard = "", , , counter = ""] = keys;
+        const used = name === "accept" ? [birth, counter, guard] : keys;
+        const { source } = redlockScripts[name];
+        const reply = await admin.eval(source, used.length, ...used, "b", ...args);
+        return Array.isArray(reply) ? reply.join(" ") : reply;
+      };
+      const lock = async (nonce: string): Promise<unknown> => {
+        const locked = await run("lock", nonce, "1", "lease", "1000", "1000000", "0", "c");
+        await admin.hset("own:guard:m", "u", "0"); // its time is over
+        return locked;
+      };
+      await lock("slow");
+      expect(await lock("quick")).toBe("locked 0 0 0 0  ");
+      expect(await run("promise", "slow", "1", "1")).toBe(0);
+      expect(await run("promise", "quick", "2", "1")).toBe(0); // another attempt
+      expect(await run("promise", "quick", "1", "1")).toBe(1);
+      expect(await run("promise", "quick", "1", "1")).toBe(0); // not larger
+      expect(await run("accept", "0", "slow", "1", "1", "state")).toBe("refused 0 1");
+      await run("cancel", "quick", "");
+      expect(await run("accept", "0", "quick", "1", "1", "state")).toBe("refused 0 0");
+      expect(await run("accept", "1", "quick", "1", "1", "state")).toBe("refused 0 0"); // the counter is there
+      expect(await lock("quick")).toBe("locked 1 0 0 0  "); // and goes on
+      expect(await run("accept", "1", "quick", "2", "1", "state")).toBe("refused 0 0"); // not promised yet
+      expect(await run("promise", "quick", "1", "2")).toBe(1);
+      expect(await run("accept", "0", "quick", "2", "1", "state")).toBe("accepted");
+      await run("cancel", "quick", "");
+      expect(await run("accept", "0", "quick", "2", "2", "more")).toBe("refused 0 2");
+      expect(await run("accept", "1", "quick", "2", "2", "more")).toBe("accepted");
+      expect(await lock("next")).toBe("locked 2 2 2 2 quick more");
+      expect(await run("accept", "1", "quick", "2", "3", "late")).toBe("refused 0 0");
+      expect(await run("accept", "1", "quick", "2", "2", "more")).toBe("accepted"); // it is there
+      expect(await run("promise", "next", "1", "3")).toBe(1);
+      expect(await run("accept", "1", "elsewhere", "4", "1", "newer")).toBe("accepted");
+      expect(await run("accept", "0", "next", "3", "1", "older")).toBe("refused 0 3");
+    });
+  });
 
   const restarting = lockCases.filter(({ needs }) => needs?.includes("restartStore"));
   test.each(restarting.map((one) => [one.name, one] as const))(

@@ -156,7 +156,7 @@ export class RedlockRegister {
     { helps = false }: { readonly helps?: boolean } = {},
   ): Promise<readonly Vote<Acceptance>[]> {
     const { keys } = this.#masters;
-    const names = [keys.birth, ...parts.map(({ resource }) => keys.guard(resource))];
+    const names = [keys.birth, keys.counter, ...parts.map(({ resource }) => keys.guard(resource))];
     const args = parts.flatMap(({ nonce, token, number, bytes }) => [
       ...[nonce, `${token}`, number === undefined ? "" : `${number}`],
       bytes ?? "",

@@ -117,8 +117,8 @@ return 1
 
 /**
  * `birth helps`, then of each part `nonce token number state`; without a number it is only checked. Who
- * helps carries on what an owner proposed, also after it gave the resource back, but not after another
- * has locked it: that one has not seen it here.
+ * helps carries on what an owner proposed, also after it gave the resource back and to masters that it
+ * did not reach; but not where another may have a larger token: that one has not seen it here.
  */
 const accept = script(
   shared,
@@ -126,23 +126,30 @@ const accept = script(
 local other = reborn()
 if other then return other end
 local helps, parts = ARGV[2] == '1', {}
-for i = 1, #KEYS - 1 do
+local function mayHelp(guard, token)
+  if not helps then return false end
+  if not guard.nonce then return isLess(redis.call('GET', KEYS[2]) or '0', token) end
+  return guard.token ~= '' and isLess(guard.most, token)
+end
+for i = 1, #KEYS - 2 do
   local at = 4 * i - 1
-  local part = { key = KEYS[i + 1], guard = load(KEYS[i + 1]), nonce = ARGV[at], token = ARGV[at + 1],
+  local part = { key = KEYS[i + 2], guard = load(KEYS[i + 2]), nonce = ARGV[at], token = ARGV[at + 1],
     number = ARGV[at + 2], state = ARGV[at + 3] }
   local guard = part.guard
   part.isThere = part.number ~= '' and guard.at == part.token and guard.by == part.nonce
     and not isLess(guard.number, part.number)
   local isOwn = guard.nonce == part.nonce and guard.token == part.token
     and (helps or not guard.isReleased)
-  if not isOwn and not part.isThere then
-    return { 'refused', i - 1, guard.token == '' and '0' or guard.token, guard.at }
+  local isLate = isLess(part.token, guard.at)
+  if not part.isThere and (isLate or not (isOwn or mayHelp(guard, part.token))) then
+    return { 'refused', i - 1, guard.token == '' and '0' or guard.token }
   end
   parts[i] = part
 end
 for i, part in ipairs(parts) do
   if part.number ~= '' and not part.isThere then
-    redis.call('HSET', part.key, 'd', part.state, 'at', part.token, 'as', part.number, 'an', part.nonce)
+    redis.call('HSET', part.key, 'd', part.state, 'at', part.token, 'as', part.number, 'an', part.nonce,
+      'm', larger(part.guard.most, part.token))
     redis.call('PERSIST', part.key)
   end
 end
