@@ -326,7 +326,7 @@ function mountSmall(megabytes: number): (() => void) | undefined {
 
 describe("a full disk", () => {
   test("fails writes and nothing else, and they succeed once there is space", async ({ skip }) => {
-    const unmount = mountSmall(24);
+    const unmount = mountSmall(48);
     if (!unmount) {
       if (isRoot && process.env["CI"] !== undefined) throw new Error("cannot mount a tmpfs");
       skip("mounting a small tmpfs takes root");
@@ -337,7 +337,7 @@ describe("a full disk", () => {
       const ballast = join(mountpoint, "ballast");
       const random = new Random(41);
       const engine = await levelStorage(directory).open();
-      writeFileSync(ballast, Buffer.alloc(10 * 1024 * 1024));
+      writeFileSync(ballast, Buffer.alloc(24 * 1024 * 1024));
       const written: string[] = [];
       const refused: unknown[] = [];
       for (let at = 0; at < 1_000 && refused.length < 5; at++) {
