@@ -76,7 +76,8 @@ export class KeyDigester {
       if (this.#spend()) await this.#pace.rest();
     }
     this.#hash.update(this.#out.view());
-    return { keys: live, digest: this.#hash.digest().subarray(0, keyDigestBytes) };
+    const digest = Uint8Array.from(this.#hash.digest().subarray(0, keyDigestBytes));
+    return { keys: live, digest };
   }
 
   async #children(container: Container): Promise<void> {

@@ -44,11 +44,20 @@ export class KeyspaceWitness implements Witness {
 
   begin(): Promise<readonly CollectionSize[]> {
     this.#keyspace.flush();
-    const { actors, nodes } = this.#keyspace;
+    const { actors } = this.#keyspace;
     if (this.#changes !== actors.changes) this.#look = undefined;
     this.#changes = actors.changes;
-    const sizes = nodes.roots.map(({ name, tag, live }) => ({ name, tag, keys: live }));
-    return Promise.resolve(sizes.sort((one, other) => compareNames(one.name, other.name)));
+    return Promise.resolve(this.sizes());
+  }
+
+  /** The collections as they are now, without a new look. */
+  sizes(): CollectionSize[] {
+    const sizes = this.#keyspace.nodes.roots.map(({ name, tag, live }) => ({
+      name,
+      tag,
+      keys: live,
+    }));
+    return sizes.sort((one, other) => compareNames(one.name, other.name));
   }
 
   vector(): Promise<NamedVector> {

@@ -12,6 +12,12 @@ export interface Entry {
   readonly sequence: number;
 }
 
+/** A whole vector in the order of actors, and its digest. */
+export interface DigestedVector {
+  readonly entries: readonly Entry[];
+  readonly digest: Uint8Array;
+}
+
 /** Bytes of a digest. */
 export const digestBytes = 16;
 

@@ -1,6 +1,7 @@
 /** Who a link belongs to, and what the two say to each other. */
 import type { Received } from "../store/exchange.ts";
 import type { Stage } from "../store/stage.ts";
+import type { Attendant } from "./attendant.ts";
 import type { Link } from "./link.ts";
 import type { Greeting, Hello } from "./message.ts";
 import type { Acquaintance, LinkEnd } from "./refusal.ts";
@@ -13,6 +14,8 @@ export interface LinkOwner {
   acquaintance(hello: Hello): Acquaintance;
   /** Whether the link may go on with this peer, and what was staged of its series before. */
   meet(link: Link, hello: Hello): Admission;
+  /** Who answers the observer at the other end. */
+  attend(link: Link): Attendant;
   /** The link streams now. */
   started(link: Link): void;
   /** Frames were acknowledged. */

@@ -12,13 +12,15 @@ import type { Exchanges } from "../store/exchanges.ts";
 import type { Stage, StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
+import type { Attendant } from "./attendant.ts";
+import { Channel } from "./channel.ts";
 import type { Entry } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
 import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
 import type { Hello, Message } from "./message.ts";
-import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
 import { Pulse } from "./pulse.ts";
+import type { Question } from "./question.ts";
 import { broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
@@ -50,19 +52,17 @@ export class Link implements Receiver {
   readonly #owner: LinkOwner;
   readonly #pulse: Pulse;
   readonly #durable: (() => VersionVector) | undefined;
-  readonly #writer = new MessageWriter();
+  readonly #channel = new Channel();
   readonly #startedMs: number;
-  #connection: Connection | undefined;
   #state: SessionState = opening;
   #hello: Hello | undefined;
   #peer: Hello | undefined;
   #exchange: Exchange | undefined;
   #disks: Disks | undefined;
+  #attendant: Attendant | undefined;
   #stage: Stage | undefined;
   #flow = new Flow();
   #pumpTimer: Timer | undefined;
-  #sent = 0;
-  #taken = 0;
   #unacknowledged = 0;
   #isPumping = false;
   #isLeaving = false;
@@ -70,8 +70,6 @@ export class Link implements Receiver {
   #stagedBytes = 0;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
-  bytesIn = 0;
-  bytesOut = 0;
   framesIn = 0;
   framesOut = 0;
   /** When anything was last heard, by the wall clock in ms. */
@@ -93,7 +91,15 @@ export class Link implements Receiver {
 
   /** Gives the link its connection, right after that was made. */
   attach(connection: Connection): void {
-    this.#connection = connection;
+    this.#channel.attach(connection);
+  }
+
+  get bytesIn(): number {
+    return this.#channel.bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#channel.bytesOut;
   }
 
   /** What the peer said of itself, once its hello was fine. */
@@ -143,12 +149,11 @@ export class Link implements Receiver {
   /** Sends what the peer lacks, as far as there is room. Never throws. */
   pump(): void {
     const exchange = this.#exchange;
-    const connection = this.#connection;
-    if (exchange === undefined || connection === undefined || this.#isPumping) return;
+    if (exchange === undefined || this.#isPumping) return;
     // Making a frame flushes, and a flush pumps every link: this one is at it already.
     this.#isPumping = true;
     try {
-      while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes, this.#nowMs)) {
+      while (this.#isStreaming() && this.#flow.isOpen(this.#channel.bufferedBytes, this.#nowMs)) {
         const bytes = exchange.next();
         if (bytes === undefined) break;
         if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
@@ -196,7 +201,7 @@ export class Link implements Receiver {
 
   /** Ends the connection of a link that is over, if it still stands. */
   terminate(): void {
-    this.#connection?.terminate();
+    this.#channel.terminate();
   }
 
   // The connection's calls.
@@ -210,7 +215,6 @@ export class Link implements Receiver {
     if (this.#state.kind === "closed") return;
     this.#pulse.heard();
     this.lastSeenMs = this.#environment.now();
-    this.bytesIn += bytes.length;
     try {
       this.#take(bytes);
     } catch (error) {
@@ -231,18 +235,8 @@ export class Link implements Receiver {
   // Messages.
 
   #take(bytes: Uint8Array): void {
-    if (!this.#isStreaming() && bytes.length > messageBytesMax.vector) {
-      throw new MalformedError(`${bytes.length} bytes while ${this.#state.kind}`);
-    }
-    if (this.#state.kind === "greeting" && bytes.length > messageBytesMax.hello) {
-      throw new MalformedError(`${bytes.length} bytes instead of a hello`);
-    }
-    const { number, message } = readMessage(bytes);
-    if (number <= this.#taken) return;
-    if (number > this.#taken + 1) {
-      return this.#leave(broken(`message ${number} after ${this.#taken}: the network lost some`));
-    }
-    this.#taken = number;
+    const message = this.#channel.take(bytes, this.#state.kind);
+    if (message === undefined) return;
     if (message.kind === "hello") {
       this.#hello ??= message;
       const acquaintance = this.#owner.acquaintance(message);
@@ -259,11 +253,8 @@ export class Link implements Receiver {
   }
 
   #send(message: Message): void {
-    if (this.#connection === undefined) return;
     if (message.kind === "pong" && !this.#pulse.mayPong()) return;
-    const bytes = this.#writer.write(++this.#sent, message);
-    this.bytesOut += bytes.length;
-    this.#connection.send(bytes);
+    this.#channel.send(message);
   }
 
   // The session's effects.
@@ -285,6 +276,15 @@ export class Link implements Receiver {
       case "start":
         this.#start(effect);
         break;
+      case "attend":
+        this.#attendant = this.#owner.attend(this);
+        break;
+      case "consider":
+        if (event.kind === "ask") void this.#consider(event.question);
+        break;
+      case "observe":
+      case "learn":
+        throw new Error("assertion: a replica observes nobody");
       case "take":
         if (event.kind === "frame") this.#receive(event.bytes);
         break;
@@ -339,6 +339,15 @@ export class Link implements Receiver {
     this.pump();
   }
 
+  async #consider(question: Question): Promise<void> {
+    try {
+      const answer = await this.#attendant?.answer(question);
+      if (answer) this.#step({ kind: "answered", answer });
+    } catch (error) {
+      this.#leave(endOf(error));
+    }
+  }
+
   #vector(entries: readonly Entry[]): VersionVector {
     const vector = new VersionVector();
     const { actors } = this.#exchanges.keyspace;
@@ -362,7 +371,7 @@ export class Link implements Receiver {
   readonly #acknowledge = (): void => {
     if (!this.#isStreaming() || this.#unacknowledged === 0) return;
     // To who sends and does not read they must not pile up; behind all that they would be late anyway.
-    this.#isClogged = (this.#connection?.bufferedBytes ?? 0) > smallBufferedBytesMax;
+    this.#isClogged = this.#channel.bufferedBytes > smallBufferedBytesMax;
     if (this.#isClogged) return;
     const frames = this.#unacknowledged;
     this.#unacknowledged = 0;
@@ -398,18 +407,19 @@ export class Link implements Receiver {
   #finish(end: LinkEnd, tell: boolean): void {
     this.#pulse.stop();
     this.#pumpTimer?.cancel();
+    this.#attendant?.stop();
     if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
     if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
     // Who is silent would not answer a closing handshake either.
-    if (end.code === "silent" || end.code === "stalled") this.#connection?.terminate();
-    else this.#connection?.close(end.code);
+    if (end.code === "silent" || end.code === "stalled") this.#channel.terminate();
+    else this.#channel.close(end.code);
     const stage = this.#exchange ? this.#exchange.close() : this.#stage;
     this.#owner.ended(this, end, stage);
   }
 
   #tick(): void {
     const nowMs = this.#nowMs;
-    const moves = this.#flow.moves(this.#connection?.bufferedBytes ?? 0, nowMs);
+    const moves = this.#flow.moves(this.#channel.bufferedBytes, nowMs);
     this.#step({
       kind: "tick",
       ageMs: nowMs - this.#startedMs,

@@ -13,13 +13,16 @@ import type { Exchanges } from "../store/exchanges.ts";
 import type { Stage } from "../store/stage.ts";
 import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
+import type { Attendant } from "./attendant.ts";
 import { Dialer } from "./dialer.ts";
+import { isPreferred, twin } from "./duplicate.ts";
 import { Greeter } from "./greeter.ts";
 import { leaving, Link } from "./link.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { type PeerView, peerView, strangerView } from "./peer-view.ts";
+import { Observers } from "./observers.ts";
 import { logEnd } from "./link-log.ts";
 import { isRefusal, type LinkEnd } from "./refusal.ts";
 import type {
@@ -78,6 +81,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #telemetry: Telemetry;
   readonly #greeter: Greeter;
   readonly #memory: PeerMemory;
+  readonly #observers: Observers;
   /** Links that are not over. */
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
@@ -108,6 +112,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       isDurable: options.durable !== undefined,
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
+    this.#observers = new Observers({ keyspace, environment, greeter: this.#greeter });
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.#memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
@@ -213,6 +218,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   async #close(): Promise<void> {
     for (const dialer of this.#dialers.values()) dialer.stop();
+    this.#observers.leave();
     for (const link of [...this.#links]) link.endWhenDone();
     await this.#untilGone(() => {
       for (const link of [...this.#links]) link.end(leaving);
@@ -336,6 +342,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   meet(link: Link, hello: Hello): Admission {
+    if (hello.isObserver === true) {
+      const admission = this.#observers.admit(link);
+      if (admission.kind === "admitted") this.#links.delete(link);
+      return admission;
+    }
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     if (dialer) {
       dialer.actor = hello.actor;
@@ -344,23 +355,16 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const other = this.#linkOf(hello.actor);
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
-      if (!this.#isPreferred({ link, hello }, other)) return { kind: "refused", end };
+      const areWeSmaller = this.#keyspace.actor < hello.actor;
+      const isKept = isPreferred(twin(link, hello), twin(other, other.peer), areWeSmaller);
+      if (!isKept) return { kind: "refused", end };
       other.end(end);
     }
     return { kind: "admitted", stage: this.#memory.takeStage(hello.actor) };
   }
 
-  /**
-   * Both ends must keep the same one of two links: one that the smaller actor dialed, and among those
-   * of one dialer the one that it began last, since it would not dial while the other stands.
-   */
-  #isPreferred(met: { readonly link: Link; readonly hello: Hello }, other: Link): boolean {
-    const weDial = this.#keyspace.actor < met.hello.actor;
-    const isOurs = met.link.url !== undefined;
-    const otherIsOurs = other.url !== undefined;
-    if (isOurs !== otherIsOurs) return isOurs === weDial;
-    if (isOurs) return met.link.number > other.number;
-    return met.hello.link > (other.peer?.link ?? 0);
+  attend(): Attendant {
+    return this.#observers.attend();
   }
 
   started(link: Link): void {
@@ -385,11 +389,13 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
+    const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
     this.#telemetry.count("trellis_links_ended", 1, { code: end.code });
     this.#telemetry.gauge("trellis_links", this.#links.size);
     logEnd(this.#logger, link, end);
+    if (wasObserver) return;
     this.#keep(link, end, stage);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
