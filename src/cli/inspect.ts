@@ -2,13 +2,13 @@
  * The command `trellis inspect`: what a replica's directory holds. It reads a copy of what may change
  * and writes nothing; a directory that a process has open is refused.
  */
-import Table from "cli-table3";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
 import { Keyspace } from "../store/keyspace.ts";
 import { restore } from "../store/restore.ts";
 import { levelStorage } from "../store/storage/level.ts";
 import { versionToken } from "../store/version-token.ts";
+import { shown, table } from "./table.ts";
 
 /** One actor that wrote. */
 export interface InspectedActor {
@@ -109,25 +109,19 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-const plain = { chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" } };
 const actorsShown = 20;
 
 function text(found: Inspection): string {
   const { actors, collections } = found;
-  const tableOf = (head: readonly string[], rows: readonly (readonly unknown[])[]): string => {
-    const made = new Table({ head: [...head], style: { head: [], border: [] }, ...plain });
-    made.push(...rows.map((row) => row.map((cell) => shown(cell))));
-    return made.toString();
-  };
   const more = actors.length - actorsShown;
   return [
     `${found.directory}: ${shown(found.bytes)} bytes`,
     ...(found.tornBytes > 0 ? [`the last write was torn: ${shown(found.tornBytes)} bytes`] : []),
-    tableOf(
+    table(
       ["collection", "type", "keys", "names", "cells"],
       collections.map(({ name, type, keys, names, cells }) => [name, type, keys, names, cells]),
     ),
-    tableOf(
+    table(
       ["actor", "batches", "floor", "cells"],
       actors
         .slice(0, actorsShown)
@@ -138,6 +132,3 @@ function text(found: Inspection): string {
     `clock: not beyond ${new Date(found.clockBoundMs).toISOString()}`,
   ].join("\n");
 }
-
-const shown = (value: unknown): string =>
-  typeof value === "number" ? value.toLocaleString("en") : String(value);
