@@ -6,6 +6,7 @@ import type { Environment } from "./environment.ts";
 import { StorageError, UsageError } from "./errors.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import { type FsyncPolicy, Journal } from "./store/journal.ts";
+import type { KnownPeer } from "./store/known-peer.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import { restore } from "./store/restore.ts";
 import type { Schema } from "./store/schema.ts";
@@ -37,6 +38,10 @@ export interface DurabilityOptions {
   readonly environment: Environment;
   readonly waiting: Waiting;
   readonly logger: Logger;
+  /** How far peers are. */
+  readonly peers: () => readonly KnownPeer[];
+  /** The disk has begun to refuse. */
+  readonly onRefused: (failure: Error) => void;
   /** More is durable, or a write failed, or none fails any longer. */
   readonly onChange: () => void;
 }
@@ -46,6 +51,8 @@ export class Durability {
   readonly #options: DurabilityOptions;
   readonly #engine: StorageEngine;
   readonly #journal: Journal;
+  /** The peers that were known when the storage was last written, and how far they were. */
+  readonly peers: readonly KnownPeer[];
   #hasFailed = false;
 
   /**
@@ -62,11 +69,11 @@ export class Durability {
         told = records;
         logger.info({ records, location: engine.location }, "reading the storage");
       };
-      const numbers = await restore({ keyspace, engine, environment, onProgress });
+      const { numbers, peers } = await restore({ keyspace, engine, environment, onProgress });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, engine, (onChange) => {
-        const journal = { keyspace, engine, environment, fsync, intervalMs, numbers, onChange };
-        return new Journal(journal);
+      return new Durability(options, { engine, peers }, (onChange) => {
+        const state = { keyspace, engine, environment, numbers, peers: options.peers };
+        return new Journal({ ...state, fsync, intervalMs, onChange });
       });
     } catch (error) {
       await engine.close();
@@ -76,11 +83,12 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    engine: StorageEngine,
+    { engine, peers }: { readonly engine: StorageEngine; readonly peers: readonly KnownPeer[] },
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
     this.#engine = engine;
+    this.peers = peers;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {
       const fields = { location: engine.location, bytes: engine.tornBytes };
@@ -133,7 +141,7 @@ export class Durability {
   }
 
   #changed(): void {
-    const { logger, onChange } = this.#options;
+    const { logger, onChange, onRefused } = this.#options;
     const { failure } = this.#journal;
     const { location } = this.#engine;
     if (failure !== undefined && !this.#hasFailed) {
@@ -141,6 +149,7 @@ export class Durability {
         { err: failure, location },
         "the disk refuses; what is written is in memory only",
       );
+      onRefused(failure);
     } else if (failure === undefined && this.#hasFailed) {
       logger.info({ location }, "the disk takes writes again; all is durable");
     }

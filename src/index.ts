@@ -26,12 +26,9 @@ export {
   type AcknowledgedBy,
   type AcknowledgedOptions,
   openReplica,
-  type PeerStatus,
   type Replica,
-  type ReplicaEvents,
-  type ReplicaStatus,
-  type Warning,
 } from "./replica.ts";
+export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
   ListenOptions,
   PeerOption,

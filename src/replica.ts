@@ -1,25 +1,27 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
+import type { Dot } from "./crdt/dot.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
-import { Durability, notDurable, type StorageStatus, syncs } from "./durability.ts";
+import { Durability, notDurable, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
-import { InvalidValueError, UsageError } from "./errors.ts";
+import { InvalidValueError, UsageError, VersionLostError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./store/collections/types.ts";
-import { type Conflict, conflictIn } from "./store/conflicts.ts";
+import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
-import { coversNamed, parseVersionToken, versionToken } from "./store/version-token.ts";
+import { coversNamed, lostDot, parseVersionToken, versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
-import { type PeerView, Sync } from "./sync/sync.ts";
+import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
@@ -30,40 +32,6 @@ export type AcknowledgedBy = "durable" | number | "majority" | "all";
 /** What `acknowledged` waits for. */
 export interface AcknowledgedOptions extends WaitOptions {
   readonly by: AcknowledgedBy;
-}
-
-/** Something that an operator should know. */
-export interface Warning {
-  readonly kind: "held-stamps";
-  readonly message: string;
-}
-
-/** What `on` tells. */
-export interface ReplicaEvents {
-  readonly conflict: Conflict;
-  readonly warning: Warning;
-}
-
-/** One peer in `status()`. */
-export type PeerStatus = Omit<PeerView, "acknowledged">;
-
-/** What a replica says of itself. */
-export interface ReplicaStatus {
-  readonly actor: string;
-  readonly name: string;
-  /** This replica, its configured peers, and those that are connected. */
-  readonly members: number;
-  readonly peers: readonly PeerStatus[];
-  readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
-  readonly storage: StorageStatus;
-  readonly locks: { readonly kind: "none" };
-  readonly rights: readonly never[];
-  /** Live keys, by collection. */
-  readonly keys: Readonly<Record<string, number>>;
-  /** Of the arrays that hold cells and names; strings and values come on top. */
-  readonly bytes: number;
-  /** Removals kept for peers that have not heard of them. */
-  readonly removalsKept: number;
 }
 
 /** How long removals and names are left before they are looked at, in ms. */
@@ -92,6 +60,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #forgetting: Timer | undefined;
   #forgetsSoon = false;
   readonly #peerSilentMsMax: number;
+  #forks = 0;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
@@ -123,6 +92,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       logger: this.#logger,
       telemetry: this.#telemetry,
       onReceived: (received) => this.#received(received),
+      onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
       ...optional("listen", options.listen),
@@ -151,8 +121,15 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         environment: this.#environment,
         waiting: this.#waiting,
         logger: this.#logger,
+        peers: () => this.#sync.knownPeers(),
+        onRefused: ({ message }) =>
+          this.#tell("warning", {
+            kind: "not-durable",
+            message: `the disk refuses (${message}); what is written is in memory only, until it does not`,
+          }),
         onChange: () => this.#stored(),
       });
+      this.#sync.memory.remind(this.#durability.peers);
       this.#changed();
     }
     try {
@@ -186,7 +163,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /**
    * Resolves when this replica holds all that `version` stands for.
-   * @throws WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
+   * @throws VersionLostError at once when a part of it was written by an actor that has ended, and no
+   * known member holds it; WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
    */
   async waitFor(version: string, options: WaitOptions = {}): Promise<void> {
     this.#assertOpen("waitFor");
@@ -194,7 +172,16 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#keyspace.flush();
     const { held } = this.#keyspace;
     const covers = (): boolean => coversNamed((actor) => held.at(actor), this.#keyspace, vector);
-    await this.#waiting.until(covers, "the version", options);
+    let lost: Dot | undefined;
+    const isDecided = (): boolean => {
+      if (covers()) return true;
+      lost = lostDot(this.#keyspace, vector, (actor, sequence) =>
+        this.#sync.members.mayBring(actor, sequence),
+      );
+      return lost !== undefined;
+    };
+    await this.#waiting.until(isDecided, "the version", options);
+    if (lost) throw new VersionLostError(`batch ${lost.sequence} of ${lost.actor} is lost`, lost);
   }
 
   /**
@@ -213,13 +200,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     if (by === "durable") return this.#durability?.until(vector, options);
     const isMet = (): boolean => {
       let others = 0;
-      for (const acknowledged of this.#sync.kept()) {
+      for (const acknowledged of this.#sync.members.kept()) {
         if (coversNamed((actor) => acknowledged.at(actor), this.#keyspace, vector)) others++;
       }
       const ours = this.#durability?.durable ?? this.#keyspace.held;
       const here = coversNamed((actor) => ours.at(actor), this.#keyspace, vector) ? 1 : 0;
       if (typeof by === "number") return others >= by;
-      const members = this.#sync.members;
+      const members = this.#sync.members.count;
       return others + here >= (by === "all" ? members : Math.floor(members / 2) + 1);
     };
     this.#durability?.ask();
@@ -232,7 +219,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   async synced(options: WaitOptions = {}): Promise<void> {
     this.#assertOpen("synced");
-    await this.#waiting.until(() => this.#sync.isSynced, "synchronising", options);
+    await this.#waiting.until(() => this.#sync.members.isSynced, "synchronising", options);
   }
 
   /** Tells changes of one collection, whole batches, after they took effect. */
@@ -284,7 +271,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return {
       actor,
       name: this.#name,
-      members: this.#sync.members,
+      members: this.#sync.members.count,
       peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
       storage: this.#durability?.status ?? { kind: "memory" },
@@ -292,6 +279,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       rights: [],
       keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
       bytes: nodes.bytes + cells.bytes,
+      forks: this.#forks,
       removalsKept: retention.count,
     };
   }
@@ -341,7 +329,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** Something may be forgotten in a while. */
   #forgetSoon(): void {
-    if (this.#forgetsSoon || !this.#keyspace.hasToForget || this.#closing) return;
+    if (this.#forgetsSoon || !this.#keyspace.forgetting.isDue || this.#closing) return;
     this.#forgetsSoon = true;
     this.#forgetAfter(forgetEveryMs);
   }
@@ -354,12 +342,21 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #forget(): void {
     if (this.#keyspace.isClosed) return;
     this.#forgetsSoon = false;
-    if (this.#keyspace.forget(this.#sync.passed(), forgetCellsMax)) {
+    if (this.#keyspace.forgetting.step(this.#sync.passed(), forgetCellsMax)) {
       this.#environment.defer(() => this.#forget());
-    } else if (this.#keyspace.hasToForget) {
+    } else if (this.#keyspace.forgetting.isDue) {
       // Kept for a peer that is away: it may never come back, and nothing else may happen here.
       this.#forgetAfter(this.#peerSilentMsMax + forgetEveryMs);
     }
+  }
+
+  #forked({ from, to, noticedBy }: Forked): void {
+    this.#forks++;
+    const message =
+      `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
+      `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
+      "published as one actor cannot be told apart any more";
+    this.#tell("warning", { kind: "forked", message });
   }
 
   #received(received: Received): void {

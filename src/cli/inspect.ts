@@ -2,9 +2,11 @@
  * The command `trellis inspect`: what a replica's directory holds. It reads a copy of what may change
  * and writes nothing; a directory that a process has open is refused.
  */
+import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
 import { Keyspace } from "../store/keyspace.ts";
+import type { KnownPeer } from "../store/known-peer.ts";
 import { restore } from "../store/restore.ts";
 import { levelStorage } from "../store/storage/level.ts";
 import { versionToken } from "../store/version-token.ts";
@@ -19,6 +21,8 @@ export interface InspectedActor {
   readonly floor: number;
   /** Cells that are still its own. */
   readonly cells: number;
+  /** When it ended; absent if it may still write, as far as is known here. */
+  readonly ended?: Ending;
 }
 
 /** One collection. */
@@ -29,6 +33,16 @@ export interface InspectedCollection {
   /** Keys, elements, fields and entries that have a record. */
   readonly names: number;
   readonly cells: number;
+}
+
+/** A peer for whom removals are kept. */
+export interface InspectedPeer {
+  /** The address that was dialed, or the actor that dialed. */
+  readonly name: string;
+  /** When it was last linked, in ms since the Unix epoch. */
+  readonly lastSeenMs: number;
+  /** Batches that it has not acknowledged. */
+  readonly lagBatches: number;
 }
 
 /** What a directory holds. */
@@ -43,6 +57,8 @@ export interface Inspection {
   readonly clockBoundMs: number;
   readonly removalsKept: number;
   readonly actors: readonly InspectedActor[];
+  /** As far as they were when that was last written, at most 10 s before the end. */
+  readonly peers: readonly InspectedPeer[];
   readonly collections: readonly InspectedCollection[];
 }
 
@@ -51,7 +67,7 @@ export async function inspect(directory: string): Promise<Inspection> {
   const engine = await levelStorage(directory).open({ readOnly: true });
   try {
     const keyspace = new Keyspace({ schema: {}, environment: systemEnvironment });
-    await restore({ keyspace, engine, environment: systemEnvironment });
+    const { peers } = await restore({ keyspace, engine, environment: systemEnvironment });
     const { clock, retention } = keyspace;
     return {
       directory: engine.location,
@@ -61,6 +77,7 @@ export async function inspect(directory: string): Promise<Inspection> {
       clockBoundMs: stampMs(clock.last),
       removalsKept: retention.count,
       actors: actorsOf(keyspace),
+      peers: peersOf(keyspace, peers),
       collections: collectionsOf(keyspace),
     };
   } finally {
@@ -78,15 +95,30 @@ export async function inspectCommand(
 }
 
 /** Those with most cells come first. */
-function actorsOf({ actors, cells, held, retention }: Keyspace): InspectedActor[] {
+function actorsOf({ actors, cells, endings, held, retention }: Keyspace): InspectedActor[] {
   return [...held.entries()]
-    .map(([actor, batches]) => ({
-      actor: actors.name(actor),
-      batches,
-      floor: retention.floor.at(actor),
-      cells: cells.log(actor).alive,
-    }))
+    .map(([actor, batches]) => {
+      const ended = endings.of(actors.name(actor));
+      return {
+        actor: actors.name(actor),
+        batches,
+        floor: retention.floor.at(actor),
+        cells: cells.log(actor).alive,
+        ...(ended ? { ended } : {}),
+      };
+    })
     .toSorted((one, other) => other.cells - one.cells || (one.actor < other.actor ? -1 : 1));
+}
+
+function peersOf({ held }: Keyspace, peers: readonly KnownPeer[]): InspectedPeer[] {
+  const lag = ({ acknowledged }: KnownPeer): number =>
+    [...held.entries()].reduce(
+      (batches, [actor, sequence]) => batches + Math.max(0, sequence - acknowledged.at(actor)),
+      0,
+    );
+  return peers
+    .map((peer) => ({ name: peer.name, lastSeenMs: peer.lastSeenMs, lagBatches: lag(peer) }))
+    .toSorted((one, other) => other.lastSeenMs - one.lastSeenMs);
 }
 
 function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
@@ -109,11 +141,11 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-const actorsShown = 20;
+const rowsShown = 20;
 
 function text(found: Inspection): string {
-  const { actors, collections } = found;
-  const more = actors.length - actorsShown;
+  const { actors, collections, peers } = found;
+  const more = actors.length - rowsShown;
   return [
     `${found.directory}: ${shown(found.bytes)} bytes`,
     ...(found.tornBytes > 0 ? [`the last write was torn: ${shown(found.tornBytes)} bytes`] : []),
@@ -122,13 +154,38 @@ function text(found: Inspection): string {
       collections.map(({ name, type, keys, names, cells }) => [name, type, keys, names, cells]),
     ),
     table(
-      ["actor", "batches", "floor", "cells"],
+      ["actor", "batches", "floor", "cells", "ended at"],
       actors
-        .slice(0, actorsShown)
-        .map(({ actor, batches, floor, cells }) => [actor, batches, floor, cells]),
+        .slice(0, rowsShown)
+        .map(({ actor, batches, floor, cells, ended }) => [
+          actor,
+          batches,
+          floor,
+          cells,
+          endedAt(ended),
+        ]),
     ),
+    ...(peers.length > 0
+      ? [
+          table(
+            ["peer", "last linked", "batches it lacks"],
+            peers
+              .slice(0, rowsShown)
+              .map(({ name, lastSeenMs, lagBatches }) => [
+                name,
+                new Date(lastSeenMs).toISOString(),
+                lagBatches,
+              ]),
+          ),
+        ]
+      : []),
     ...(more > 0 ? [`and ${shown(more)} more actors; --json has them all`] : []),
     `removals kept for peers: ${shown(found.removalsKept)}`,
     `clock: not beyond ${new Date(found.clockBoundMs).toISOString()}`,
   ].join("\n");
 }
+
+const endedAt = (ended: Ending | undefined): string => {
+  if (ended === undefined) return "";
+  return ended.isFinal ? shown(ended.at) : `${shown(ended.at)} or later`;
+};

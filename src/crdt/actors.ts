@@ -31,6 +31,13 @@ export class Actors {
     return actor;
   }
 
+  /** Gives a number another name, which must be new; the old name is nobody's. */
+  rename(actor: number, name: ActorId): void {
+    this.#numbers.delete(this.name(actor));
+    this.#numbers.set(name, actor);
+    this.#names[actor] = name;
+  }
+
   /** The number of `name`, if it was heard of. */
   find(name: ActorId): number | undefined {
     return this.#numbers.get(name);

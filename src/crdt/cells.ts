@@ -323,6 +323,17 @@ export class Cells implements LoggedCells {
     else this.#further.setWord(-cell, sequence, to);
   }
 
+  /** Makes the cell one of `actor`, touched in batch `at`. In the log of its former actor it is stale. */
+  give(cell: number, actor: number, at: number): void {
+    const isLive = this.isLive(cell);
+    this.log(this.actor(cell)).alive--;
+    const flagged = (actor << 1) | (isLive ? 1 : 0);
+    if (cell > 0) this.#slotWords[cell * slotStride + actorAndLive] = flagged;
+    else this.#further.setWord(-cell, actorAndLive, flagged);
+    this.setSequence(cell, 0);
+    this.touch(cell, at);
+  }
+
   /** Sweeps an actor's log if it has become stale. O(entries) then. */
   tidy(actor: number): void {
     const log = this.#logs[actor];

@@ -31,6 +31,11 @@ export class VersionVector {
     if ((this.#entries[actor] as number) < sequence) this.#entries[actor] = sequence;
   }
 
+  /** Takes back what `actor` did after `sequence`: it was given to another actor. */
+  lower(actor: number, sequence: number): void {
+    if (this.at(actor) > sequence) this.#entries[actor] = sequence;
+  }
+
   /** The least upper bound of the two becomes this one. O(actors). */
   join(other: VersionVector): void {
     for (let actor = other.#entries.length - 1; actor >= 0; actor--) {

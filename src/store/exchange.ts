@@ -4,7 +4,6 @@
  * two for each name that was said.
  */
 import type { VersionVector } from "../crdt/version-vector.ts";
-import { ProtocolError } from "../errors.ts";
 import { malformed } from "./bytes.ts";
 import type { Exchanges } from "./exchanges.ts";
 import { flagComplete, flagFirst, flagLast, flagRenumber } from "./frame.ts";
@@ -46,6 +45,9 @@ export interface Received {
 
 const nothing: Received = { joined: false, stagedBytes: 0, concurrent: [], heldStamps: 0 };
 
+/** Somebody else writes as our actor. */
+export class ClonedError extends Error {}
+
 /** One link. */
 export class Exchange {
   readonly #shared: Exchanges;
@@ -55,13 +57,13 @@ export class Exchange {
   /** Our vector as this link has told it. */
   readonly #told: VersionVector;
   /** The peer's vector as this link has told us. */
-  readonly #known: VersionVector;
+  readonly known: VersionVector;
   /** What the peer has for certain. */
   readonly acknowledged: VersionVector;
   #mark = 0;
   #named: NamedNumbers;
   #startOver = false;
-  /** Whether all that `#known` covers is joined. */
+  /** Whether all that `known` covers is joined. */
   #isLevel = false;
   #names = new NumbersTheyUse();
   #series: Series | undefined;
@@ -76,7 +78,7 @@ export class Exchange {
     this.#shared = shared;
     this.#keyspace = shared.keyspace;
     this.#told = start.told.clone();
-    this.#known = start.known.clone();
+    this.known = start.known.clone();
     this.#cursor = start.known.clone();
     this.acknowledged = start.known.clone();
     this.#named = new NamedNumbers(this.#forgotten);
@@ -163,9 +165,9 @@ export class Exchange {
     if (isFirst) this.#dropStage();
     const head = reader.head(flags, this.#names, this.#stage === undefined);
     this.#refuseOwnFuture(head.moves);
-    if (!isAhead(head.moves, this.#known)) malformed("a vector that moves back");
-    raise(this.#known, head.moves);
-    if (!covers(this.#known, head.floor)) malformed("a floor above the vector");
+    if (!isAhead(head.moves, this.known)) malformed("a vector that moves back");
+    raise(this.known, head.moves);
+    if (!covers(this.known, head.floor)) malformed("a floor above the vector");
     raise(this.#cursor, head.moves);
     raise(this.acknowledged, head.moves);
     if (isPlain) {
@@ -179,8 +181,8 @@ export class Exchange {
       return malformed("a series from its middle");
     const body = reader.rest();
     reader.reopen(body);
-    const rows = reader.body(this.#names, this.#known);
-    stage.add(body, rows, { names: this.#names, theirs: this.#known.clone() });
+    const rows = reader.body(this.#names, this.known);
+    stage.add(body, rows, { names: this.#names, theirs: this.known.clone() });
     if ((flags & flagLast) === 0) return { ...nothing, stagedBytes: stage.bytes };
     return this.#joinStage(stage, head.floor);
   }
@@ -316,7 +318,7 @@ export class Exchange {
   #refuseGap(moves: Moves): void {
     if (this.#isLevel) return;
     const { held } = this.#keyspace;
-    for (const [actor, sequence] of this.#known.entries()) {
+    for (const [actor, sequence] of this.known.entries()) {
       if (held.at(actor) >= sequence || moves.some((a, i) => i % 2 === 0 && a === actor)) continue;
       malformed("a frame that does not begin where we are");
     }
@@ -343,18 +345,18 @@ export class Exchange {
     const { held, me, actor } = this.#keyspace;
     for (let i = 0; i < moves.length; i += 2) {
       if (moves[i] === me && (moves[i + 1] as number) > held.at(me)) {
-        const reason = `it knows batch ${moves[i + 1]} of our actor ${actor}, at ${held.at(me)}`;
-        throw new ProtocolError(`the peer is no peer: ${reason}; the link was ended`, { reason });
+        const seen = `batch ${moves[i + 1]} of our actor ${actor}, which is at ${held.at(me)}`;
+        throw new ClonedError(`it knows ${seen}`);
       }
     }
   }
 
   #joinPlain(moves: Moves): Received {
-    const rows = this.#shared.reader.body(this.#names, this.#known);
+    const rows = this.#shared.reader.body(this.#names, this.known);
     const { join } = this.#shared;
-    join.begin(this.#known, rows.ordered);
+    join.begin(this.known, rows.ordered);
     join.rows(rows);
-    join.end(this.#known);
+    join.end(this.known);
     return this.#finish(join, moves);
   }
 
@@ -371,10 +373,10 @@ export class Exchange {
       join.rows(this.#rowsOf(frame, theirs), seen);
     }
     if (seen) join.absent(seen, first.theirs);
-    join.end(this.#known);
+    join.end(this.known);
     raise(this.#keyspace.retention.floor, floor);
     this.#forgetNames(stage);
-    return this.#finish(join, [...this.#known.entries()].flat());
+    return this.#finish(join, [...this.known.entries()].flat());
   }
 
   #rowsOf({ content, names }: StagedFrame, theirs: VersionVector): Rows {

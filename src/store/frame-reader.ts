@@ -131,7 +131,7 @@ export class FrameReader {
       const tag = this.#in.text(elementBytesMax);
       const shape = parseShape(json(this.#in.text(elementBytesMax)));
       if (shape === undefined) malformed(`the shape of collection ${JSON.stringify(name)}`);
-      names.nameRoot(number, this.#keyspace.adopt(name, tag, shape).index);
+      names.nameRoot(number, this.#keyspace.nodes.adopt(name, tag, shape).index);
     }
   }
 

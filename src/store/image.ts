@@ -17,6 +17,7 @@ import {
   parseShape,
   type Shape,
 } from "../crdt/data-type.ts";
+import { type Ending, endingCode, endingCodeMax, endingOf } from "../crdt/ending.ts";
 import { isTimestamp } from "../crdt/hybrid-logical-clock.ts";
 import { type ByteReader, ByteWriter, malformed } from "./bytes.ts";
 import { type Json, readName, readValue, writeValue } from "./values.ts";
@@ -25,7 +26,13 @@ import { type Json, readName, readValue, writeValue } from "./values.ts";
 export const imageFormat = 1;
 
 /** The first byte of a key says what the record is of; the number follows, big-endian. */
-export const recordKinds = { meta: 0x4d, actor: 0x41, collection: 0x43, node: 0x4e } as const;
+export const recordKinds = {
+  meta: 0x4d,
+  actor: 0x41,
+  collection: 0x43,
+  node: 0x4e,
+  peer: 0x50,
+} as const;
 export type RecordKind = keyof typeof recordKinds;
 
 /** The key of a record. */
@@ -46,6 +53,8 @@ export function recordNumber(key: Uint8Array): number {
 export interface MetaRecord {
   /** No stamp that was published is larger. */
   readonly stampBound: number;
+  /** Who writes here; absent once it has closed the store. */
+  readonly writer: ActorId | undefined;
 }
 
 /** An actor that wrote. Numbers of actors are the store's own. */
@@ -54,6 +63,8 @@ export interface ActorRecord {
   readonly held: number;
   /** Removals up to here may be gone. */
   readonly floor: number;
+  /** When it ended, if it is known to have. */
+  readonly ending: Ending | undefined;
 }
 
 /** A collection, of the schema or of a peer's. */
@@ -61,6 +72,15 @@ export interface CollectionRecord {
   readonly name: string;
   readonly tag: string;
   readonly shape: Shape;
+}
+
+/** A peer, and how far it is. */
+export interface PeerRecord {
+  readonly name: string;
+  /** When it was last linked, by the wall clock in ms. */
+  readonly lastSeenMs: number;
+  /** What it had for certain. */
+  readonly acknowledged: readonly (readonly [actor: number, sequence: number])[];
 }
 
 /** One cell as it is stored. */
@@ -83,20 +103,21 @@ export interface NodeRecord {
 export class ImageWriter {
   readonly #out = new ByteWriter();
 
-  meta({ stampBound }: MetaRecord): Uint8Array {
+  meta({ stampBound, writer }: MetaRecord): Uint8Array {
     this.#out.reset();
     this.#out.varint(imageFormat);
     this.#out.varint(stampBound);
+    this.#out.byte(writer === undefined ? 0 : 1);
+    if (writer !== undefined) this.#out.raw(actorIdToBytes(writer));
     return this.#out.take();
   }
 
-  actor({ name, held, floor }: ActorRecord): Uint8Array {
+  actor({ name, held, floor, ending }: ActorRecord): Uint8Array {
     this.#out.reset();
     this.#out.raw(actorIdToBytes(name));
     this.#out.varint(held);
     this.#out.varint(floor);
-    // Facts about actors that ended go here.
-    this.#out.byte(0);
+    this.#out.varint(endingCode(ending));
     return this.#out.take();
   }
 
@@ -105,6 +126,18 @@ export class ImageWriter {
     this.#out.text(name);
     this.#out.text(tag);
     this.#out.text(JSON.stringify(describeShape(shape)));
+    return this.#out.take();
+  }
+
+  peer({ name, lastSeenMs, acknowledged }: PeerRecord): Uint8Array {
+    this.#out.reset();
+    this.#out.text(name);
+    this.#out.varint(lastSeenMs);
+    this.#out.varint(acknowledged.length);
+    for (const [actor, sequence] of acknowledged) {
+      this.#out.varint(actor);
+      this.#out.varint(sequence);
+    }
     return this.#out.take();
   }
 
@@ -138,8 +171,10 @@ export function readMeta(from: ByteReader): MetaRecord {
   if (format !== imageFormat) malformed(`format ${format}; this version reads ${imageFormat}`);
   const stampBound = from.varint();
   if (!isTimestamp(stampBound)) malformed("a stamp that cannot be");
+  const isOpen = from.bounded(1, "whether the store is open") === 1;
+  const writer = isOpen ? actorIdFromBytes(from.raw(actorBytes)) : undefined;
   from.end();
-  return { stampBound };
+  return { stampBound, writer };
 }
 
 /** @throws MalformedError */
@@ -147,9 +182,9 @@ export function readActor(from: ByteReader): ActorRecord {
   const name = actorIdFromBytes(from.raw(actorBytes));
   const held = from.bounded(sequenceMax, "a sequence");
   const floor = from.bounded(held, "a floor");
-  if (from.byte() !== 0) malformed("a fact about an actor that this version does not know");
+  const ending = endingOf(from.bounded(endingCodeMax, "an end"));
   from.end();
-  return { name, held, floor };
+  return { name, held, floor, ending };
 }
 
 /** @throws MalformedError */
@@ -160,6 +195,18 @@ export function readCollection(from: ByteReader): CollectionRecord {
   if (shape === undefined) malformed(`the shape of collection ${JSON.stringify(name)}`);
   from.end();
   return { name, tag, shape };
+}
+
+/** @throws MalformedError */
+export function readPeer(from: ByteReader): PeerRecord {
+  const name = from.text(maxText);
+  const lastSeenMs = from.varint();
+  const acknowledged: [number, number][] = [];
+  for (let left = from.varint(); left > 0; left--) {
+    acknowledged.push([from.varint(), from.bounded(sequenceMax, "a sequence")]);
+  }
+  from.end();
+  return { name, lastSeenMs, acknowledged };
 }
 
 /** @throws MalformedError */

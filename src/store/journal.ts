@@ -4,12 +4,16 @@
  * a slow disk costs fewer, larger writes, and whatever is found after a crash was the state once.
  */
 import { noCell } from "../crdt/cells.ts";
+import type { ActorId } from "../crdt/dot.ts";
+import { endingCode } from "../crdt/ending.ts";
 import { stampsPerMs } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
-import { ImageWriter, recordKey } from "./image.ts";
+import { ImageWriter, type MetaRecord, recordKey } from "./image.ts";
 import type { Keyspace, KeyspaceListener } from "./keyspace.ts";
+import type { KnownPeer } from "./known-peer.ts";
 import { NumberSet } from "./numbering.ts";
+import { PeerRecords, type StoredPeer } from "./peer-records.ts";
 import type { StorageEngine, WriteBatch } from "./storage.ts";
 import type { Json } from "./values.ts";
 
@@ -25,6 +29,8 @@ export interface JournalOptions {
   /** Between two writes, in ms, unless somebody waits for one. */
   readonly intervalMs: number;
   readonly numbers: StoredNumbers;
+  /** How far peers are. */
+  readonly peers: () => readonly KnownPeer[];
   /** A write came to an end, or failed. */
   readonly onChange: () => void;
 }
@@ -38,6 +44,10 @@ export interface StoredNumbers {
   /** What the records hold, synced or not. */
   readonly written: VersionVector;
   readonly floor: VersionVector;
+  /** Peers, by name. */
+  readonly peers: Map<string, StoredPeer>;
+  /** Codes of the endings that are there, by our own numbers of actors. */
+  readonly endings: number[];
 }
 
 /** Of a store that has nothing yet. */
@@ -47,6 +57,8 @@ export const noStoredNumbers = (): StoredNumbers => ({
   nodes: new NumberSet(),
   written: new VersionVector(),
   floor: new VersionVector(),
+  peers: new Map(),
+  endings: [],
 });
 
 /** Nodes encoded before the event loop goes on. */
@@ -72,9 +84,13 @@ export class Journal implements KeyspaceListener {
   readonly #writer = new ImageWriter();
   readonly #dirty = new NumberSet();
   #changed: number[] = [];
+  readonly #peers: PeerRecords;
+  /** Whether an actor has ended, and its record does not say so yet. */
+  #hasEndings = false;
   /** What the disk has: what was synced, and what was found there. */
   readonly durable: VersionVector;
-  #stampBound = 0;
+  /** What the disk has about the whole store, if we wrote that. */
+  #meta: MetaRecord = { stampBound: 0, writer: undefined };
   #timer: Timer | undefined;
   #running: Promise<void> | undefined;
   #isAsked = false;
@@ -89,6 +105,14 @@ export class Journal implements KeyspaceListener {
   constructor(options: JournalOptions) {
     this.#options = options;
     this.durable = options.numbers.written.clone();
+    this.#peers = new PeerRecords({
+      environment: options.environment,
+      peers: options.peers,
+      stored: options.numbers.peers,
+      writer: this.#writer,
+      actorNumber: (actor) =>
+        options.keyspace.held.at(actor) > 0 ? this.#actor(actor) : undefined,
+    });
     options.keyspace.listeners.add(this);
   }
 
@@ -114,6 +138,14 @@ export class Journal implements KeyspaceListener {
     this.#writeLater();
   }
 
+  actorEnded(actor: ActorId): void {
+    const { actors, held } = this.#options.keyspace;
+    const number = actors.find(actor);
+    if (number === undefined || held.at(number) === 0) return;
+    this.#hasEndings = true;
+    this.#writeLater();
+  }
+
   /** Somebody waits until what is held now is on the disk. At the end of the turn, for all who ask in it. */
   ask(): void {
     if (this.#isAsked) return;
@@ -133,9 +165,9 @@ export class Journal implements KeyspaceListener {
     await this.#running;
     this.#options.keyspace.listeners.delete(this);
     try {
-      if (this.#hasWork() || !this.durable.covers(this.#options.keyspace.held)) {
-        await this.#write(true);
-      }
+      const isDurable = this.durable.covers(this.#options.keyspace.held);
+      const isChanged = this.#meta.writer !== undefined || this.#peers.isChanged;
+      if (this.#hasWork() || !isDurable || isChanged) await this.#write(true);
     } finally {
       await this.#options.engine.close();
     }
@@ -149,7 +181,7 @@ export class Journal implements KeyspaceListener {
 
   #hasWork(): boolean {
     const { keyspace, numbers } = this.#options;
-    return this.#changed.length > 0 || !numbers.written.covers(keyspace.held);
+    return this.#changed.length > 0 || this.#hasEndings || !numbers.written.covers(keyspace.held);
   }
 
   // When.
@@ -223,13 +255,26 @@ export class Journal implements KeyspaceListener {
   async #finish(batch: WriteBatch, taken: Taken, sync: boolean): Promise<void> {
     const { keyspace, numbers } = this.#options;
     this.#putNodes(batch, taken, Number.POSITIVE_INFINITY);
-    this.#putActors(batch);
-    this.#putMeta(batch);
+    const endings = this.#putActors(batch);
+    const meta = this.#putMeta(batch);
+    const hasPeers = this.#isClosed || this.#peers.isDue;
+    const peersWritten = hasPeers ? this.#peers.put(batch) : undefined;
+    // A disk may be copied.
+    keyspace.publish();
     const held = keyspace.held.clone();
     const floor = keyspace.retention.floor.clone();
-    await batch.write({ sync });
+    this.#hasEndings = false;
+    try {
+      await batch.write({ sync });
+    } catch (error) {
+      this.#hasEndings ||= endings.length > 0;
+      throw error;
+    }
     numbers.written.join(held);
     numbers.floor.join(floor);
+    for (const [actor, code] of endings) numbers.endings[actor] = code;
+    this.#meta = meta;
+    peersWritten?.();
     // A sync takes all earlier writes along.
     if (sync) this.durable.join(held);
   }
@@ -277,28 +322,38 @@ export class Journal implements KeyspaceListener {
     }
   }
 
-  #putActors(batch: WriteBatch): void {
+  /** @returns the endings that are news to the store. */
+  #putActors(batch: WriteBatch): (readonly [actor: number, code: number])[] {
     const { keyspace, numbers } = this.#options;
     const { floor } = keyspace.retention;
+    const news: (readonly [number, number])[] = [];
     for (const [actor, held] of keyspace.held.entries()) {
+      const name = keyspace.actors.name(actor);
+      const ending = keyspace.endings.of(name);
+      const code = endingCode(ending);
+      const isEndingKnown = (numbers.endings[actor] ?? 0) === code;
+      if (!isEndingKnown) news.push([actor, code]);
       const isKnown =
         numbers.written.at(actor) >= held && numbers.floor.at(actor) >= floor.at(actor);
-      if (isKnown) continue;
-      const name = keyspace.actors.name(actor);
-      const record = this.#writer.actor({ name, held, floor: floor.at(actor) });
+      if (isKnown && isEndingKnown) continue;
+      const record = this.#writer.actor({ name, held, floor: floor.at(actor), ending });
       batch.put(recordKey("actor", this.#actor(actor)), record);
     }
+    return news;
   }
 
   /** Stamps go out before they are on the disk, but none beyond a bound that is. */
-  #putMeta(batch: WriteBatch): void {
+  #putMeta(batch: WriteBatch): MetaRecord {
     const { keyspace, environment } = this.#options;
     const { clock } = keyspace;
+    const writer = this.#isClosed ? undefined : keyspace.actor;
     const ahead = Math.min(boundAheadMsMax, clock.aheadMsMax * boundShare) * stampsPerMs;
     const latest = Math.max(clock.last, environment.now() * stampsPerMs);
-    if (latest + ahead / 2 < this.#stampBound) return;
-    this.#stampBound = Math.floor(latest + ahead);
-    batch.put(recordKey("meta"), this.#writer.meta({ stampBound: this.#stampBound }));
+    const isAhead = latest + ahead / 2 < this.#meta.stampBound;
+    if (isAhead && writer === this.#meta.writer) return this.#meta;
+    const meta = { stampBound: Math.floor(latest + ahead), writer };
+    batch.put(recordKey("meta"), this.#writer.meta(meta));
+    return meta;
   }
 
   /** An actor's number in the store: given when it is first written, so that who wrote nothing has none. */

@@ -13,7 +13,7 @@
 import { createHash } from "node:crypto";
 import { noCell } from "../crdt/cells.ts";
 import type { Name, Payload } from "../crdt/data-type.ts";
-import { actorIdToBytes } from "../crdt/dot.ts";
+import { type ActorId, actorIdToBytes } from "../crdt/dot.ts";
 import { ByteWriter } from "./bytes.ts";
 import { inCanonicalOrder } from "./canonical-order.ts";
 import type { Keyspace } from "./keyspace.ts";
@@ -41,7 +41,7 @@ export class KeyDigester {
   readonly #pace: Pace;
   readonly #out = new ByteWriter();
   /** By the numbers of actors. */
-  readonly #actors: Uint8Array[] = [];
+  readonly #actors: { readonly name: ActorId; readonly bytes: Uint8Array }[] = [];
   #hash = createHash("sha256");
 
   constructor(keyspace: Keyspace, pace: Pace) {
@@ -139,9 +139,13 @@ export class KeyDigester {
   }
 
   #actor(actor: number): Uint8Array {
+    const name = this.#keyspace.actors.name(actor);
     const known = this.#actors[actor];
-    if (known) return known;
-    return (this.#actors[actor] = actorIdToBytes(this.#keyspace.actors.name(actor)));
+    // We may have taken another name.
+    if (known?.name === name) return known.bytes;
+    const bytes = actorIdToBytes(name);
+    this.#actors[actor] = { name, bytes };
+    return bytes;
   }
 
   /** Hashes what was gathered when it is enough; returns whether it is time to rest. */

@@ -13,16 +13,19 @@ import { Actors } from "../crdt/actors.ts";
 import { Cells, noCell } from "../crdt/cells.ts";
 import type { ChangeLog } from "../crdt/change-log.ts";
 import { isSafe } from "../crdt/counter.ts";
-import type { Name, Shape } from "../crdt/data-type.ts";
+import type { Name } from "../crdt/data-type.ts";
 import { type ActorId, actorBytes, actorIdFromBytes, sequenceMax } from "../crdt/dot.ts";
 import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
+import { Endings } from "./endings.ts";
+import { Forgetting } from "./forgetting.ts";
 import { Names } from "./names.ts";
 import { type Container, Nodes, type Root } from "./nodes.ts";
 import { defaultLogEntriesMax, Retention } from "./retention.ts";
-import { checkSchema, collectionsMax, mismatch, type Schema } from "./schema.ts";
+import { Publication } from "./publication.ts";
+import { checkSchema, type Schema } from "./schema.ts";
 import { exactTotal, outOfRange } from "./sums.ts";
 import { synchronous, Undo } from "./undo.ts";
 import { type Json, sizeOf } from "./values.ts";
@@ -45,6 +48,8 @@ export interface KeyspaceListener {
   joined(nodes: readonly number[]): void;
   /** A removal that a node kept, or the node itself, was forgotten. */
   forgot?(node: number): void;
+  /** An actor is known to have ended. */
+  actorEnded?(actor: ActorId): void;
 }
 
 /** No actor has this number. */
@@ -65,7 +70,11 @@ export class Keyspace {
   readonly held: VersionVector = new VersionVector();
   readonly clock: HybridLogicalClock;
   readonly retention: Retention;
+  readonly publication: Publication = new Publication();
+  /** Which actors have ended. */
+  readonly endings: Endings;
   readonly names: Names;
+  readonly forgetting: Forgetting;
   readonly listeners: Set<KeyspaceListener> = new Set();
   readonly #environment: Environment;
   #me: number;
@@ -93,10 +102,16 @@ export class Keyspace {
     });
     const entriesMax = options.logEntriesMax ?? defaultLogEntriesMax;
     this.retention = new Retention(this.cells, entriesMax);
+    this.forgetting = new Forgetting(this.nodes, this.retention, this.names, (node) => {
+      for (const listener of this.listeners) listener.forgot?.(node);
+    });
+    this.endings = new Endings(this.actors, this.held, (actor) => {
+      for (const listener of this.listeners) listener.actorEnded?.(actor);
+    });
     for (const [name, type] of Object.entries(options.schema)) {
       this.nodes.addRoot(name, type.tag, type.shape);
     }
-    this.#me = this.#mint();
+    this.#me = this.actors.intern(this.newActor());
     this.#log = this.cells.log(this.#me);
     this.#guard(false);
   }
@@ -121,10 +136,11 @@ export class Keyspace {
     return this.#undo !== undefined;
   }
 
-  /** Flushes, and refuses everything afterwards. */
+  /** Flushes, says that our actor has ended, and refuses everything afterwards. */
   close(): void {
     if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
     this.flush();
+    if (!this.#closed) this.#end();
     this.#closed = true;
     this.#guard(true);
   }
@@ -132,22 +148,6 @@ export class Keyspace {
   /** @throws ClosedError once `close` was called. */
   assertOpen(): void {
     if (this.#closed) throw new ClosedError("the replica is closed");
-  }
-
-  /**
-   * The collection that a peer tells of, made if it is not known.
-   * @throws SchemaMismatchError when the name has another type here; OverloadedError past the bound.
-   */
-  adopt(name: string, tag: string, shape: Shape): Root {
-    const root = this.nodes.root(name);
-    if (root === undefined) {
-      if (this.nodes.roots.length >= collectionsMax) {
-        throw new OverloadedError(`more than ${collectionsMax} collections`, {});
-      }
-      return this.nodes.addRoot(name, tag, shape);
-    }
-    if (root.tag !== tag) throw mismatch(name, root.tag, tag);
-    return root;
   }
 
   // Local writes. Callers have checked names and values; these keep the state whole.
@@ -183,7 +183,11 @@ export class Keyspace {
     const isNearer = !isSafe(before) && Math.sign(before) !== Math.sign(by);
     if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) outOfRange(nodes, node, by);
     if (cell === noCell) cell = this.#addOwn(node, true);
-    else if (cells.sequence(cell) !== this.#open) this.#touch(cell);
+    else if (cells.sequence(cell) !== this.#open) {
+      const { notes } = this.publication;
+      if (notes) this.publication.note(node, cells.value(cell), cells.sequence(cell));
+      this.#touch(cell);
+    }
     cells.advance(cell);
     cells.setValue(cell, sum);
     nodes.setTotal(node, isSafe(before) ? before + by : exactTotal(nodes, cells, node));
@@ -245,11 +249,9 @@ export class Keyspace {
     this.actors.changed(this.#me);
     this.cells.tidy(this.#me);
     if (this.#open === sequenceMax) {
-      this.#me = this.#mint();
-      this.#log = this.cells.log(this.#me);
-      this.#open = 0;
-    }
-    this.#open++;
+      this.#end();
+      this.become(this.actors.intern(this.newActor()));
+    } else this.#open++;
     this.#guard(this.#closed);
     for (const listener of this.listeners) listener.flushed();
     return true;
@@ -304,24 +306,26 @@ export class Keyspace {
     }
   }
 
-  // Forgetting.
+  // Who we are to others.
 
-  /** Whether there are removals or names that may be forgotten some time. */
-  get hasToForget(): boolean {
-    return this.retention.count > 0 || this.names.hasToForget;
+  /** All that is held of our actor may be known from now on; what comes next, too, unless `isAlone`. */
+  publish(isAlone: boolean = this.publication.isAlone): void {
+    this.flush();
+    this.publication.publish(this.held.at(this.#me), isAlone);
+    this.#guard(this.#isGuarded);
   }
 
-  /**
-   * Forgets removals that every vector in `passed` covers, and names that nothing hangs on.
-   * A bounded step: at most `cellsMax` of each. Returns whether there may be more to do.
-   */
-  forget(passed: readonly VersionVector[], cellsMax: number): boolean {
-    const dropped = (node: number): void => {
-      this.#forgot(node);
-      if (this.nodes.isEmpty(node)) this.names.emptied(node);
-    };
-    const more = this.retention.forget(passed, dropped, cellsMax);
-    return this.names.forget(cellsMax, this.#forgot) || more;
+  /** A name that no actor has. */
+  newActor(): ActorId {
+    return actorIdFromBytes(this.#environment.randomBytes(actorBytes));
+  }
+
+  /** Writes as another actor from now on, or again as this one, which was renamed. */
+  become(actor: number): void {
+    this.#me = actor;
+    this.#log = this.cells.log(actor);
+    this.#open = this.held.at(actor) + 1;
+    this.#guard(this.#isGuarded);
   }
 
   /** A frame is through. */
@@ -336,12 +340,10 @@ export class Keyspace {
     return node;
   }
 
-  readonly #forgot = (node: number): void => {
-    for (const listener of this.listeners) listener.forgot?.(node);
-  };
-
-  #mint(): number {
-    return this.actors.intern(actorIdFromBytes(this.#environment.randomBytes(actorBytes)));
+  /** Our actor writes no more. One that wrote nothing leaves no trace. */
+  #end(): void {
+    const at = this.held.at(this.#me);
+    if (at > 0) this.endings.learn(this.actor, { at, isFinal: true });
   }
 
   readonly #flushLater = (): void => {
@@ -356,7 +358,7 @@ export class Keyspace {
 
   #guard(isGuarded: boolean): void {
     this.#isGuarded = isGuarded;
-    this.#quickActor = isGuarded ? nobody : this.#me;
+    this.#quickActor = isGuarded || this.publication.notes ? nobody : this.#me;
   }
 
   /** Before a write that must look first. @throws ClosedError, OverloadedError */

@@ -7,6 +7,8 @@
  * leave nothing behind.
  */
 import { type Cells, noCell } from "../crdt/cells.ts";
+import { OverloadedError } from "../errors.ts";
+import { collectionsMax, mismatch } from "./schema.ts";
 import type { FieldsShape, ItemsShape, Name, Payload, Shape } from "../crdt/data-type.ts";
 
 /** A node with children: an element's set, a map, an entry. */
@@ -76,6 +78,22 @@ export class Nodes {
     const root = { index: this.roots.length, name, tag, shape, keys: new Map(), live: 0 };
     this.roots.push(root);
     this.#rootOf.set(name, root);
+    return root;
+  }
+
+  /**
+   * The collection that a peer or a store tells of, made if it is not known.
+   * @throws SchemaMismatchError when the name has another type here; OverloadedError past the bound.
+   */
+  adopt(name: string, tag: string, shape: Shape): Root {
+    const root = this.root(name);
+    if (root === undefined) {
+      if (this.roots.length >= collectionsMax) {
+        throw new OverloadedError(`more than ${collectionsMax} collections`, {});
+      }
+      return this.addRoot(name, tag, shape);
+    }
+    if (root.tag !== tag) throw mismatch(name, root.tag, tag);
     return root;
   }
 

@@ -4,9 +4,13 @@
  * Memory beyond the state itself: a page of records, and nodes that come before their parents.
  */
 import { noCell } from "../crdt/cells.ts";
+import type { ActorId } from "../crdt/dot.ts";
+import { endingCode } from "../crdt/ending.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { CorruptStorageError } from "../errors.ts";
 import { ByteReader, malformed, MalformedError } from "./bytes.ts";
+import { fork } from "./fork.ts";
 import { nodeNumberMax } from "./frame.ts";
 import {
   type NodeRecord,
@@ -16,11 +20,13 @@ import {
   readMeta,
   readNode,
   recordKey,
+  readPeer,
   recordKinds,
   type RecordKind,
   recordNumber,
 } from "./image.ts";
 import { noStoredNumbers, type StoredNumbers } from "./journal.ts";
+import type { KnownPeer } from "./known-peer.ts";
 import type { Keyspace } from "./keyspace.ts";
 import { childShape, type Container, type Root } from "./nodes.ts";
 import type { StorageEngine, StoredRecord } from "./storage.ts";
@@ -40,6 +46,14 @@ export interface RestoreOptions {
   readonly onProgress?: (progress: RestoreProgress) => void;
 }
 
+/** What a store has besides a keyspace. */
+export interface Restored {
+  /** How it numbers things. */
+  readonly numbers: StoredNumbers;
+  /** The peers that were known, and how far they were. */
+  readonly peers: readonly KnownPeer[];
+}
+
 interface Orphan {
   readonly number: number;
   readonly record: NodeRecord;
@@ -47,16 +61,18 @@ interface Orphan {
 }
 
 /**
- * Reads all records, and says how the store numbers things.
+ * Reads all records.
  * @throws CorruptStorageError, and whatever the engine throws; the keyspace is of no use then.
  */
-export async function restore(options: RestoreOptions): Promise<StoredNumbers> {
+export async function restore(options: RestoreOptions): Promise<Restored> {
   const reading = new Reading(options);
   await reading.each("meta", (_, from) => reading.meta(from));
   await reading.each("actor", (number, from) => reading.actor(number, from));
   await reading.each("collection", (number, from) => reading.collection(number, from));
   await reading.each("node", (number, from) => reading.node(number, from));
-  return reading.end();
+  const peers: KnownPeer[] = [];
+  await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
+  return { numbers: reading.end(), peers };
 }
 
 class Reading {
@@ -69,6 +85,7 @@ class Reading {
   readonly #unordered = new UnorderedCells();
   /** By the parent that they wait for. */
   readonly #orphans = new Map<number, Orphan[]>();
+  #writer: ActorId | undefined;
   #records = 0;
 
   constructor(options: RestoreOptions) {
@@ -112,27 +129,36 @@ class Reading {
   }
 
   meta(from: ByteReader): void {
-    this.#keyspace.clock.resume(readMeta(from).stampBound);
+    const { stampBound, writer } = readMeta(from);
+    this.#keyspace.clock.resume(stampBound);
+    this.#writer = writer;
   }
 
   actor(number: number, from: ByteReader): void {
-    const { actors, held, retention } = this.#keyspace;
+    const { actors, held, retention, endings } = this.#keyspace;
     const record = readActor(from);
+    // Randomness that repeats itself must not make us who we were.
+    if (record.name === this.#keyspace.actor) fork(this.#keyspace, this.#keyspace.newActor());
     const actor = actors.intern(record.name);
     if (held.at(actor) > 0) malformed("an actor that is there twice");
     this.#actors[number] = actor;
-    while (this.#numbers.actors.length <= actor) this.#numbers.actors.push(-1);
+    while (this.#numbers.actors.length <= actor) {
+      this.#numbers.actors.push(-1);
+      this.#numbers.endings.push(0);
+    }
     this.#numbers.actors[actor] = number;
     held.raise(actor, record.held);
     retention.floor.raise(actor, record.floor);
     this.#numbers.written.raise(actor, record.held);
     this.#numbers.floor.raise(actor, record.floor);
     actors.changed(actor);
+    if (record.ending) endings.learn(record.name, record.ending);
+    this.#numbers.endings[actor] = endingCode(record.ending);
   }
 
   collection(number: number, from: ByteReader): void {
     const { name, tag, shape } = readCollection(from);
-    const root = this.#keyspace.adopt(name, tag, shape);
+    const root = this.#keyspace.nodes.adopt(name, tag, shape);
     this.#collections[number] = root;
     while (this.#numbers.collections.length <= root.index) this.#numbers.collections.push(-1);
     this.#numbers.collections[root.index] = number;
@@ -147,6 +173,18 @@ class Reading {
     const waiting = this.#orphans.get(record.parent) ?? [];
     waiting.push({ number, record, cells });
     this.#orphans.set(record.parent, waiting);
+  }
+
+  peer(number: number, from: ByteReader): KnownPeer {
+    const record = from.raw(from.left).slice();
+    const { name, lastSeenMs, acknowledged } = readPeer(new ByteReader(record));
+    const vector = new VersionVector();
+    for (const [stored, sequence] of acknowledged) {
+      const actor = this.#actors[stored] ?? malformed(`actor ${stored} is missing`);
+      vector.raise(actor, sequence);
+    }
+    this.#numbers.peers.set(name, { number, record });
+    return { name, lastSeenMs, acknowledged: vector };
   }
 
   /** @throws CorruptStorageError when a node has no parent. */
@@ -166,7 +204,17 @@ class Reading {
       if (nodes.isUsed(node) && nodes.isEmpty(node)) names.emptied(node);
     }
     this.#unordered.moveTo(cells, held);
+    this.#endWriter();
     return this.#numbers;
+  }
+
+  /** Who wrote here last, and did not close the store, has crashed. */
+  #endWriter(): void {
+    if (this.#writer === undefined) return;
+    const { actors, held, endings } = this.#keyspace;
+    const writer = actors.find(this.#writer);
+    const at = writer === undefined ? 0 : held.at(writer);
+    endings.learn(this.#writer, { at, isFinal: false });
   }
 
   #parent(number: number): Root | Container | undefined {

@@ -41,6 +41,11 @@ export class Stage {
     this.#rowsLeft = framesAsReadMax * touches;
   }
 
+  /** Where its sender would go on. */
+  get point(): StagePoint {
+    return { series: this.series, frames: this.frames.length };
+  }
+
   /** Keeps a copy of a frame: its own bytes may be a part of something larger. */
   add(
     body: Uint8Array,

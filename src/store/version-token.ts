@@ -7,6 +7,7 @@ import {
   type ActorId,
   actorIdFromBytes,
   actorIdToBytes,
+  type Dot,
   sequenceMax,
 } from "../crdt/dot.ts";
 import { InvalidValueError } from "../errors.ts";
@@ -67,4 +68,25 @@ export function coversNamed(
     if (actor === undefined || at(actor) < sequence) return false;
   }
   return true;
+}
+
+/**
+ * A part of `vector` that will not come: its writer has ended, we lack it, and `mayBring` knows nobody
+ * who could have it.
+ */
+export function lostDot(
+  keyspace: Keyspace,
+  vector: NamedVector,
+  mayBring: (actor: number | undefined, sequence: number) => boolean,
+): Dot | undefined {
+  const { actors, held, endings } = keyspace;
+  for (const [actor, sequence] of vector) {
+    const ending = endings.of(actor);
+    if (ending === undefined) continue;
+    const number = actors.find(actor);
+    if (number !== undefined && held.at(number) >= sequence) continue;
+    const isNone = ending.isFinal && sequence > ending.at;
+    if (isNone || !mayBring(number, sequence)) return { actor, sequence };
+  }
+  return undefined;
 }

@@ -4,12 +4,17 @@
  * of buckets (by the leading bits of the actor) tell where.
  */
 import { createHash } from "node:crypto";
-import { actorBytes, type ActorId } from "../crdt/dot.ts";
+import type { Actors } from "../crdt/actors.ts";
+import { actorBytes, type ActorId, actorIdFromBytes } from "../crdt/dot.ts";
+import { type Ending, endingCode } from "../crdt/ending.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
 
 /** One actor of a vector, by name. */
 export interface Entry {
   readonly actor: ActorId;
   readonly sequence: number;
+  /** When the actor ended, if it is known to have. */
+  readonly ending?: Ending | undefined;
 }
 
 /** A whole vector in the order of actors, and its digest. */
@@ -26,20 +31,38 @@ export const bucketBitsMax = 16;
 
 const entriesPerBucket = 16;
 const sequenceBytes = 4;
+const endingBytes = 6;
 
 /** Sorts entries as `digest` and the protocol want them. */
 export const inActorOrder = (entries: Entry[]): Entry[] =>
   entries.sort((a, b) => (a.actor < b.actor ? -1 : a.actor > b.actor ? 1 : 0));
 
+/** The entries as a vector over the numbers that `actors` gives. O(entries). */
+export function numbered(entries: readonly Entry[], actors: Actors): VersionVector {
+  const vector = new VersionVector();
+  for (const { actor, sequence } of entries) vector.raise(actors.intern(actor), sequence);
+  return vector;
+}
+
 /** The digest of entries that are in the order of their actors. O(entries). */
 export function digest(entries: readonly Entry[]): Uint8Array {
-  const bytes = Buffer.alloc(entries.length * (actorBytes + sequenceBytes));
+  const bytes = Buffer.alloc(entries.length * (actorBytes + sequenceBytes + endingBytes));
   let at = 0;
-  for (const { actor, sequence } of entries) {
+  for (const { actor, sequence, ending } of entries) {
     at += bytes.write(actor, at, "hex");
     at = bytes.writeUInt32BE(sequence, at);
+    at = bytes.writeUIntBE(endingCode(ending), at, endingBytes);
   }
   return createHash("sha256").update(bytes).digest().subarray(0, digestBytes);
+}
+
+/**
+ * A name for an actor, of a random one and of what a peer drew: a machine that was copied with its
+ * source of randomness draws the same as its copy.
+ */
+export function mixedActor(random: ActorId, salt: Uint8Array): ActorId {
+  const mixed = createHash("sha256").update(random).update(salt).digest();
+  return actorIdFromBytes(mixed.subarray(0, actorBytes));
 }
 
 /** How many leading bits to tell buckets apart by, for vectors of at most `entries` entries. */

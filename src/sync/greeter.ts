@@ -72,11 +72,12 @@ export class Greeter {
 
   /** What is held. O(actors) when that moved: who asks one after the other is told the same. */
   vector(): DigestedVector {
-    const { held, actors } = this.#options.keyspace;
+    const { held, actors, endings } = this.#options.keyspace;
     if (this.#snapshot?.changes === actors.changes) return this.#snapshot;
     const entries: Entry[] = [];
-    for (const [actor, sequence] of held.entries()) {
-      entries.push({ actor: actors.name(actor), sequence });
+    for (const [number, sequence] of held.entries()) {
+      const actor = actors.name(number);
+      entries.push({ actor, sequence, ending: endings.of(actor) });
     }
     inActorOrder(entries);
     this.#snapshot = { changes: actors.changes, entries, digest: digest(entries) };

@@ -14,8 +14,6 @@ export interface LinkOwner {
   acquaintance(hello: Hello): Acquaintance;
   /** Whether the link may go on with this peer, and what was staged of its series before. */
   meet(link: Link, hello: Hello): Admission;
-  /** Who answers the observer at the other end. */
-  attend(link: Link): Attendant;
   /** The link streams now. */
   started(link: Link): void;
   /** Frames were acknowledged. */
@@ -30,5 +28,10 @@ export interface LinkOwner {
 
 /** Whether a link may go on. */
 export type Admission =
-  | { readonly kind: "admitted"; readonly stage: Stage | undefined }
+  | {
+      readonly kind: "admitted";
+      readonly stage: Stage | undefined;
+      /** Who answers the peer, if it only observes. */
+      readonly attendant?: Attendant;
+    }
   | { readonly kind: "refused"; readonly end: LinkEnd };

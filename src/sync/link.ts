@@ -4,24 +4,25 @@
  * heartbeat and nothing else.
  */
 import type { ActorId } from "../crdt/dot.ts";
-import { VersionVector } from "../crdt/version-vector.ts";
+import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
 import { Exchange } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
-import type { Stage, StagePoint } from "../store/stage.ts";
+import type { Stage } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Attendant } from "./attendant.ts";
 import { Channel } from "./channel.ts";
-import type { Entry } from "./digest.ts";
+import { numbered } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
 import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
-import type { Hello, Message } from "./message.ts";
+import { endingsIn, learn, untold } from "./obituary.ts";
+import type { Ended, Hello, Message } from "./message.ts";
 import { Pulse } from "./pulse.ts";
 import type { Question } from "./question.ts";
-import { broken, endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
+import { cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
@@ -125,6 +126,11 @@ export class Link implements Receiver {
     return this.#exchange?.acknowledged;
   }
 
+  /** What the peer said that it holds; undefined until the link streams. */
+  get known(): VersionVector | undefined {
+    return this.#exchange?.known;
+  }
+
   /** What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams. */
   get kept(): VersionVector | undefined {
     return this.#disks?.kept;
@@ -180,6 +186,11 @@ export class Link implements Receiver {
       this.#pumpTimer = undefined;
       this.pump();
     });
+  }
+
+  /** Tells the peer of actors that ended. */
+  tell(messages: readonly Ended[]): void {
+    if (this.#isStreaming()) for (const message of messages) this.#send(message);
   }
 
   /** Our disk has more. */
@@ -242,7 +253,9 @@ export class Link implements Receiver {
       const acquaintance = this.#owner.acquaintance(message);
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
-      if (message.kind !== "frame" && this.#exchange) this.#notResumed(this.#exchange);
+      // Who goes on with a series does so before it says anything else, but what is told of actors.
+      const mayGoOn = message.kind === "frame" || message.kind === "ended";
+      if (!mayGoOn && this.#exchange) this.#notResumed(this.#exchange);
       this.#step(message);
     }
   }
@@ -276,14 +289,11 @@ export class Link implements Receiver {
       case "start":
         this.#start(effect);
         break;
-      case "attend":
-        this.#attendant = this.#owner.attend(this);
-        break;
       case "consider":
-        if (event.kind === "ask") void this.#consider(event.question);
+        if (event.kind === "ask") this.#consider(event.question);
         break;
       case "observe":
-      case "learn":
+      case "hear":
         throw new Error("assertion: a replica observes nobody");
       case "take":
         if (event.kind === "frame") this.#receive(event.bytes);
@@ -293,6 +303,9 @@ export class Link implements Receiver {
         break;
       case "store":
         if (event.kind === "stored") this.#peerStored(event);
+        break;
+      case "learn":
+        learn(this.#exchanges.keyspace, effect.endings);
         break;
       case "end":
         this.#finish(effect.end, effect.tell);
@@ -305,18 +318,20 @@ export class Link implements Receiver {
     if (admission.kind === "refused") return this.#leave(admission.end);
     this.#peer = hello;
     this.#stage = admission.stage;
+    this.#attendant = admission.attendant;
     this.#stagedBytes = admission.stage?.bytes ?? 0;
-    this.#step({ kind: "admitted", stage: stagePoint(admission.stage) });
+    this.#step({ kind: "admitted", stage: admission.stage?.point });
   }
 
   #start(start: Extract<Effect, { kind: "start" }>): void {
     const { keyspace } = this.#exchanges;
-    const known = this.#vector(start.known);
-    const told = start.told === start.known ? known : this.#vector(start.told);
-    const { me, held, actor } = keyspace;
-    if (known.at(me) > held.at(me)) {
-      const seen = `batch ${known.at(me)} of our actor ${actor}, which is at ${held.at(me)}`;
-      return this.#leave({ ...broken(`it knows ${seen}`), code: "clone" });
+    const known = numbered(start.known, keyspace.actors);
+    const told = start.told === start.known ? known : numbered(start.told, keyspace.actors);
+    const { me, held, actor, publication } = keyspace;
+    const published = publication.upTo(held.at(me));
+    if (known.at(me) > published) {
+      const seen = `batch ${known.at(me)} of our actor ${actor}, of which ${published} are public`;
+      return this.#leave(cloned(`it knows ${seen}`));
     }
     const { resume } = start;
     this.#exchange = new Exchange(this.#exchanges, { told, known, resume, stage: this.#stage });
@@ -335,24 +350,17 @@ export class Link implements Receiver {
     });
     this.target = known;
     this.streamingSinceMs = this.#nowMs;
+    this.tell(untold(keyspace.endings, start.told));
+    learn(keyspace, endingsIn(start.known));
     this.#owner.started(this);
     this.pump();
   }
 
-  async #consider(question: Question): Promise<void> {
-    try {
-      const answer = await this.#attendant?.answer(question);
-      if (answer) this.#step({ kind: "answered", answer });
-    } catch (error) {
-      this.#leave(endOf(error));
-    }
-  }
-
-  #vector(entries: readonly Entry[]): VersionVector {
-    const vector = new VersionVector();
-    const { actors } = this.#exchanges.keyspace;
-    for (const { actor, sequence } of entries) vector.raise(actors.intern(actor), sequence);
-    return vector;
+  #consider(question: Question): void {
+    this.#attendant?.answer(question).then(
+      (answer) => this.#step({ kind: "answered", answer }),
+      (error: unknown) => this.#leave(endOf(error)),
+    );
   }
 
   #receive(frame: Uint8Array): void {
@@ -436,9 +444,3 @@ export class Link implements Receiver {
     return this.#state.kind === "streaming";
   }
 }
-
-/** How a link ends that we close on purpose. */
-export const leaving: LinkEnd = { code: "leaving", reason: "the replica closes", by: "us" };
-
-const stagePoint = (stage: Stage | undefined): StagePoint | undefined =>
-  stage && { series: stage.series, frames: stage.frames.length };

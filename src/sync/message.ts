@@ -7,6 +7,7 @@
  *   frame    a delta interval, see store/frame.ts
  *   ack      so many of your frames were taken in
  *   stored   what I had after so many frames is on my disk   only from who has one
+ *   ended    actors that write no more                     when that is news
  *   ping, pong   are you there?
  *   bye      the link ends, and why
  *
@@ -16,6 +17,7 @@
  *   answer   what there is to say to it
  */
 import type { ActorId } from "../crdt/dot.ts";
+import type { Ending } from "../crdt/ending.ts";
 import type { StagePoint } from "../store/stage.ts";
 import type { Entry } from "./digest.ts";
 import type { Question, Reply } from "./question.ts";
@@ -103,6 +105,12 @@ export interface Stored {
   readonly sent: number;
 }
 
+/** Actors that have ended; of others the vector entries tell. */
+export interface Ended {
+  readonly kind: "ended";
+  readonly endings: readonly (readonly [actor: ActorId, ending: Ending])[];
+}
+
 /** Asks an observed replica. */
 export interface Ask {
   readonly kind: "ask";
@@ -142,6 +150,7 @@ export type Message =
   | Frame
   | Ack
   | Stored
+  | Ended
   | Ask
   | Answer
   | Ping
@@ -162,7 +171,7 @@ export const endCodes = {
   clock: 4,
   /** Both ends are one replica. */
   self: 5,
-  /** Both ends claim to be the same writer, and are not one replica. */
+  /** The other end writes, or knows of writes, as the sender's actor: the sender takes another one. */
   clone: 6,
   /** There is another link between the two. */
   duplicate: 7,

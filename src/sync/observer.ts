@@ -149,7 +149,7 @@ export class Observer implements Receiver {
       this.#step({ kind: "admitted", stage: undefined });
     } else if (effect.kind === "observe") {
       this.#opening?.resolve({ entries: effect.known, digest: this.#digest });
-    } else if (effect.kind === "learn" && event.kind === "answer") {
+    } else if (effect.kind === "hear" && event.kind === "answer") {
       const asking = this.#asking;
       this.#asking = undefined;
       asking?.resolve(event);

@@ -30,8 +30,8 @@ export class Observers {
     this.#options = options;
   }
 
-  /** Whether a link to one may go on. */
-  admit(link: Link): Admission {
+  /** Whether a link to one may go on; then it is none of `links` any more. */
+  admit(link: Link, links: Set<Link>): Admission {
     if (link.url !== undefined) {
       return { kind: "refused", end: broken("who is dialed is to be a replica") };
     }
@@ -39,18 +39,9 @@ export class Observers {
       const reason = `${observersMax} others observe already`;
       return { kind: "refused", end: { code: "overloaded", reason, by: "us" } };
     }
+    links.delete(link);
     this.#links.add(link);
-    return { kind: "admitted", stage: undefined };
-  }
-
-  /** Who answers one of them. */
-  attend(): Attendant {
-    const { keyspace, environment, greeter } = this.#options;
-    const witness = new KeyspaceWitness({ keyspace, environment, isStill: false });
-    return new Attendant(witness, () => {
-      keyspace.flush();
-      return greeter.vector();
-    });
+    return { kind: "admitted", stage: undefined, attendant: this.#attendant() };
   }
 
   /** Says goodbye to all. */
@@ -61,5 +52,14 @@ export class Observers {
   /** The link is over. Returns whether it was to an observer. */
   ended(link: Link): boolean {
     return this.#links.delete(link);
+  }
+
+  #attendant(): Attendant {
+    const { keyspace, environment, greeter } = this.#options;
+    const witness = new KeyspaceWitness({ keyspace, environment, isStill: false });
+    return new Attendant(witness, () => {
+      keyspace.flush();
+      return greeter.vector();
+    });
   }
 }

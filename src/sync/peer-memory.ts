@@ -7,6 +7,7 @@ import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { Exchange } from "../store/exchange.ts";
+import type { KnownPeer } from "../store/known-peer.ts";
 import { type Stage } from "../store/stage.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Hello } from "./message.ts";
@@ -69,6 +70,28 @@ export class PeerMemory {
       if (this.#silent.size <= silentPeersMax) break;
       this.#silent.delete(longest);
     }
+  }
+
+  /** Takes over who was known before, the longest silent first. A clock that was set back harms nobody. */
+  remind(peers: readonly KnownPeer[]): void {
+    const nowMs = this.#environment.now();
+    for (const { name, acknowledged, lastSeenMs } of peers.toSorted(
+      (one, other) => one.lastSeenMs - other.lastSeenMs,
+    )) {
+      const silentMs = Math.max(0, nowMs - lastSeenMs);
+      this.#silent.set(name, { acknowledged, sinceMs: this.#environment.monotonic() - silentMs });
+    }
+  }
+
+  /** Each of the silent, and when it was last seen. */
+  known(): KnownPeer[] {
+    const ago = this.#environment.now() - this.#environment.monotonic();
+    this.vectors();
+    return [...this.#silent].map(([name, { acknowledged, sinceMs }]) => ({
+      name,
+      acknowledged,
+      lastSeenMs: Math.max(0, Math.round(sinceMs + ago)),
+    }));
   }
 
   /** The peer is back, or will not come back. */

@@ -4,7 +4,8 @@
  *   message := kind number body            number: 1, 2, 3 … on each direction of a link
  *   hello   := "TRLS" min max count (id length bytes)*
  *   summary := bits digest*
- *   vector  := flags (series frames)? count (16 bytes, sequence)*
+ *   vector  := flags (series frames)? count (16 bytes, sequence, ending)*
+ *   ended   := count (16 bytes, ending)*          ending: see crdt/ending.ts, 0 for none
  *   frame   := the frame, to the end
  *   ack     := frames
  *   bye     := code reason
@@ -23,7 +24,13 @@ import { frameBytesMax } from "../store/frame.ts";
 import { collectionsMax } from "../store/schema.ts";
 import { elementBytesMax, keyBytesMax } from "../store/values.ts";
 import { bucketBitsMax, digestBytes } from "./digest.ts";
-import { entryBytesMax, readEntries, writeEntries } from "./entry-codec.ts";
+import {
+  entryBytesMax,
+  readEndings,
+  readEntries,
+  writeEndings,
+  writeEntries,
+} from "./entry-codec.ts";
 import {
   type CollectionTag,
   type EndCode,
@@ -56,8 +63,9 @@ const kinds = {
   pong: 7,
   bye: 8,
   stored: 9,
-  ask: 10,
-  answer: 11,
+  ended: 10,
+  ask: 11,
+  answer: 12,
 } as const satisfies Record<Message["kind"], number>;
 
 const kindOf: readonly (Message["kind"] | undefined)[] = [
@@ -71,6 +79,7 @@ const kindOf: readonly (Message["kind"] | undefined)[] = [
   "pong",
   "bye",
   "stored",
+  "ended",
   "ask",
   "answer",
 ];
@@ -87,6 +96,7 @@ export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
   frame: frameBytesMax + envelopeBytesMax,
   ack: smallBytesMax,
   stored: smallBytesMax,
+  ended: entriesPerMessageMax * entryBytesMax + smallBytesMax,
   ask: questionBytesMax + smallBytesMax,
   answer: replyBytesMax + smallBytesMax,
   ping: smallBytesMax,
@@ -160,6 +170,9 @@ export class MessageWriter {
       case "stored":
         out.varint(message.taken);
         out.varint(message.sent);
+        break;
+      case "ended":
+        writeEndings(message.endings, out);
         break;
       case "ask":
         writeQuestion(message.question, out);
@@ -250,6 +263,8 @@ function readBody(kind: Message["kind"], input: ByteReader): Message {
       return { kind, frames: input.varint() || malformed("an acknowledgement of nothing") };
     case "stored":
       return { kind, taken: input.varint(), sent: input.varint() };
+    case "ended":
+      return { kind, endings: readEndings(input) };
     case "ask":
       return { kind, question: readQuestion(input) };
     case "answer": {

@@ -7,6 +7,7 @@ import {
   UnauthorizedError,
 } from "../errors.ts";
 import { MalformedError } from "../store/bytes.ts";
+import { ClonedError } from "../store/exchange.ts";
 import { mismatch } from "../store/schema.ts";
 import { type EndCode, type Hello, protocolVersions } from "./message.ts";
 
@@ -38,14 +39,15 @@ export function refusal(
 ): LinkEnd | undefined {
   return (
     wrongVersion(theirs) ??
-    sameActor(ours, theirs, acquaintance.isOurNonce) ??
     (ours.isObserver === true || theirs.isObserver === true
       ? nobodyToAsk(ours, theirs)
-      : (wrongClock(theirs, acquaintance) ?? wrongType(ours, theirs)))
+      : (sameActor(ours, theirs, acquaintance.isOurNonce) ??
+        wrongClock(theirs, acquaintance) ??
+        wrongType(ours, theirs)))
   );
 }
 
-/** Nothing is written on a link to an observer, so clocks and types may be what they are. */
+/** An observer writes nothing, so its actor, clock and types may be what they are. */
 const nobodyToAsk = (ours: Hello, theirs: Hello): LinkEnd | undefined =>
   ours.isObserver === theirs.isObserver ? broken("both ends only observe") : undefined;
 
@@ -60,8 +62,7 @@ function wrongVersion({ versions, frameVersion }: Hello): LinkEnd | undefined {
 function sameActor(ours: Hello, theirs: Hello, isOurNonce: boolean): LinkEnd | undefined {
   if (theirs.actor !== ours.actor) return undefined;
   if (isOurNonce) return { code: "self", reason: "this replica dialed itself", by: "us" };
-  const reason = `another process has our actor ${ours.actor}: a copy of a running machine?`;
-  return { code: "clone", reason, by: "us", error: protocolError(reason) };
+  return cloned(`another process has our actor ${ours.actor}`);
 }
 
 function wrongClock(theirs: Hello, { wallMs, skewMsMax }: Acquaintance): LinkEnd | undefined {
@@ -87,6 +88,9 @@ function wrongType(ours: Hello, theirs: Hello): LinkEnd | undefined {
   return undefined;
 }
 
+/** How a link ends that we close on purpose. */
+export const leaving: LinkEnd = { code: "leaving", reason: "the replica closes", by: "us" };
+
 /** The peer did what the protocol does not allow. */
 export const broken = (reason: string): LinkEnd => ({
   code: "protocol",
@@ -95,12 +99,16 @@ export const broken = (reason: string): LinkEnd => ({
   error: protocolError(reason),
 });
 
+/** Somebody else writes as our actor: a copy of a running machine, or a snapshot of it. */
+export const cloned = (reason: string): LinkEnd => ({ ...broken(reason), code: "clone" });
+
 /** What an error, thrown while a message was taken in, makes of the link. */
 export function endOf(error: unknown): LinkEnd {
   if (error instanceof MalformedError) {
     const reason = error.message;
     return { code: "malformed", reason, by: "us", error: protocolError(reason, error) };
   }
+  if (error instanceof ClonedError) return cloned(error.message);
   if (error instanceof SchemaMismatchError) {
     return { code: "schema", reason: error.message, by: "us", error };
   }
@@ -125,7 +133,7 @@ export function endOfConnection(end: { readonly reason: string; readonly error?:
   return { code: "network", reason, by: "network" };
 }
 
-const refusals: ReadonlySet<EndCode> = new Set(["schema", "clock", "clone", "unauthorized"]);
+const refusals: ReadonlySet<EndCode> = new Set(["schema", "clock", "unauthorized"]);
 
 /** Whether nothing will change until somebody does something: no quick retry, and shown so. */
 export const isRefusal = ({ code }: LinkEnd): boolean => refusals.has(code);

@@ -6,6 +6,7 @@ import type {
   Answer,
   Ask,
   Bye,
+  Ended,
   Frame,
   Greeting,
   Hello,
@@ -49,6 +50,7 @@ export interface Events {
   readonly frame: Frame;
   readonly ack: Ack;
   readonly stored: Stored;
+  readonly ended: Ended;
   readonly ask: Ask;
   readonly answer: Answer;
   /** We ask who is observed. */
@@ -82,17 +84,17 @@ export type Effect =
     }
   /** The peer is observed: we may ask it. `known` is its vector. */
   | { readonly kind: "observe"; readonly known: readonly Entry[] }
-  /** The peer observes us: its questions are to be answered. */
-  | { readonly kind: "attend" }
   /** Finds what there is to say to the question at hand: `answered` follows. */
   | { readonly kind: "consider" }
   /** Hands over the answer at hand. */
-  | { readonly kind: "learn" }
+  | { readonly kind: "hear" }
   /** Joins the frame at hand. */
   | { readonly kind: "take" }
   /** Passes the acknowledgement at hand on. */
   | { readonly kind: "acknowledge" }
   /** Notes what the peer has on its disk. */
   | { readonly kind: "store" }
+  /** Notes which actors have ended. */
+  | { readonly kind: "learn"; readonly endings: Ended["endings"] }
   /** The link is over. `tell` is whether the peer can be told why. */
   | { readonly kind: "end"; readonly end: LinkEnd; readonly tell: boolean };

@@ -153,7 +153,7 @@ function observation(
     };
   }
   if (theirs.isObserver !== true) return undefined;
-  return { state: { kind: "attending", isAsked: false }, effects: [{ kind: "attend" }] };
+  return { state: { kind: "attending", isAsked: false }, effects: [] };
 }
 
 function asked(state: States["attending"], event: Ask): Outcome {
@@ -172,9 +172,9 @@ function ask(state: States["observing"], event: Events["question"]): Outcome {
   return say({ kind: "observing", isAsking: true }, { kind: "ask", question });
 }
 
-function learn(state: States["observing"], event: Answer): Outcome {
+function heard(state: States["observing"], event: Answer): Outcome {
   if (!state.isAsking) return unexpected(state, event);
-  return { state: { kind: "observing", isAsking: false }, effects: [{ kind: "learn" }] };
+  return { state: { kind: "observing", isAsking: false }, effects: [{ kind: "hear" }] };
 }
 
 function streamingTick(state: SessionState, tick: Tick): Outcome {
@@ -220,6 +220,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -240,6 +241,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -260,6 +262,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -280,6 +283,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -300,6 +304,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: () => take,
     ack: () => acknowledge,
     stored: () => store,
+    ended: (_, { endings }) => ({ state: streaming, effects: [{ kind: "learn", endings }] }),
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -320,8 +325,9 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: unexpected,
-    answer: learn,
+    answer: heard,
     question: ask,
     answered: unexpected,
     ping: pong,
@@ -340,6 +346,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: unexpected,
     ack: unexpected,
     stored: unexpected,
+    ended: unexpected,
     ask: asked,
     answer: unexpected,
     question: unexpected,
@@ -361,6 +368,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     frame: stay,
     ack: stay,
     stored: stay,
+    ended: stay,
     ask: stay,
     answer: stay,
     question: stay,

@@ -10,21 +10,26 @@ import type { Environment } from "../environment.ts";
 import { ClosedError } from "../errors.ts";
 import { Exchange, type Received } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
+import { fork } from "../store/fork.ts";
+import type { KnownPeer } from "../store/known-peer.ts";
 import type { Stage } from "../store/stage.ts";
 import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
-import type { Attendant } from "./attendant.ts";
+import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
-import { isPreferred, twin } from "./duplicate.ts";
+import type { Forked } from "./forked.ts";
 import { Greeter } from "./greeter.ts";
-import { leaving, Link } from "./link.ts";
+import { Link } from "./link.ts";
+import { Members } from "./members.ts";
+import { obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
-import { type PeerView, peerView, strangerView } from "./peer-view.ts";
 import { Observers } from "./observers.ts";
+import type { PeerView } from "./peer-view.ts";
+import { isPreferred } from "./preference.ts";
 import { logEnd } from "./link-log.ts";
-import { isRefusal, type LinkEnd } from "./refusal.ts";
+import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import type {
   Address,
   Connection,
@@ -34,6 +39,7 @@ import type {
   Transport,
 } from "./transport.ts";
 
+export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
 
 /** Links at a time that peers may open. */
@@ -68,6 +74,8 @@ export interface SyncOptions {
   readonly telemetry?: Telemetry;
   /** Called after each frame that was taken in, with the peer's actor. */
   readonly onReceived?: (received: Received, peer: ActorId) => void;
+  /** Called when we had to take another actor. */
+  readonly onForked?: (forked: Forked) => void;
   /** Called once a turn when links or acknowledgements changed. */
   readonly onChange?: () => void;
 }
@@ -80,19 +88,23 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
   readonly #greeter: Greeter;
-  readonly #memory: PeerMemory;
   readonly #observers: Observers;
-  /** Links that are not over. */
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
   /** By address. */
   readonly #dialers = new Map<string, Dialer>();
+  /** The peers that are away. */
+  readonly memory: PeerMemory;
+  /** The replicas that we know. */
+  readonly members: Members;
   readonly #targets: readonly DialTarget[];
   #listener: Listener | undefined;
   #linksBegun = 0;
   #pumpsLater = false;
   #tellsLater = false;
+  /** Actors that ended, of whom peers are told at the end of the turn. */
+  #ended = new Set<ActorId>();
   #isStarted = false;
   #closing: Promise<void> | undefined;
   #whenGone: (() => void) | undefined;
@@ -113,8 +125,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
     this.#observers = new Observers({ keyspace, environment, greeter: this.#greeter });
+    this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
-    this.#memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
+    this.memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
     keyspace.listeners.add(this);
   }
@@ -131,6 +144,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       throw new ClosedError("the replica was closed while it opened");
     }
     this.#isStarted = true;
+    if (listen) this.#keyspace.publish(true);
     for (const target of this.#targets) this.#add(target);
   }
 
@@ -154,55 +168,24 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#tell();
   }
 
-  /** Whether every configured peer has brought us to what it held when its link began. */
-  get isSynced(): boolean {
-    for (const dialer of this.#dialers.values()) {
-      if (dialer.isSelf) continue;
-      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
-      const reached = link?.target ?? dialer.reached;
-      if (reached === undefined || !this.#keyspace.held.covers(reached)) return false;
-    }
-    return true;
-  }
-
-  /** This replica, its configured peers, and those that are connected, each once. */
-  get members(): number {
-    const actors = new Set<ActorId>();
-    let unknown = 0;
-    for (const dialer of this.#dialers.values()) {
-      if (dialer.isSelf) continue;
-      if (dialer.actor === undefined) unknown++;
-      else actors.add(dialer.actor);
-    }
-    for (const link of this.#links) if (link.acknowledged && link.actor) actors.add(link.actor);
-    return 1 + unknown + actors.size;
-  }
-
-  /**
-   * Configured peers first, in their order, then those that dialed us, then those of them that were
-   * refused lately. O(peers x actors).
-   */
+  /** What is known of each peer, see `Members.views`. */
   get peers(): PeerView[] {
-    const shown = new Set<Link>();
-    const views: PeerView[] = [];
-    for (const dialer of this.#dialers.values()) {
-      const link = dialer.link ?? (dialer.actor && this.#linkOf(dialer.actor));
-      if (link) shown.add(link);
-      views.push(peerView(link, dialer));
-    }
-    for (const link of this.#links) if (!shown.has(link)) views.push(peerView(link, undefined));
-    return [...views, ...this.#memory.strangers().map(strangerView)];
-  }
-
-  /** What each connected peer has as safely as it can: on its disk if it has one. O(links). */
-  kept(): VersionVector[] {
-    return [...this.#links].flatMap(({ kept }) => kept ?? []);
+    return this.members.views(this.memory.strangers());
   }
 
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
   passed(): VersionVector[] {
-    const held = [...this.#links].flatMap(({ acknowledged }) => acknowledged ?? []);
-    return [...held, ...this.#memory.vectors()];
+    return [...this.members.held(), ...this.memory.vectors()];
+  }
+
+  /** How far the peers are that are connected or were seen lately. */
+  knownPeers(): KnownPeer[] {
+    const nowMs = this.#environment.now();
+    const linked = [...this.#links].flatMap((link) => {
+      const { acknowledged } = link;
+      return acknowledged ? [{ name: this.#nameOf(link), lastSeenMs: nowMs, acknowledged }] : [];
+    });
+    return [...linked, ...this.memory.known()];
   }
 
   /** Our disk has more: peers are told what of theirs that is. O(links x actors). */
@@ -218,6 +201,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   async #close(): Promise<void> {
     for (const dialer of this.#dialers.values()) dialer.stop();
+    this.#tellEnded();
     this.#observers.leave();
     for (const link of [...this.#links]) link.endWhenDone();
     await this.#untilGone(() => {
@@ -227,7 +211,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       for (const link of [...this.#ending]) link.terminate();
     });
     this.#keyspace.listeners.delete(this);
-    this.#memory.close();
+    this.memory.close();
     await this.#listener?.close();
   }
 
@@ -265,6 +249,20 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.flushed();
   }
 
+  /** Peers are told once a turn. */
+  actorEnded(actor: ActorId): void {
+    if (this.#ended.size === 0) this.#environment.defer(() => this.#tellEnded());
+    this.#ended.add(actor);
+  }
+
+  #tellEnded(): void {
+    if (this.#ended.size === 0) return;
+    const messages = obituaries(this.#keyspace.endings, this.#ended);
+    this.#ended.clear();
+    for (const link of this.#links) link.tell(messages);
+    this.#tell();
+  }
+
   // Links.
 
   #target(peer: string | DialTarget): DialTarget {
@@ -275,11 +273,12 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   #add(target: DialTarget): void {
     if (this.#closing || this.#dialers.has(target.url)) return;
+    if (!this.members.isLinked && !this.#keyspace.publication.isAlone) this.#keyspace.publish(true);
     const dialer = new Dialer({
       target,
       environment: this.#environment,
       connect: () => this.#dialed(target),
-      isLinked: (actor) => this.#linkOf(actor) !== undefined,
+      isLinked: (actor) => this.members.link(actor) !== undefined,
     });
     this.#dialers.set(target.url, dialer);
     if (this.#isStarted) dialer.start();
@@ -314,12 +313,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return link;
   }
 
-  /** The link to that peer that is past its hello. */
-  #linkOf(actor: ActorId): Link | undefined {
-    for (const link of this.#links) if (link.actor === actor) return link;
-    return undefined;
-  }
-
   #dialerOf(link: Link): Dialer | undefined {
     if (link.url !== undefined) return this.#dialers.get(link.url);
     for (const dialer of this.#dialers.values()) if (dialer.actor === link.actor) return dialer;
@@ -342,39 +335,31 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   meet(link: Link, hello: Hello): Admission {
-    if (hello.isObserver === true) {
-      const admission = this.#observers.admit(link);
-      if (admission.kind === "admitted") this.#links.delete(link);
-      return admission;
-    }
+    if (hello.isObserver === true) return this.#observers.admit(link, this.#links);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     if (dialer) {
       dialer.actor = hello.actor;
       dialer.refused = undefined;
     }
-    const other = this.#linkOf(hello.actor);
+    const other = this.members.link(hello.actor);
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
-      const areWeSmaller = this.#keyspace.actor < hello.actor;
-      const isKept = isPreferred(twin(link, hello), twin(other, other.peer), areWeSmaller);
-      if (!isKept) return { kind: "refused", end };
+      const { actor } = this.#keyspace;
+      if (!isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
       other.end(end);
     }
-    return { kind: "admitted", stage: this.#memory.takeStage(hello.actor) };
-  }
-
-  attend(): Attendant {
-    return this.#observers.attend();
+    return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
   }
 
   started(link: Link): void {
+    this.#keyspace.publish(false);
     const dialer = this.#dialerOf(link);
     if (dialer) {
       dialer.reached = link.target;
       dialer.lastEnd = undefined;
     }
-    this.#memory.forget(this.#nameOf(link));
-    if (link.actor) this.#memory.welcome(link.actor);
+    this.memory.forget(this.#nameOf(link));
+    if (link.actor) this.memory.welcome(link.actor);
     this.#telemetry.count("trellis_links_started");
     this.#tell();
   }
@@ -397,10 +382,25 @@ export class Sync implements LinkOwner, KeyspaceListener {
     logEnd(this.#logger, link, end);
     if (wasObserver) return;
     this.#keep(link, end, stage);
+    if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
+    if (end.code === "clone" && end.by === "us" && link.hello) this.#fork(link.hello);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
     if (link.actor) for (const other of this.#dialers.values()) other.released(link.actor);
     this.#tell();
+  }
+
+  /** Somebody else writes as our actor: everybody gets to know us anew. */
+  #fork({ name, nonce }: Hello): void {
+    const { actor } = this.#keyspace;
+    fork(this.#keyspace, mixedActor(this.#keyspace.newActor(), nonce));
+    const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
+    const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
+    this.#logger.error({ ...forked }, `${what}; we go on as another actor`);
+    this.#telemetry.count("trellis_forks");
+    for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
+    const { onForked } = this.#options;
+    if (onForked) this.#guarded(onForked, forked);
   }
 
   gone(link: Link): void {
@@ -411,14 +411,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** What is remembered of the peer until its next link. */
   #keep(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     const { actor, acknowledged, peer, hello } = link;
-    if (isRefusal(end) && hello && link.url === undefined) this.#memory.refuse(hello, end.reason);
+    if (isRefusal(end) && hello && link.url === undefined) this.memory.refuse(hello, end.reason);
     if (actor === undefined) return;
     const isBroken = end.by === "us" && ["malformed", "protocol", "schema"].includes(end.code);
     if (stage && isBroken) Exchange.discard(this.#keyspace, stage);
-    else if (stage) this.#memory.keepStage(actor, stage);
+    else if (stage) this.memory.keepStage(actor, stage);
     // What is only in memory does not come back from a replica that has closed.
     const isOver = end.by === "peer" && end.code === "leaving" && peer?.isDurable !== true;
-    if (acknowledged && !isOver) this.#memory.remember(this.#nameOf(link), acknowledged);
+    if (acknowledged && !isOver) this.memory.remember(this.#nameOf(link), acknowledged);
   }
 
   #tell(): void {

@@ -5,7 +5,7 @@
 import { expect, test } from "vitest";
 import { Exchange } from "../../src/store/exchange.ts";
 import { Cluster } from "../store/cluster.ts";
-import { Replica } from "../store/replica.ts";
+import { join, Replica } from "../store/replica.ts";
 import { underSeeds } from "../store/seeds.ts";
 import { type Dump, dump } from "../store/dump.ts";
 import { World } from "../simulation/virtual-environment.ts";
@@ -22,23 +22,6 @@ function states(seed: number, typeCase: TypeCase): [Replica, Replica, Replica] {
   for (let i = 0; i < 30; i++) cluster.step();
   for (const replica of cluster.replicas) replica.keyspace.flush();
   return cluster.replicas as [Replica, Replica, Replica];
-}
-
-/** `into` takes all that `from` has, over a link of one direction. */
-function join(into: Replica, from: Replica): void {
-  const [sender, receiver] = [
-    new Exchange(from.exchanges, {
-      told: from.keyspace.held,
-      known: from.translate(into.vector()),
-    }),
-    new Exchange(into.exchanges, {
-      told: into.keyspace.held,
-      known: into.translate(from.vector()),
-    }),
-  ];
-  for (let frame = sender.next(); frame; frame = sender.next()) receiver.receive(frame);
-  sender.close();
-  receiver.close();
 }
 
 /** The join of states, in this order, in a replica that is nobody's. */

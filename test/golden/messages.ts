@@ -1,5 +1,5 @@
 /** What the golden messages are made from: each kind, and one conversation as a peer spoke it. */
-import { actorIdFromBytes } from "../../src/crdt/dot.ts";
+import { type ActorId, actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { ByteWriter } from "../../src/store/bytes.ts";
 import { frameVersion } from "../../src/store/frame.ts";
 import { bucketDigests, digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
@@ -32,6 +32,21 @@ export const messageGoldens = (): Golden[] => [
   written("message-stored.hex", "how far a disk is, in frames that came and frames that went", [
     { kind: "stored", taken: 0, sent: 0 },
     { kind: "stored", taken: 300, sent: 2 },
+  ]),
+  written("message-ended.hex", "actors that ended, by a crash and by a close", [
+    { kind: "ended", endings: [] },
+    {
+      kind: "ended",
+      endings: [
+        [actor(1), { at: 0, isFinal: false }],
+        [actor(2), { at: 300, isFinal: true }],
+      ],
+    },
+    {
+      kind: "vector",
+      more: false,
+      entries: [{ actor: actor(1), sequence: 7, ending: { at: 7, isFinal: true } }],
+    },
   ]),
   written(
     "message-observer.hex",
@@ -247,6 +262,8 @@ const hello = (more: Partial<Hello> = {}): Hello => ({
 });
 
 /** Actors all over the buckets. */
+const actor = (number: number): ActorId => actorIdFromBytes(new Uint8Array(16).fill(number));
+
 function manyEntries(count: number): Entry[] {
   const entries = Array.from({ length: count }, (_, i) => ({
     actor: actorIdFromBytes(new Uint8Array(16).fill((i * 83) % 256)),

@@ -89,7 +89,7 @@ export class Scene {
 
   /** The writer forgets its removals: who has not heard of them gets a complete state. */
   forget(): this {
-    while (this.writer.keyspace.forget([], 1_000));
+    while (this.writer.keyspace.forgetting.step([], 1_000));
     return this;
   }
 

@@ -89,7 +89,7 @@ async function* someOf(changes: AsyncIterable<Change>): AsyncIterable<Change> {
 }
 
 /** Every replica of a host is the same actor, as a copied image with its randomness would be. */
-function sameActors(): NonNullable<Seams["environment"]> {
+export function sameActors(): NonNullable<Seams["environment"]> {
   const first = new Map<string, Uint8Array>();
   return (environment, host) => {
     let isFirst = true;
@@ -151,6 +151,13 @@ export const canaries: readonly Canary[] = [
     name: "frames that overtake each other on one link",
     notices: /malformed|causes|protocol|convergence/u,
     seams: () => ({ transport: tampering(overtaking) }),
+  },
+  {
+    name: "an end that is kept from the others",
+    notices: /isFinal/u,
+    seams: () => ({
+      transport: tampering(() => (message) => (message.kind === "ended" ? [] : [message])),
+    }),
   },
   {
     name: "a frame that goes on late",

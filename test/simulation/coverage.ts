@@ -21,6 +21,7 @@ export const sights = [
   "restarts from a disk",
   "relays",
   "late waits",
+  "lost versions",
   "long rests",
   "slow hops",
 ] as const;

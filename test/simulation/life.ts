@@ -20,7 +20,6 @@ import { vectorOf } from "../store/dump.ts";
 import type { Sight, Sightings } from "./coverage.ts";
 import { covers, type History, type Vector, vectorText } from "./history.ts";
 import { watchfulLogger } from "./logs.ts";
-import type { HostDisk } from "./disk.ts";
 import type { HostPlan, Plan } from "./plan.ts";
 import { keyspaceOf } from "./keyspace-of.ts";
 import type { Seams } from "./seams.ts";
@@ -43,6 +42,11 @@ export type LifeCollections = Collections<typeof schema>;
 /** Thrown inside transactions on purpose. */
 export class Undone extends Error {}
 
+/** The disk of a host, as one process has it. */
+export interface LifeDisk {
+  backend(environment: VirtualEnvironment): NonNullable<ReplicaOptions<Schema>["storage"]>;
+}
+
 /** What a life is made of. */
 export interface LifeOptions {
   readonly name: string;
@@ -54,7 +58,7 @@ export interface LifeOptions {
   readonly sightings: Sightings;
   readonly seams: Seams;
   /** Absent: it has none. */
-  readonly disk: HostDisk | undefined;
+  readonly disk: LifeDisk | undefined;
   /** A catch-up of several frames begins to come in from that host. */
   readonly onSeries: (from: string) => void;
   /** Something that must not be, found outside the scenario's own turn. */

@@ -1,4 +1,5 @@
 /** What must hold once everything is mended and nobody writes any more. */
+import type { ActorId } from "../../src/crdt/dot.ts";
 import type { Keyspace } from "../../src/store/keyspace.ts";
 import { dump } from "../store/dump.ts";
 import { checkClocks } from "./clocks.ts";
@@ -49,7 +50,7 @@ function checkAlike(scenario: Scenario): void {
   let first: { readonly name: string; readonly text: string } | undefined;
   for (const life of running) {
     const { name, vector } = life;
-    const text = JSON.stringify(scenario.check(life));
+    const text = JSON.stringify([scenario.check(life), endingsOf(life)]);
     first ??= { name, text };
     if (text !== first.text) {
       const texts = `${first.name} holds ${first.text}\n  ${name} holds ${text}`;
@@ -62,6 +63,12 @@ function checkAlike(scenario: Scenario): void {
     }
   }
 }
+
+/** What is known of the ends of those who wrote. */
+const endingsOf = ({ keyspace, vector }: Life): string[] =>
+  [...vector.keys()]
+    .map((actor) => `${actor} ${JSON.stringify(keyspace.endings.of(actor as ActorId))}`)
+    .toSorted();
 
 /** Nothing is on its way, or half received. */
 function checkLevel({ name, replica }: Life): void {

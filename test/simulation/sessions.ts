@@ -2,7 +2,7 @@
  * Clients that go from replica to replica with a version in their hand, and clients that want their
  * writes on other replicas: what they were promised must hold the moment they are told so.
  */
-import { ClosedError, WaitTimeoutError } from "../../src/errors.ts";
+import { ClosedError, VersionLostError, WaitTimeoutError } from "../../src/errors.ts";
 import { covers, type Vector, vectorText } from "./history.ts";
 import type { Life } from "./life.ts";
 import type { Sightings } from "./coverage.ts";
@@ -87,6 +87,17 @@ export class Sessions {
     return by === "all" ? members - 1 : Math.floor(members / 2);
   }
 
+  /** Only of a writer that is no more, and only while it is not here, may anybody say so. */
+  #lost(at: Life, { actor, sequence }: VersionLostError): void {
+    this.#options.sightings.saw("lost versions");
+    const writer = this.#options.lives.find(({ keyspace }) => keyspace.actor === actor);
+    const isOver = writer === undefined || writer.state === "closing" || writer.state === "over";
+    const isHere = (at.vector.get(actor) ?? 0) >= sequence;
+    if (isOver && !isHere) return;
+    const why = isHere ? "it is here" : `${writer?.name} still writes`;
+    throw new Error(`${at.name} says that batch ${sequence} of ${actor} is lost, but ${why}`);
+  }
+
   #lacks(life: Life, vector: Vector): never {
     const texts = `${vectorText(life.vector)} does not cover ${vectorText(vector)}`;
     throw new Error(`${life.name} was waited for in vain: ${texts}`);
@@ -128,6 +139,7 @@ export class Sessions {
       await wait;
     } catch (error) {
       if (error instanceof ClosedError && !at.isRunning) return;
+      if (error instanceof VersionLostError) return this.#lost(at, error);
       if (!(error instanceof WaitTimeoutError)) throw error;
       this.#options.sightings.saw("late waits");
       // Who stood still has all that was due meanwhile in one turn: first the end, then the rest.

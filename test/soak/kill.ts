@@ -11,12 +11,13 @@
  *
  * The script compiles into a folder of its own: a build meanwhile must not change running code.
  */
-import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Random } from "../simulation/virtual-environment.ts";
+import { bytesIn } from "./directory.ts";
 import { KilledError, KilledReplica, type Reopened } from "./killed-replica.ts";
 import type { View } from "./kill-process.ts";
 import { Ledger } from "./ledger.ts";
@@ -199,17 +200,6 @@ class KillSoak {
 async function sleepExactly(ms: number): Promise<void> {
   const endMs = performance.now() + ms;
   while (performance.now() < endMs) await endOfTurn();
-}
-
-async function bytesIn(directory: string): Promise<number> {
-  const files = await readdir(directory, { recursive: true });
-  const sizes = await Promise.all(
-    files.map(async (file) => {
-      const entry = await stat(join(directory, file));
-      return entry.isFile() ? entry.size : 0;
-    }),
-  );
-  return sizes.reduce((sum, size) => sum + size, 0);
 }
 
 function quantiles(figures: readonly number[]): string {

@@ -69,6 +69,8 @@ test("a disk that refuses costs durability only, says so, and is tried again", a
   const full = new StorageError("no space left on the device");
   const disk = watched(memoryStorage());
   const replica = await openReplica({ schema, storage: disk.backend });
+  const warnings: string[] = [];
+  replica.on("warning", ({ kind }) => warnings.push(kind));
   disk.refusal = full;
   replica.collections.likes.increment("post");
   const durable = replica.acknowledged(replica.version(), { by: "durable" });
@@ -77,6 +79,7 @@ test("a disk that refuses costs durability only, says so, and is tried again", a
   expect(replica.status().storage).toMatchObject({ failure: full.message, pending: 1 });
   replica.collections.likes.increment("post");
   expect(replica.collections.likes.value("post")).toBe(2);
+  await expect.poll(() => warnings).toEqual(["not-durable"]);
   disk.refusal = undefined;
   await replica.acknowledged(replica.version(), { by: "durable" });
   expect(replica.status().storage).not.toHaveProperty("failure");

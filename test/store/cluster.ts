@@ -237,7 +237,7 @@ export class Cluster {
   forget(replica: Replica, regardless: boolean): void {
     this.trace.push(`${replica.name} forgets${regardless ? " all" : ""}`);
     replica.keyspace.flush();
-    replica.keyspace.forget(regardless ? [] : this.#passed(replica), 1_000);
+    replica.keyspace.forgetting.step(regardless ? [] : this.#passed(replica), 1_000);
     this.check(replica);
   }
 
@@ -292,7 +292,7 @@ export class Cluster {
   /** Every removal is forgotten once all have passed it. */
   assertForgotten(): void {
     for (const replica of this.replicas) {
-      while (replica.keyspace.forget(this.#passed(replica), 100));
+      while (replica.keyspace.forgetting.step(this.#passed(replica), 100));
       deepStrictEqual(replica.keyspace.retention.count, 0);
       this.check(replica);
     }

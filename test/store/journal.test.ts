@@ -43,7 +43,7 @@ async function open(
 ): Promise<Stored> {
   const engine = await backend.open();
   const keyspace = new Keyspace({ schema, environment });
-  const numbers = await restore({ keyspace, engine, environment });
+  const { numbers } = await restore({ keyspace, engine, environment });
   let written = textOf(keyspace);
   const watched = new WatchedEngine(engine, async (go, { sync }) => {
     const now = textOf(keyspace);
@@ -59,6 +59,7 @@ async function open(
     fsync,
     intervalMs: 20,
     numbers,
+    peers: () => [],
     onChange: () => undefined,
   });
   const collections = openCollections(keyspace, schema);
@@ -122,7 +123,7 @@ async function crashNowAndThen(seed: number): Promise<void> {
     const draw = random.below(10);
     if (draw < 5) writeSome(random, one);
     else if (draw < 7) bring(other, one);
-    else if (draw < 8) one.keyspace.forget([other.keyspace.held], 1_000);
+    else if (draw < 8) one.keyspace.forgetting.step([other.keyspace.held], 1_000);
     else if (draw < 9) await world.settle({ forMs: random.below(60) });
     else {
       // Its process is gone, with all that was not written.
@@ -177,7 +178,7 @@ test("a deletion in a write that was refused comes with the next one", async () 
   await world.settle({ forMs: 100 });
   one.collections.sets.remove("k", "gone");
   one.keyspace.flush();
-  one.keyspace.forget([], 1_000);
+  one.keyspace.forgetting.step([], 1_000);
   isFull = true;
   one.journal.ask();
   await world.settle({ forMs: 50 });
@@ -207,6 +208,25 @@ test("what was not synced is not durable, until somebody asks", async () => {
   await world.settle({ forMs: 1_000 });
   expect(disk.syncs).toEqual([false, true]);
   expect(one.journal.durable.covers(held)).toBe(true);
+});
+
+test("the bound of stamps in a write that was refused comes with the next one", async () => {
+  const world = new World(1);
+  const backend = memoryStorage();
+  let isFull = true;
+  const disk = { refuses: () => isFull, syncs: [] };
+  const one = await settled(world, open(backend, world.environment(), disk));
+  one.collections.registers.set("k", "v");
+  one.keyspace.flush();
+  await world.settle({ forMs: 50 });
+  isFull = false;
+  await world.settle({ forMs: 300 });
+  expect(one.journal.failure).toBeUndefined();
+  one.environment.stop();
+  await one.engine.close();
+  const late = world.environment({ skewMs: -3_600_000 });
+  const again = await settled(world, open(backend, late, disk));
+  expect(again.keyspace.clock.now()).toBeGreaterThan(one.keyspace.clock.last + 1_000);
 });
 
 test("closing leaves no timer, and nothing unwritten", async () => {

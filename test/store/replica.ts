@@ -2,6 +2,7 @@
 import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { VersionVector } from "../../src/crdt/version-vector.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
+import { Exchange } from "../../src/store/exchange.ts";
 import { Exchanges } from "../../src/store/exchanges.ts";
 import { type Stage } from "../../src/store/stage.ts";
 import type { FrameLimits } from "../../src/store/frame.ts";
@@ -62,4 +63,21 @@ export class Replica {
     for (const write of this.pending) write.stamp = this.keyspace.clock.last;
     this.pending = [];
   }
+}
+
+/** `into` takes all that `from` has, over a link of one direction. */
+export function join(into: Replica, from: Replica): void {
+  const [sender, receiver] = [
+    new Exchange(from.exchanges, {
+      told: from.keyspace.held,
+      known: from.translate(into.vector()),
+    }),
+    new Exchange(into.exchanges, {
+      told: into.keyspace.held,
+      known: into.translate(from.vector()),
+    }),
+  ];
+  for (let frame = sender.next(); frame; frame = sender.next()) receiver.receive(frame);
+  sender.close();
+  receiver.close();
 }

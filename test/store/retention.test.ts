@@ -9,7 +9,7 @@ import { Replica } from "./replica.ts";
 const replica = (): Replica => new Replica("it", new World(1).environment());
 
 function forgetAll({ keyspace }: Replica): void {
-  while (keyspace.forget([], 1_000));
+  while (keyspace.forgetting.step([], 1_000));
 }
 
 test("removals are kept until every peer has passed them, then cells and names are gone", () => {
@@ -20,10 +20,10 @@ test("removals are kept until every peer has passed them, then cells and names a
   keyspace.flush();
   const passed = new VersionVector();
   passed.raise(keyspace.me, 1);
-  keyspace.forget([passed], 1_000);
+  keyspace.forgetting.step([passed], 1_000);
   expect(keyspace.retention.count).toBe(100);
   passed.raise(keyspace.me, 2);
-  while (keyspace.forget([passed, passed.clone()], 30));
+  while (keyspace.forgetting.step([passed, passed.clone()], 30));
   expect([keyspace.retention.count, keyspace.cells.count, keyspace.nodes.count]).toEqual([0, 0, 0]);
   expect(keyspace.retention.floor.at(keyspace.me)).toBe(2);
 });

@@ -162,7 +162,7 @@ test("a number that is used again during a series does not change what was stage
   const { from, to } = hello(cluster, a, b);
   expect(move({ cluster, from, to, frames: 2 })).toBe(2);
   // Retention falls: the removal is forgotten, its name too, and the number means another name.
-  while (a.keyspace.forget([], 100));
+  while (a.keyspace.forgetting.step([], 100));
   for (let i = 0; i < 5; i++) {
     a.collections.sets.add("k", `other ${i}`);
     a.keyspace.flush();
@@ -179,7 +179,7 @@ test("a number that was used again before a series is named in its second frame"
   cluster.settle();
   a.collections.sets.remove("k", "doomed");
   cluster.settle();
-  while (a.keyspace.forget([], 100));
+  while (a.keyspace.forgetting.step([], 100));
   for (let i = 0; i < 12; i++) {
     // The number goes to the first new name, which is touched again and so is sent last.
     a.collections.sets.add("k", i);
@@ -198,7 +198,7 @@ test("a floor that rises above a series makes it start anew", () => {
   expect(move({ cluster, from, to, frames: 3 })).toBe(3);
   for (let i = 0; i < 30; i += 2) a.collections.sets.remove("k", i);
   a.keyspace.flush();
-  while (a.keyspace.forget([], 100));
+  while (a.keyspace.forgetting.step([], 100));
   cluster.settle();
   expect(b.collections.sets.size("k")).toBe(15);
   expect(dump(b.keyspace)).toEqual(dump(a.keyspace));
@@ -232,7 +232,7 @@ test("a stage that no link goes on with pins no names once it is discarded", () 
   const stage = b.stages.get(a);
   expect(stage).toBeDefined();
   if (stage) Exchange.discard(b.keyspace, stage);
-  while (b.keyspace.forget([], 100));
+  while (b.keyspace.forgetting.step([], 100));
   expect(b.keyspace.nodes.count).toBe(0);
 });
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Cells } from "../../src/crdt/cells.ts";
 import type { Pair } from "../../src/store/differences.ts";
+import { fork } from "../../src/store/fork.ts";
 import type { Keyspace } from "../../src/store/keyspace.ts";
 import { KeyspaceWitness } from "../../src/store/keyspace-witness.ts";
 import { sliceUnitsMax } from "../../src/store/pace.ts";
@@ -93,9 +94,23 @@ describe("digests", () => {
     });
     a.collections.sets.remove("gone", "two");
     b.learn(a);
-    while (a.keyspace.forget([], 100));
+    while (a.keyspace.forgetting.step([], 100));
     expect(a.keyspace.retention.count).not.toBe(b.keyspace.retention.count);
     expect(await digests(a.keyspace)).toEqual(await digests(b.keyspace));
+  });
+
+  test("have the name that an actor has now", async () => {
+    const party = new Party("a");
+    party.keyspace.publish(true);
+    party.collections.counters.increment("post");
+    party.keyspace.flush();
+    const witness = witnessOf(party.keyspace);
+    const before = await witness.digests("counters", whole, []);
+    fork(party.keyspace, party.keyspace.newActor());
+    expect(await witness.digests("counters", whole, [])).not.toEqual(before);
+    expect(await witness.digests("counters", whole, [])).toEqual(
+      await witnessOf(party.keyspace).digests("counters", whole, []),
+    );
   });
 
   test("tell apart what is alike as text", async () => {

@@ -1,6 +1,7 @@
 /** Messages at random. */
 import * as fc from "fast-check";
 import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
+import type { Ending } from "../../src/crdt/ending.ts";
 import { type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import { endCodes, type Hello, type Message } from "../../src/sync/message.ts";
 import type { Question, Reply } from "../../src/sync/question.ts";
@@ -12,12 +13,18 @@ const text = fc.string({ unit: "grapheme", maxLength: 20 });
 /** Any number of a message. */
 export const natural: fc.Arbitrary<number> = fc.maxSafeNat();
 
+const ending: fc.Arbitrary<Ending> = fc.record({
+  at: fc.integer({ min: 0, max: sequenceMax }),
+  isFinal: fc.boolean(),
+});
+const anEntry = fc.record(
+  { actor, sequence: fc.integer({ min: 1, max: sequenceMax }), ending },
+  { requiredKeys: ["actor", "sequence"] },
+);
+
 /** Any vector. */
 export const entries: fc.Arbitrary<Entry[]> = fc
-  .uniqueArray(fc.record({ actor, sequence: fc.integer({ min: 1, max: sequenceMax }) }), {
-    maxLength: 40,
-    selector: (entry) => entry.actor,
-  })
+  .uniqueArray(anEntry, { maxLength: 40, selector: ({ actor: of }) => of })
   .map((list) => inActorOrder(list));
 
 /** Any hello of a replica. */
@@ -107,6 +114,10 @@ export const message: fc.Arbitrary<Message> = fc.oneof(
   ),
   fc.record({ kind: fc.constant("frame" as const), bytes: fc.uint8Array({ maxLength: 50 }) }),
   fc.record({ kind: fc.constant("ack" as const), frames: fc.integer({ min: 1 }) }),
+  fc.record({
+    kind: fc.constant("ended" as const),
+    endings: fc.array(fc.tuple(actor, ending), { maxLength: 10 }),
+  }),
   hello.map((observer): Hello => ({ ...observer, isObserver: true })),
   fc.record({ kind: fc.constant("ask" as const), question }),
   fc.record({ kind: fc.constant("answer" as const), digest: bytes(16), reply }),

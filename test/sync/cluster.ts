@@ -85,7 +85,7 @@ export class Cluster {
     for (const { keyspace } of this.nodes) keyspace.flush();
     const ended = await this.world.settle({
       forMs,
-      until: () => this.isAlike() && this.nodes.every(({ sync }) => sync.isSynced),
+      until: () => this.isAlike() && this.nodes.every(({ sync }) => sync.members.isSynced),
     });
     if (ended !== "until") {
       const states = this.nodes.map((node) => [node.host, namedVector(node), stateOf(node)]);

@@ -71,7 +71,7 @@ describe("a broken network", () => {
     cluster.network.silence("b", "a");
     a.collections.likes.increment("post");
     await cluster.world.settle({ forMs: 25_000 });
-    expect([a, b].map(({ sync }) => sync.kept().length)).toEqual([0, 0]);
+    expect([a, b].map(({ sync }) => sync.members.kept().length)).toEqual([0, 0]);
     cluster.network.heal();
     await cluster.converge(40_000);
     expect(b.collections.likes.value("post")).toBe(1);
@@ -85,7 +85,7 @@ describe("a broken network", () => {
     cluster.network.silence("a", "b");
     a.collections.likes.increment("post");
     await cluster.world.settle({ forMs: 25_000 });
-    expect(a.sync.kept()).toEqual([]);
+    expect(a.sync.members.kept()).toEqual([]);
     cluster.network.heal();
     await cluster.converge(40_000);
   });

@@ -211,6 +211,17 @@ test("an observer with the actor of a peer does not end the peer's link", async 
   expect(a.sync.peers.map(({ name, state }) => [name, state])).toEqual([["b", "streaming"]]);
 });
 
+test("an observer with our own actor is an observer, and no copy of ours", async () => {
+  const { cluster, a, s } = await withStranger(12);
+  const { actor } = a.keyspace;
+  s.say(hello({ actor, isObserver: true }));
+  s.say({ kind: "vector", more: false, entries: [] });
+  s.say({ kind: "ask", question });
+  await cluster.world.settle({ forMs: 100 });
+  expect(s.heard.at(-1)?.kind).toBe("answer");
+  expect(a.keyspace.actor).toBe(actor);
+});
+
 test("refused links leave nothing behind", async () => {
   const cluster = new Cluster(8);
   const a = await cluster.open("a");

@@ -56,11 +56,12 @@ const keysFound = ({ collections }: Verification): string[] =>
 /** All that a replica knows of others. */
 const known = ({ sync, keyspace }: Node): string =>
   JSON.stringify([
-    sync.members,
+    sync.members.count,
     sync.peers,
-    sync.kept().length,
+    sync.members.kept().length,
     sync.passed().length,
-    sync.isSynced,
+    sync.knownPeers().length,
+    sync.members.isSynced,
     keyspace.actors.count,
   ]);
 
@@ -78,7 +79,7 @@ describe("an observer", () => {
     // Nothing is kept for it, though it never heard of what is removed.
     a.collections.tags.clear("post");
     a.keyspace.flush();
-    while (a.keyspace.forget(a.sync.passed(), 1_000));
+    while (a.keyspace.forgetting.step(a.sync.passed(), 1_000));
     expect([a.keyspace.retention.count, a.keyspace.nodes.count]).toEqual([0, 0]);
     expect(known(a)).toBe(before);
     await through(cluster, observer.close());

@@ -1,6 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
+import { endingCode, endingOf } from "../../src/crdt/ending.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../src/store/bytes.ts";
 import {
   bucketBits,
@@ -101,18 +102,20 @@ describe("messages", () => {
     ["a summary by 17 bits", [2, 1, 17]],
     ["a vector of 2**20 entries", [3, 1, 0, 0x80, 0x80, 0x40]],
     ["an acknowledgement of nothing", [5, 1, 0]],
-    ["a question about nothing known", [10, 1, 9]],
-    ["a range in no parts", [10, 1, 3, 0, 0, 0, 0]],
-    ["a range in 65 parts", [10, 1, 3, 0, 0, 0, 65]],
-    ["a range that ends where it begins", [10, 1, 3, 0, 1, 1, 97, 1, 1, 97, 1]],
-    ["a bound that is not above the last", [10, 1, 4, 0, 0, 0, 2, 1, 98, 1, 97]],
-    ["a bound outside the range", [10, 1, 4, 0, 1, 1, 98, 0, 1, 1, 97]],
-    ["bounds of 65 parts", [10, 1, 4, 0, 0, 0, 64]],
-    ["an answer about nothing known", [11, 1, ...new Uint8Array(16), 9]],
-    ["an answer of 65 parts", [11, 1, ...new Uint8Array(16), 3, 65]],
+    ["an end that is none", [10, 1, 1, ...Buffer.alloc(16), 0]],
+    ["an end beyond all sequences", [10, 1, 1, ...Buffer.alloc(16), 0x80, 0x80, 0x80, 0x80, 0x10]],
+    ["a question about nothing known", [11, 1, 9]],
+    ["a range in no parts", [11, 1, 3, 0, 0, 0, 0]],
+    ["a range in 65 parts", [11, 1, 3, 0, 0, 0, 65]],
+    ["a range that ends where it begins", [11, 1, 3, 0, 1, 1, 97, 1, 1, 97, 1]],
+    ["a bound that is not above the last", [11, 1, 4, 0, 0, 0, 2, 1, 98, 1, 97]],
+    ["a bound outside the range", [11, 1, 4, 0, 1, 1, 98, 0, 1, 1, 97]],
+    ["bounds of 65 parts", [11, 1, 4, 0, 0, 0, 64]],
+    ["an answer about nothing known", [12, 1, ...new Uint8Array(16), 9]],
+    ["an answer of 65 parts", [12, 1, ...new Uint8Array(16), 3, 65]],
     [
       "2**31 keys",
-      [11, 1, ...new Uint8Array(16), 4, 1, 128, 128, 128, 128, 8, ...new Uint8Array(16)],
+      [12, 1, ...new Uint8Array(16), 4, 1, 128, 128, 128, 128, 8, ...new Uint8Array(16)],
     ],
     ["a number that does not end", [6, 255, 255, 255, 255, 255, 255, 255, 255, 255]],
   ])("%s is malformed", (_, broken) => {
@@ -223,7 +226,7 @@ describe("the bytes of protocol version 1", () => {
       },
       "01820154524c5301010a010101021011111111111111111111111111111111030b0a636865636b6f75742d31" +
         "041022222222222222222222222222222222050680d095ffbc31060101070103081101056c696b657309636f" +
-        "756e7465722f310901010a106a4948a0011a4d8f70ec4492632f2486",
+        "756e7465722f310901010a106218feb4e293031b3e31e9f2a8dad6c9",
     ],
     [
       { kind: "summary", bits: 1, digests: [digest([]), digest([])] },
@@ -236,7 +239,19 @@ describe("the bytes of protocol version 1", () => {
         stage: { series: 7, frames: 2 },
         entries: [{ actor: one, sequence: 300 }],
       },
-      "0382010307020111111111111111111111111111111111ac02",
+      "0382010307020111111111111111111111111111111111ac0200",
+    ],
+    [
+      {
+        kind: "vector",
+        more: false,
+        entries: [{ actor: one, sequence: 5, ending: { at: 6, isFinal: true } }],
+      },
+      "038201000111111111111111111111111111111111050e",
+    ],
+    [
+      { kind: "ended", endings: [[one, { at: 0, isFinal: false }]] },
+      "0a8201011111111111111111111111111111111101",
     ],
     [{ kind: "frame", bytes: Uint8Array.of(3, 0, 0) }, "048201030000"],
     [{ kind: "ack", frames: 200 }, "058201c801"],
@@ -250,7 +265,7 @@ describe("the bytes of protocol version 1", () => {
           bounds: ["a", "é"],
         },
       },
-      "0a820104056c696b6573000102c3bc02016102c3a9",
+      "0b820104056c696b6573000102c3bc02016102c3a9",
     ],
     [
       {
@@ -258,7 +273,7 @@ describe("the bytes of protocol version 1", () => {
         digest: digest([]),
         reply: { about: "split", parts: [{ last: "a", keys: 300, digest: digest([]) }] },
       },
-      "0b8201e3b0c44298fc1c149afbf4c8996fb92403010161ac02e3b0c44298fc1c149afbf4c8996fb924",
+      "0c8201e3b0c44298fc1c149afbf4c8996fb92403010161ac02e3b0c44298fc1c149afbf4c8996fb924",
     ],
     [{ kind: "ping" }, "068201"],
     [{ kind: "pong" }, "078201"],
@@ -289,6 +304,11 @@ describe("digests", () => {
         );
         const isSame = Buffer.compare(digest(changed), digest(list)) === 0;
         expect(isSame).toBe(list.length === 0);
+        const ended = list.map((entry, i) => {
+          const code = i === at % list.length ? endingCode(entry.ending) + 1 : 0;
+          return code > 0 ? { ...entry, ending: endingOf(code) } : entry;
+        });
+        expect(Buffer.compare(digest(ended), digest(list)) === 0).toBe(list.length === 0);
       }),
     );
   });

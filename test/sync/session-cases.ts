@@ -96,6 +96,7 @@ export const events = (): SessionEvent[] => [
   { kind: "frame", bytes: new Uint8Array(3) },
   { kind: "ack", frames: 1 },
   { kind: "stored", taken: 1, sent: 0 },
+  { kind: "ended", endings: [] },
   { kind: "ask", question },
   answer,
   { kind: "question", question },

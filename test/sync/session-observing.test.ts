@@ -28,7 +28,7 @@ describe("observing", () => {
       expect(observer?.state).toEqual({ kind: "observing", isAsking: false });
       expect(observer?.effects).toEqual([{ kind: "observe", known: entries }]);
       expect(replica?.state).toEqual({ kind: "attending", isAsked: false });
-      expect(replica?.effects).toEqual([{ kind: "attend" }]);
+      expect(replica?.effects).toEqual([]);
     }
   });
 

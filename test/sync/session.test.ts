@@ -52,6 +52,7 @@ describe("the table", () => {
       frame: "streaming: take",
       ack: "streaming: acknowledge",
       stored: "streaming: store",
+      ended: "streaming: learn",
       ping: "streaming: send pong",
       pong: "streaming:",
       tick: "streaming:",
@@ -59,7 +60,7 @@ describe("the table", () => {
       lost: "closed: end by us",
     },
     observing: {
-      answer: "observing: learn",
+      answer: "observing: hear",
       ping: "observing: send pong",
       pong: "observing:",
       tick: "observing:",

@@ -46,31 +46,31 @@ describe("two replicas", () => {
     expect(cluster.network.messages - messages).toBe(2);
     const [view] = a.sync.peers;
     expect(view).toMatchObject({ lagBatches: 0, lagMs: 0, state: "streaming", name: "b" });
-    expect(a.sync.kept()[0]?.covers(a.keyspace.held)).toBe(true);
-    expect(b.sync.isSynced).toBe(true);
+    expect(a.sync.members.kept()[0]?.covers(a.keyspace.held)).toBe(true);
+    expect(b.sync.members.isSynced).toBe(true);
   });
 
   test("tell who they are and how far they are", async () => {
     const cluster = new Cluster();
     const a = await cluster.open("a");
     const b = await cluster.open("b", ["a", "nowhere"]);
-    expect(b.sync.isSynced).toBe(false);
+    expect(b.sync.members.isSynced).toBe(false);
     await cluster.world.settle({ forMs: 1_000 });
     expect(b.sync.peers).toMatchObject([
       { url: "mem://a", actor: a.keyspace.actor, name: "a", state: "streaming" },
       { url: "mem://nowhere", actor: undefined, lastEnd: "nowhere cannot be reached" },
     ]);
     expect(a.sync.peers).toMatchObject([{ url: undefined, actor: b.keyspace.actor, name: "b" }]);
-    expect([a.sync.members, b.sync.members]).toEqual([2, 3]);
+    expect([a.sync.members.count, b.sync.members.count]).toEqual([2, 3]);
     b.sync.removePeer("mem://nowhere");
-    expect(b.sync.isSynced).toBe(true);
+    expect(b.sync.members.isSynced).toBe(true);
     b.sync.removePeer("mem://a");
     await cluster.world.settle({ forMs: 1_000 });
     expect([a.sync.peers, b.sync.peers]).toEqual([[], []]);
     expect(cluster.network.connections).toBe(0);
     b.sync.addPeer("mem://a");
     await cluster.world.settle({ forMs: 1_000 });
-    expect(b.sync.isSynced).toBe(true);
+    expect(b.sync.members.isSynced).toBe(true);
     expect(() => b.sync.addPeer("ws://a")).toThrow(UsageError);
   });
 
@@ -142,7 +142,7 @@ describe("one link to a peer", () => {
       expect(cluster.network.connections, `seed ${seed}`).toBe(1);
       const views = [...a.sync.peers, ...b.sync.peers];
       expect(views.map(({ state }) => state)).toEqual(["streaming", "streaming"]);
-      expect([a.sync.members, b.sync.members]).toEqual([2, 2]);
+      expect([a.sync.members.count, b.sync.members.count]).toEqual([2, 2]);
       const { messages } = cluster.network;
       await cluster.world.settle({ forMs: 60_000 });
       expect(cluster.network.messages - messages).toBeLessThanOrEqual(2 * (60 / 4 + 1));
@@ -162,7 +162,7 @@ describe("one link to a peer", () => {
     cluster.network.heal();
     await cluster.world.settle({ forMs: 60_000 });
     expect(cluster.network.connections).toBe(1);
-    expect([a.sync.isSynced, b.sync.isSynced]).toEqual([true, true]);
+    expect([a.sync.members.isSynced, b.sync.members.isSynced]).toEqual([true, true]);
   });
 
   test("a replica that dials itself ends that quietly, and once", async () => {
@@ -170,8 +170,8 @@ describe("one link to a peer", () => {
     const a = await cluster.open("a", ["a"]);
     await cluster.world.settle({ forMs: 60_000 });
     expect(a.sync.peers).toMatchObject([{ state: "self" }]);
-    expect(a.sync.isSynced).toBe(true);
-    expect(a.sync.members).toBe(1);
+    expect(a.sync.members.isSynced).toBe(true);
+    expect(a.sync.members.count).toBe(1);
     expect(cluster.network.messages).toBeLessThan(8);
   });
 });
@@ -190,7 +190,7 @@ describe("refused", () => {
     expect(messages).toBeLessThanOrEqual(4);
     expect(b.keyspace.held.isEmpty).toBe(true);
     expect(a.sync.peers).toMatchObject([{ state: "refused", name: "b", url: undefined }]);
-    expect(a.sync.members).toBe(1);
+    expect(a.sync.members.count).toBe(1);
   });
 
   test("is a peer whose clock is too far off, until it is set right", async () => {

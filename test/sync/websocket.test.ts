@@ -107,7 +107,7 @@ test("three replicas in a chain come to hold what each wrote", async () => {
     ["a", "streaming"],
     ["c", "streaming"],
   ]);
-  expect(c.sync.isSynced).toBe(true);
+  expect(c.sync.members.isSynced).toBe(true);
 });
 
 test("a large state reaches a replica that comes later, in a series", async () => {
@@ -123,7 +123,7 @@ test("a large state reaches a replica that comes later, in a series", async () =
 test("what was written right before a close still reaches the peers", async () => {
   const a = await node("a", []);
   const b = await node("b", [a.url]);
-  await until(() => b.sync.isSynced);
+  await until(() => b.sync.members.isSynced);
   b.collections.likes.increment("last", 5);
   b.keyspace.close();
   await b.sync.close();
@@ -135,7 +135,7 @@ test("a peer that comes back on its port is found again", async () => {
   const a = await node("a", []);
   const port = a.sync.address?.port ?? 0;
   const b = await node("b", [a.url]);
-  await until(() => b.sync.isSynced);
+  await until(() => b.sync.members.isSynced);
   await a.sync.close();
   b.collections.likes.increment("meanwhile", 2);
   const again = await node("a", [], { listen: { port } });
@@ -246,7 +246,7 @@ test("a connection that says nothing, rubbish, or plain HTTP does no harm", asyn
   binary.send(Buffer.from([1, 1, 2, 3]));
   await new Promise((resolve) => binary.on("close", resolve));
   const b = await node("b", [a.url]);
-  await until(() => b.sync.isSynced);
+  await until(() => b.sync.members.isSynced);
   expect(a.sync.peers).toHaveLength(1);
 });
 

@@ -10,6 +10,13 @@ export class LevelChanges {
   #end = 0;
   /** For each change where its key ends and where its value does; -1 for a deletion. */
   readonly #ends: number[] = [];
+  /** How many of the changes are deletions. */
+  deletions = 0;
+
+  /** How many changes there are. */
+  get count(): number {
+    return this.#ends.length / 2;
+  }
 
   /** Bytes of all keys and values. */
   get bytes(): number {
@@ -35,6 +42,7 @@ export class LevelChanges {
     assertKey(key);
     this.#reserve(key.length);
     this.#ends.push(this.#append(key), -1);
+    this.deletions++;
   }
 
   /** Keys and what is to be stored under them; undefined for a deletion. */

@@ -5,6 +5,7 @@ import type { Iterator } from "classic-level";
 import { ClosedError, UsageError } from "../../errors.ts";
 import type { StorageEngine, StoredRecord, WriteBatch } from "../storage.ts";
 import { LevelChanges, openValue } from "./level-changes.ts";
+import { LevelCompaction } from "./level-compaction.ts";
 import type { StoreCopy } from "./level-copy.ts";
 import { asStorageError, codeOf } from "./level-errors.ts";
 import { damaged, liveFiles } from "./level-files.ts";
@@ -47,6 +48,7 @@ export class LevelEngine implements StorageEngine {
   #written: number;
   #synced: number;
   #said: number;
+  readonly #compaction = new LevelCompaction(() => this.size());
   #waiting: Waiting[] = [];
   #working: Promise<void> = Promise.resolve();
   #isWorking = false;
@@ -100,6 +102,7 @@ export class LevelEngine implements StorageEngine {
               `has a wrong checksum in the record ${name}`,
             );
           }
+          this.#compaction.read(key.length + value.length);
           page.push({ key, value });
         }
         if (page.length > 0) yield page;
@@ -146,6 +149,7 @@ export class LevelEngine implements StorageEngine {
         // Says that all is on the disk, so that damage to it is found. Nothing is lost without it.
         await this.#put(this.#database, [], true).catch(() => undefined);
       }
+      await this.#compaction.ended();
       await this.#database?.close();
     } finally {
       this.#database = undefined;
@@ -221,6 +225,7 @@ export class LevelEngine implements StorageEngine {
     this.#written = number;
     this.#said = said;
     if (sync) this.#synced = number;
+    this.#compaction.wrote(database, group);
   }
 
   /** A log that LevelDB has just left may hold writes that nobody has synchronised. */

@@ -11,6 +11,13 @@ import {
   markerKey,
 } from "./level-log.ts";
 
+/**
+ * About how long a log may be before it becomes a table. Four such tables, and logs, come on top of
+ * what is merged: with LevelDB's own 4 MiB, 19 MiB were seen where 0.1 were live; with this, 7. It
+ * costs no speed that could be measured.
+ */
+const logBytesMax = 1024 * 1024;
+
 /** Keys and values are bytes. */
 export type Database = ClassicLevel<Uint8Array, Uint8Array>;
 
@@ -20,6 +27,7 @@ export function databaseAt(location: string): Database {
     keyEncoding: "view",
     valueEncoding: "view",
     compression: false,
+    writeBufferSize: logBytesMax,
   });
 }
 

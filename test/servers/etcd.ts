@@ -1,0 +1,62 @@
+import { join } from "node:path";
+import { reservePorts } from "./port.ts";
+import { Cluster, type Launch, makeDirectory } from "./server.ts";
+
+interface Member {
+  readonly name: string;
+  readonly peerUrl: string;
+}
+
+/** A cluster of etcd; three nodes serve on without any one of them. */
+export async function startEtcd(count = 3): Promise<Cluster> {
+  const ports = await reservePorts(2 * count);
+  const nodes = Array.from({ length: count }, (_, index) => ({
+    name: `n${index}`,
+    reservations: ports.slice(2 * index, 2 * index + 2),
+  }));
+  const members = nodes.map(({ name, reservations }) => ({
+    name,
+    peerUrl: `http://127.0.0.1:${reservations[1]?.port}`,
+  }));
+  return await Cluster.start(
+    await Promise.all(nodes.map(async (node) => await etcd(node.name, node.reservations, members))),
+  );
+}
+
+async function etcd(
+  name: string,
+  reservations: Launch["reservations"],
+  members: readonly Member[],
+): Promise<Launch> {
+  const port = Number(reservations[0]?.port);
+  const url = `http://127.0.0.1:${port}`;
+  const peerUrl = String(members.find((member) => member.name === name)?.peerUrl);
+  const directory = await makeDirectory("etcd");
+  const settings = {
+    name,
+    "data-dir": join(directory, "data"),
+    "listen-client-urls": url,
+    "advertise-client-urls": url,
+    "listen-peer-urls": peerUrl,
+    "initial-advertise-peer-urls": peerUrl,
+    "initial-cluster": members.map((member) => `${member.name}=${member.peerUrl}`).join(","),
+    "initial-cluster-state": "new",
+    logger: "zap",
+    "log-level": "warn",
+  };
+  return {
+    kind: "etcd",
+    port,
+    url,
+    directory,
+    command: ["etcd", ...Object.entries(settings).map(([flag, value]) => `--${flag}=${value}`)],
+    stopSignal: "SIGTERM",
+    reservations,
+    // A member is healthy once it has a leader, so not before a majority runs.
+    isReady: async (signal) => {
+      const response = await fetch(`${url}/health`, { signal });
+      const text = await response.text();
+      return response.ok && text.includes('"true"');
+    },
+  };
+}
