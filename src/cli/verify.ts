@@ -3,9 +3,9 @@
  * directory is read into memory; a peer is asked for digests of ranges of keys, and keeps nothing of it.
  */
 import { systemEnvironment } from "../environment.ts";
-import type { DifferingKey, Pair } from "../store/differences.ts";
+import type { DifferingKey, Pair } from "../store/compare/differences.ts";
 import { Keyspace } from "../store/keyspace.ts";
-import { KeyspaceWitness } from "../store/keyspace-witness.ts";
+import { KeyspaceWitness } from "../store/compare/keyspace-witness.ts";
 import { restore } from "../store/restore.ts";
 import { levelStorage } from "../store/storage/level.ts";
 import {
@@ -14,8 +14,8 @@ import {
   type Lag,
   type Verification,
   verify,
-} from "../store/verification.ts";
-import type { KeyRange, Witness } from "../store/witness.ts";
+} from "../store/compare/verification.ts";
+import type { KeyRange, Witness } from "../store/compare/witness.ts";
 import { PeerWitness } from "../sync/peer-witness.ts";
 import { webSocketTransport } from "../sync/transport/websocket.ts";
 import { checkToken, isUrl } from "./flags.ts";

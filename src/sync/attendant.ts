@@ -1,6 +1,6 @@
 /** Answers the questions of one observer, in slices, so that the replica goes on with its work. */
-import type { KeyspaceWitness } from "../store/keyspace-witness.ts";
-import type { CollectionSize } from "../store/witness.ts";
+import type { KeyspaceWitness } from "../store/compare/keyspace-witness.ts";
+import type { CollectionSize } from "../store/compare/witness.ts";
 import type { DigestedVector, Entry } from "./digest.ts";
 import { type Answer, entriesPerMessageMax } from "./message.ts";
 import type { Question, Reply } from "./question.ts";

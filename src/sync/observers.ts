@@ -4,7 +4,7 @@
  */
 import type { Environment } from "../environment.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import { KeyspaceWitness } from "../store/keyspace-witness.ts";
+import { KeyspaceWitness } from "../store/compare/keyspace-witness.ts";
 import { Attendant } from "./attendant.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Link } from "./link.ts";

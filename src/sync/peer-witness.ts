@@ -1,9 +1,9 @@
 /** Answers for a live peer: each question goes over the link, and what comes back is checked. */
 import type { ActorId } from "../crdt/dot.ts";
 import type { Environment } from "../environment.ts";
-import type { RangeDigest } from "../store/key-digest.ts";
+import type { RangeDigest } from "../store/compare/key-digest.ts";
 import type { NamedVector } from "../store/version-token.ts";
-import type { CollectionSize, KeyRange, Part, Witness } from "../store/witness.ts";
+import type { CollectionSize, KeyRange, Part, Witness } from "../store/compare/witness.ts";
 import { type DigestedVector, type Entry, isSameDigest } from "./digest.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
 import type { Question, Reply } from "./question.ts";

@@ -15,10 +15,15 @@
 import { actorBytes, type ActorId, actorIdFromBytes, actorIdToBytes } from "../crdt/dot.ts";
 import { type ByteReader, type ByteWriter, malformed } from "../store/bytes.ts";
 import { nodeNumberMax } from "../store/frame.ts";
-import { keyDigestBytes, type RangeDigest } from "../store/key-digest.ts";
+import { keyDigestBytes, type RangeDigest } from "../store/compare/key-digest.ts";
 import { collectionsMax } from "../store/schema.ts";
 import { elementBytesMax, keyBytesMax } from "../store/values.ts";
-import { type CollectionSize, type KeyRange, type Part, partsMax } from "../store/witness.ts";
+import {
+  type CollectionSize,
+  type KeyRange,
+  type Part,
+  partsMax,
+} from "../store/compare/witness.ts";
 import { entryBytesMax, readEntries, writeEntries } from "./entry-codec.ts";
 import { entriesPerMessageMax } from "./message.ts";
 import type { Question, Reply } from "./question.ts";

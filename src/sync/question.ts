@@ -1,10 +1,10 @@
 /**
  * What one who only observes asks a replica, and what it is answered: about ranges of keys, in counts
- * and digests (`store/witness.ts`).
+ * and digests (`store/compare/witness.ts`).
  */
 import type { ActorId } from "../crdt/dot.ts";
-import type { RangeDigest } from "../store/key-digest.ts";
-import type { CollectionSize, KeyRange, Part } from "../store/witness.ts";
+import type { RangeDigest } from "../store/compare/key-digest.ts";
+import type { CollectionSize, KeyRange, Part } from "../store/compare/witness.ts";
 import type { Entry } from "./digest.ts";
 
 /** One question. */

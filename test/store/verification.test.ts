@@ -1,13 +1,13 @@
 /** What differs between two replicas, found through digests of ranges of keys. */
 import { describe, expect, test } from "vitest";
 import type { Cells } from "../../src/crdt/cells.ts";
-import type { Pair } from "../../src/store/differences.ts";
+import type { Pair } from "../../src/store/compare/differences.ts";
 import { fork } from "../../src/store/fork.ts";
 import type { Keyspace } from "../../src/store/keyspace.ts";
-import { KeyspaceWitness } from "../../src/store/keyspace-witness.ts";
-import { sliceUnitsMax } from "../../src/store/pace.ts";
-import { type Verification, verify } from "../../src/store/verification.ts";
-import type { Witness } from "../../src/store/witness.ts";
+import { KeyspaceWitness } from "../../src/store/compare/keyspace-witness.ts";
+import { sliceUnitsMax } from "../../src/store/compare/pace.ts";
+import { type Verification, verify } from "../../src/store/compare/verification.ts";
+import type { Witness } from "../../src/store/compare/witness.ts";
 import { Party } from "../golden/party.ts";
 import { Cluster } from "./cluster.ts";
 import { type Dump, dump } from "./dump.ts";

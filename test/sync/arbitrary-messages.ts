@@ -5,7 +5,7 @@ import type { Ending } from "../../src/crdt/ending.ts";
 import { type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import { endCodes, type Hello, type Message } from "../../src/sync/message.ts";
 import type { Question, Reply } from "../../src/sync/question.ts";
-import { partsMax } from "../../src/store/witness.ts";
+import { partsMax } from "../../src/store/compare/witness.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 const actor = bytes(16).map(actorIdFromBytes);

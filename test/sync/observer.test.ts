@@ -2,10 +2,10 @@
 import { describe, expect, test } from "vitest";
 import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { UsageError } from "../../src/errors.ts";
-import { KeyspaceWitness } from "../../src/store/keyspace-witness.ts";
-import { sliceUnitsMax } from "../../src/store/pace.ts";
-import { type Verification, verify } from "../../src/store/verification.ts";
-import type { Witness } from "../../src/store/witness.ts";
+import { KeyspaceWitness } from "../../src/store/compare/keyspace-witness.ts";
+import { sliceUnitsMax } from "../../src/store/compare/pace.ts";
+import { type Verification, verify } from "../../src/store/compare/verification.ts";
+import type { Witness } from "../../src/store/compare/witness.ts";
 import { digest } from "../../src/sync/digest.ts";
 import type { Message } from "../../src/sync/message.ts";
 import { Observer } from "../../src/sync/observer.ts";

@@ -12,7 +12,7 @@ import {
 } from "../../src/sync/digest.ts";
 import { entriesPerMessageMax, type Message } from "../../src/sync/message.ts";
 import type { Reply } from "../../src/sync/question.ts";
-import { partsMax } from "../../src/store/witness.ts";
+import { partsMax } from "../../src/store/compare/witness.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "../../src/sync/protocol.ts";
 import { entries, hello, message, natural } from "./arbitrary-messages.ts";
 

@@ -6,11 +6,11 @@
  * Replicas with different vectors have not seen the same writes; one that has seen more is ahead. With
  * the same vector they must hold the same: if not, they have diverged, which must never happen.
  */
-import type { ActorId } from "../crdt/dot.ts";
-import type { Environment } from "../environment.ts";
+import type { ActorId } from "../../crdt/dot.ts";
+import type { Environment } from "../../environment.ts";
 import { compareNames } from "./canonical-order.ts";
 import { type Difference, differencesIn, type Pair, type Span } from "./differences.ts";
-import type { NamedVector } from "./version-token.ts";
+import type { NamedVector } from "../version-token.ts";
 import type { CollectionSize, Witness } from "./witness.ts";
 
 /**

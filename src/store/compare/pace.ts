@@ -1,6 +1,6 @@
 /** Long work in short slices: so much at a time, then whoever else waits has a turn. */
-import type { Environment } from "../environment.ts";
-import { ClosedError } from "../errors.ts";
+import type { Environment } from "../../environment.ts";
+import { ClosedError } from "../../errors.ts";
 
 /** Work between two rests, in units of one to two microseconds. */
 export const sliceUnitsMax = 1_000;

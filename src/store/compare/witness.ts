@@ -4,7 +4,7 @@
  * `PeerWitness` for a live peer.
  */
 import type { RangeDigest } from "./key-digest.ts";
-import type { NamedVector } from "./version-token.ts";
+import type { NamedVector } from "../version-token.ts";
 
 /** Parts into which a range is divided at once. */
 export const partsMax = 64;

@@ -11,15 +11,15 @@
  *            | (1 name content)* 0                     what has names below it
  */
 import { createHash } from "node:crypto";
-import { noCell } from "../crdt/cells.ts";
-import type { Name, Payload } from "../crdt/data-type.ts";
-import { type ActorId, actorIdToBytes } from "../crdt/dot.ts";
-import { ByteWriter } from "./bytes.ts";
+import { noCell } from "../../crdt/cells.ts";
+import type { Name, Payload } from "../../crdt/data-type.ts";
+import { type ActorId, actorIdToBytes } from "../../crdt/dot.ts";
+import { ByteWriter } from "../bytes.ts";
 import { inCanonicalOrder } from "./canonical-order.ts";
-import type { Keyspace } from "./keyspace.ts";
-import type { Container, Root } from "./nodes.ts";
+import type { Keyspace } from "../keyspace.ts";
+import type { Container, Root } from "../nodes.ts";
 import type { Pace } from "./pace.ts";
-import { type Json, writeValue } from "./values.ts";
+import { type Json, writeValue } from "../values.ts";
 
 /** Bytes of a digest of keys: SHA-256, cut, as for vectors. */
 export const keyDigestBytes = 16;

@@ -2,14 +2,14 @@
  * Answers for a keyspace. The keys of the collection that is asked about are sorted once a look, in
  * slices, and kept: eight bytes a key. What is under them is digested when it is asked for.
  */
-import type { ActorId } from "../crdt/dot.ts";
-import type { Environment } from "../environment.ts";
+import type { ActorId } from "../../crdt/dot.ts";
+import type { Environment } from "../../environment.ts";
 import { compareNames, inCanonicalOrder } from "./canonical-order.ts";
 import { KeyDigester, type RangeDigest } from "./key-digest.ts";
-import type { Keyspace } from "./keyspace.ts";
-import type { Root } from "./nodes.ts";
+import type { Keyspace } from "../keyspace.ts";
+import type { Root } from "../nodes.ts";
 import { Pace } from "./pace.ts";
-import type { NamedVector } from "./version-token.ts";
+import type { NamedVector } from "../version-token.ts";
 import type { CollectionSize, KeyRange, Part, Witness } from "./witness.ts";
 
 /** What is known of the replica besides. */

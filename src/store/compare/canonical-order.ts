@@ -2,7 +2,7 @@
  * One order of names on every replica, whatever its locale: null, false, true, numbers, strings; strings
  * by their UTF-16 code units.
  */
-import type { Name } from "../crdt/data-type.ts";
+import type { Name } from "../../crdt/data-type.ts";
 import type { Pace } from "./pace.ts";
 
 /** Names that are sorted in one go. */
