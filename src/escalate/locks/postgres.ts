@@ -1,7 +1,7 @@
 /**
  * Guards in PostgreSQL. A guard is a row, a token is a column of it, and each step is one function call:
  * one statement, one transaction, one round trip. No session keeps a lock, so a pooler of transactions may
- * stand in between; there nobody can listen, and turns are asked for instead, twenty times a second.
+ * stand in between; there nobody can listen, and turns are asked for instead, ten times a second and more.
  *
  * What breaks it: `fsync`, `full_page_writes` or `synchronous_commit` off (checked on first use); a standby
  * that is promoted without all that was committed; and a backup that is put back, which has the same birth.

@@ -54,8 +54,8 @@ export interface SqlDatabase {
   call(routine: Routine, args: readonly Argument[]): Promise<Row>;
   /** The nonces of this client whose turn it is. */
   turns(client: string): Promise<readonly string[]>;
-  /** How long until `turns` is asked again, in ms. */
-  turnsPaceMs(): number;
+  /** How long until `turns` is asked again, in ms, after so many looks in vain. */
+  turnsPaceMs(vain: number): number;
   /** Somebody of this client stands in line; `tell` may be called with its nonce when it is its turn. */
   attend(client: string, tell: (nonce: string) => void): void;
   close(): Promise<void>;
@@ -83,7 +83,7 @@ export class SqlAuthority implements Authority {
     this.#turns = new Turns({
       environment,
       ask: () => database.turns(this.#client),
-      paceMs: () => database.turnsPaceMs(),
+      paceMs: (vain) => database.turnsPaceMs(vain),
     });
   }
 

@@ -12,8 +12,8 @@ export interface TurnsOptions {
   readonly environment: Environment;
   /** Asks whose turn it is. Whoever is named in vain asks once more, no harm. */
   readonly ask: () => Promise<readonly string[]>;
-  /** How long until it is asked again, in ms. */
-  readonly paceMs: () => number;
+  /** How long until it is asked again, in ms, after so many looks in vain. */
+  readonly paceMs: (vain: number) => number;
 }
 
 /** Wakes whose turn it is, and nobody else. */
@@ -24,6 +24,7 @@ export class Turns {
   readonly #told = new Set<string>();
   #timer: Timer | undefined;
   #isAsking = false;
+  #vain = 0;
   #isStopped = false;
 
   constructor(options: TurnsOptions) {
@@ -36,6 +37,7 @@ export class Turns {
     return new Promise((resolve) => {
       this.#waiting.get(nonce)?.();
       this.#waiting.set(nonce, resolve);
+      this.#vain = 0;
       this.#schedule();
     });
   }
@@ -71,7 +73,7 @@ export class Turns {
 
   #schedule(): void {
     if (this.#timer || this.#isAsking || this.#isStopped || this.#waiting.size === 0) return;
-    this.#timer = this.#options.environment.schedule(this.#options.paceMs(), () => {
+    this.#timer = this.#options.environment.schedule(this.#options.paceMs(this.#vain), () => {
       this.#timer = undefined;
       void this.#look();
     });
@@ -80,9 +82,14 @@ export class Turns {
   async #look(): Promise<void> {
     if (this.#waiting.size === 0) return;
     this.#isAsking = true;
+    this.#vain++;
     try {
       // A nonce that nobody waits for has been told already, or is on its way to ask.
-      for (const nonce of await this.#options.ask()) if (this.#waiting.has(nonce)) this.tell(nonce);
+      for (const nonce of await this.#options.ask()) {
+        if (!this.#waiting.has(nonce)) continue;
+        this.#vain = 0;
+        this.tell(nonce);
+      }
     } catch {
       // It is asked again.
     } finally {
