@@ -85,6 +85,13 @@ const rules: readonly Rule[] = [
     ),
   },
   {
+    files: /^src\/escalate\/locks\/(?:postgres|sql)[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|sql)[^/]*\\.ts|pg|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\//u,
     may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
   },
