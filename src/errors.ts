@@ -112,6 +112,8 @@ export class ConflictError extends TrellisError {
   declare readonly resource?: string;
   /** True when a live lease excluded the write, whatever the version. */
   declare readonly held?: boolean;
+  /** True when so much was written since that an earlier asking of the same operation may have been applied and forgotten. */
+  declare readonly forgotten?: boolean;
   constructor(message: string, fields: ErrorFields<ConflictError> = {}) {
     super(message, fields);
   }
@@ -123,8 +125,10 @@ export class StaleTokenError extends TrellisError {
   declare readonly resource?: string;
   /** The token that was offered. */
   declare readonly token: bigint;
-  /** The token in the guard, where the backend tells. */
+  /** The token in the guard, where the backend tells; 0 when no fence is installed. */
   declare readonly installed?: bigint;
+  /** As of `ConflictError`. */
+  declare readonly forgotten?: boolean;
   constructor(message: string, fields: ErrorFields<StaleTokenError>) {
     super(message, fields);
   }

@@ -21,6 +21,17 @@ export type { DataType } from "./crdt/data-type.ts";
 export { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 export * from "./errors.ts";
 export type { StorageStatus } from "./durability.ts";
+export type {
+  AcquireOptions,
+  Guarded,
+  Lease,
+  LockBackend,
+  LockGuarantees,
+  Operated,
+  Operation,
+  ReadOptions,
+  Section,
+} from "./escalate/locks.ts";
 export type { Explanation, Route } from "./escalate/policy.ts";
 export {
   type AcknowledgedBy,

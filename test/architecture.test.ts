@@ -79,7 +79,7 @@ const rules: readonly Rule[] = [
   },
   {
     files: /^src\/escalate\/locks\//u,
-    may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|node:.+)$`, "u"),
+    may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
   },
   {
     files: /^src\/store\//u,

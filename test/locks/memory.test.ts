@@ -1,0 +1,4 @@
+import { lockConformance } from "./conformance.ts";
+import { memorySubject } from "./memory-subject.ts";
+
+lockConformance(memorySubject);
