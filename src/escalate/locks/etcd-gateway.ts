@@ -34,6 +34,8 @@ interface Host {
   readonly name: string;
   readonly requests: EtcdClient;
   readonly watches: EtcdClient;
+  /** What ends the watches there. */
+  readonly watching: Set<AbortController>;
 }
 
 /** Asks etcd. */
@@ -48,12 +50,12 @@ export class Gateway {
     this.#environment = environment;
     this.#answerMs = answerMs;
     this.#hosts = client
-      ? [{ name: "client", requests: client, watches: client }]
+      ? [{ name: "client", requests: client, watches: client, watching: new Set() }]
       : hosts.map((host) => {
           const origin = host.includes("://") ? host : `http://${host}`;
           const name = new URL(origin).host;
           const [requests, watches] = [this.#pool(origin, connectionsMax), this.#pool(origin)];
-          return { name, requests, watches };
+          return { name, requests, watches, watching: new Set<AbortController>() };
         });
     // Clients of one service spread over its hosts.
     this.#at = (environment.randomBytes(1)[0] ?? 0) % this.#hosts.length;
@@ -88,6 +90,7 @@ export class Gateway {
   ): Promise<void> {
     const host = this.#host();
     const stopping = new AbortController();
+    host.watching.add(stopping);
     const either = AbortSignal.any([signal, stopping.signal]);
     const late = this.#environment.schedule(this.#answerMs, () => stopping.abort());
     try {
@@ -107,6 +110,7 @@ export class Gateway {
       throw error;
     } finally {
       late.cancel();
+      host.watching.delete(stopping);
       stopping.abort();
     }
   }
@@ -131,8 +135,9 @@ export class Gateway {
     return host;
   }
 
-  /** Who asks next asks another one. */
+  /** Who asks next asks another one, and who watches watches there: what stands still ends no stream. */
   #leave(host: Host): void {
+    for (const watching of host.watching) watching.abort();
     if (this.#hosts[this.#at] === host) this.#at = (this.#at + 1) % this.#hosts.length;
   }
 
