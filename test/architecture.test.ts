@@ -92,6 +92,13 @@ const rules: readonly Rule[] = [
     ),
   },
   {
+    files: /^src\/escalate\/locks\/etcd[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/etcd[^/]*\\.ts|undici|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\//u,
     may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
   },
