@@ -60,7 +60,7 @@ export interface LineRead {
 /** The records of one prefix in one ensemble. */
 export class ZookeeperStore implements ComparingStore {
   /** By nonce, what this client holds. */
-  readonly installed = new Map<string, Installed>();
+  readonly installed: Map<string, Installed> = new Map();
   readonly #sessions: ZookeeperSessions;
   readonly #environment: Environment;
   readonly #root: string;
