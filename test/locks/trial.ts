@@ -36,6 +36,8 @@ export async function rejection(promise: Promise<unknown>): Promise<TrellisError
 
 /** So long nothing is asked when everybody waits. */
 const quietMs = 50;
+/** And is seen not to be asked so often: where nobody runs for a while, nobody asks either. */
+const quietLooks = 10;
 
 let ids = 0;
 
@@ -111,13 +113,16 @@ export class Trial implements AsyncDisposable {
   async settled(count: () => number): Promise<void> {
     let last = count();
     let sinceMs = performance.now();
+    let looks = 0;
     await this.until(
       () => {
+        looks++;
         if (count() !== last) {
           last = count();
           sinceMs = performance.now();
+          looks = 0;
         }
-        return performance.now() - sinceMs >= quietMs;
+        return looks >= quietLooks && performance.now() - sinceMs >= quietMs;
       },
       "a pause in the requests",
       this.longMs,
