@@ -11,10 +11,13 @@ export interface ProxiedStore {
   /** All prefixes begin with it: what is stored by one case is in the way of no other. */
   readonly prefix: string;
   readonly faults?: Pick<LockFaults, "restartStore" | "wipeStore">;
-  /** Connections of one client on which a question may wait in the server. Default 0. */
-  readonly patient?: number;
+  /** One question of each client may wait in the server, and looks as if an answer were on its way. */
+  readonly waitsInServer?: boolean;
   readonly close?: () => Promise<void>;
 }
+
+/** After so long the one answer that is missing is one that waits in the server. */
+const patientMs = 300;
 
 /** A store of clients that can be broken. */
 export function openProxied(store: ProxiedStore): LockStore {
@@ -24,6 +27,7 @@ export function openProxied(store: ProxiedStore): LockStore {
     if (!way) throw new Error("not a client of this store");
     return way;
   };
+  const quietSince = new Map<LockBackend, { roundTrips: number; sinceMs: number }>();
   let looks = 0;
   return {
     connect: async ({ prefix = "" } = {}) => {
@@ -63,8 +67,15 @@ export function openProxied(store: ProxiedStore): LockStore {
       requests: (client) => {
         const { requests, replies, askingConnections, traffic } = wayOf(client);
         const isFair = requests.fate === "pass" && replies.fate === "pass";
+        const nowMs = performance.now();
+        let quiet = quietSince.get(client);
+        if (quiet?.roundTrips !== traffic.roundTrips || askingConnections > 1) {
+          quiet = { roundTrips: traffic.roundTrips, sinceMs: nowMs };
+          quietSince.set(client, quiet);
+        }
+        const isWaiting = store.waitsInServer === true && nowMs - quiet.sinceMs > patientMs;
         // While an answer is on its way this does not stand still.
-        const isAsking = isFair && askingConnections > (store.patient ?? 0);
+        const isAsking = isFair && askingConnections > 0 && !isWaiting;
         return traffic.roundTrips + (isAsking ? ++looks * 1e-9 : 0);
       },
     },
