@@ -25,6 +25,13 @@ export interface Environment {
   randomBytes(count: number): Uint8Array;
 }
 
+/** A number at least 0 and below 1. */
+export function fraction(environment: Environment): number {
+  let bits = 0;
+  for (const byte of environment.randomBytes(4)) bits = bits * 256 + byte;
+  return bits / 2 ** 32;
+}
+
 /** Node fires longer timers at once. */
 const timerMsMax = 2 ** 31 - 1;
 

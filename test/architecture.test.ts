@@ -78,6 +78,13 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
   },
   {
+    files: /^src\/escalate\/locks\/red(?:is|lock)[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/red(?:is|lock)[^/]*\\.ts|ioredis|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\/(?:postgres|mysql|sql)[^/]*\.ts$/u,
     may: new RegExp(
       `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|mysql|sql)[^/]*\\.ts|pg|mysql2/promise|node:.+)$`,
@@ -85,8 +92,19 @@ const rules: readonly Rule[] = [
     ),
   },
   {
+    files: /^src\/escalate\/locks\/etcd[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/etcd[^/]*\\.ts|undici|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\//u,
     may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/store\/compare\/key-digest\.ts$/u,
+    may: new RegExp(`^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|node:crypto)$`, "u"),
   },
   {
     files: /^src\/store\//u,
@@ -102,6 +120,11 @@ const rules: readonly Rule[] = [
       `^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|src/sync/(?!transport/).+)$`,
       "u",
     ),
+  },
+  // Following asynchronous calls is Node's to do; there is nothing ambient in it.
+  {
+    files: /^src\/escalate\/held-locks\.ts$/u,
+    may: new RegExp(`^(?:${ports}|src/escalate/(?!locks/).+|node:async_hooks)$`, "u"),
   },
   {
     files: /^src\/escalate\//u,

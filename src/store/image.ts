@@ -43,6 +43,17 @@ export function recordKey(kind: RecordKind, number = 0): Uint8Array {
   return key;
 }
 
+/** Keys of nodes, all in one array: each is there only until the next is asked for. */
+export class NodeKeys {
+  readonly #key = recordKey("node");
+  readonly #view = new DataView(this.#key.buffer);
+
+  of(node: number): Uint8Array {
+    this.#view.setUint32(1, node);
+    return this.#key;
+  }
+}
+
 /** The number in a key. */
 export function recordNumber(key: Uint8Array): number {
   if (key.length !== 5) return malformed(`a key of ${key.length} bytes`);
@@ -141,7 +152,7 @@ export class ImageWriter {
     return this.#out.take();
   }
 
-  /** Begins a node; its cells follow, then `take`. */
+  /** Begins a node; its cells follow, then `view`. */
   node({ parent, name }: NodeRecord): void {
     this.#out.reset();
     this.#out.varint(parent < 0 ? ~parent * 2 : parent * 2 + 1);
@@ -160,8 +171,11 @@ export class ImageWriter {
     }
   }
 
-  take(): Uint8Array {
-    return this.#out.take();
+  /** The node, only until the next record is begun. */
+  view(): Uint8Array {
+    const { buffer, byteOffset, length } = this.#out.view();
+    // No Buffer: the `slice` of one is no copy.
+    return new Uint8Array(buffer, byteOffset, length);
   }
 }
 

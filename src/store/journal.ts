@@ -9,7 +9,7 @@ import { endingCode } from "../crdt/ending.ts";
 import { stampsPerMs } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
-import { ImageWriter, type MetaRecord, recordKey } from "./image.ts";
+import { ImageWriter, type MetaRecord, NodeKeys, recordKey } from "./image.ts";
 import type { Keyspace, KeyspaceListener } from "./keyspace.ts";
 import type { KnownPeer } from "./known-peer.ts";
 import { NumberSet } from "./numbering.ts";
@@ -61,16 +61,28 @@ export const noStoredNumbers = (): StoredNumbers => ({
   endings: [],
 });
 
-/** Nodes encoded before the event loop goes on. */
-const sliceNodes = 2_000;
-/** Slices of one write before the rest is taken at once: writers may be as fast as we are. */
-const slicesMax = 1_000;
+/** Nodes, and bytes, encoded before the event loop goes on; 2 ms or so. */
+const sliceNodes = 1_000;
+const sliceBytes = 64 * 1024;
+/**
+ * How often a write may take as many slices as it would if nothing changed meanwhile, before the rest is
+ * taken at once: writers may be as fast as we are.
+ */
+const slicesShareMax = 2;
 /** How far ahead of the clock the bound of stamps is written, in ms: a small part of what peers accept. */
 const boundAheadMsMax = 2_000;
 const boundShare = 1 / 8;
 /** Before a write that failed is tried again, in ms: doubled each time, up to the second. */
 const retryMsMin = 100;
 const retryMsMax = 10_000;
+
+/** How much is encoded at a time, about. */
+interface Slice {
+  readonly nodes: number;
+  readonly bytes: number;
+}
+
+const everything: Slice = { nodes: Number.POSITIVE_INFINITY, bytes: Number.POSITIVE_INFINITY };
 
 /** What a batch has, to be written again if it fails. */
 interface Taken {
@@ -82,6 +94,7 @@ interface Taken {
 export class Journal implements KeyspaceListener {
   readonly #options: JournalOptions;
   readonly #writer = new ImageWriter();
+  readonly #keys = new NodeKeys();
   readonly #dirty = new NumberSet();
   #changed: number[] = [];
   readonly #peers: PeerRecords;
@@ -199,9 +212,10 @@ export class Journal implements KeyspaceListener {
     this.#timer = undefined;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#isClosed || !this.#hasWork()) return;
-      if (this.failure === undefined) this.#writeLater();
-      else this.#retry();
+      if (this.#isClosed) return;
+      // Also when all is written: what failed then was to synchronise it.
+      if (this.failure !== undefined) this.#retry();
+      else if (this.#hasWork()) this.#writeLater();
     });
   }
 
@@ -234,8 +248,10 @@ export class Journal implements KeyspaceListener {
     const batch = this.#options.engine.batch();
     const taken: Taken = { nodes: [], collections: [] };
     try {
-      for (let slice = 1; this.#changed.length > sliceNodes && slice < slicesMax; slice++) {
-        this.#putNodes(batch, taken, sliceNodes);
+      const nodesMax = Math.max(this.#changed.length, sliceNodes) * slicesShareMax;
+      for (;;) {
+        this.#putNodes(batch, taken, { nodes: sliceNodes, bytes: sliceBytes });
+        if (this.#changed.length === 0 || taken.nodes.length > nodesMax) break;
         await new Promise<void>((resolve) => this.#options.environment.defer(resolve));
       }
       await this.#finish(batch, taken, sync);
@@ -254,7 +270,7 @@ export class Journal implements KeyspaceListener {
   /** What is left, and the vector that covers it, in one step: nothing may happen in between. */
   async #finish(batch: WriteBatch, taken: Taken, sync: boolean): Promise<void> {
     const { keyspace, numbers } = this.#options;
-    this.#putNodes(batch, taken, Number.POSITIVE_INFINITY);
+    this.#putNodes(batch, taken, everything);
     const endings = this.#putActors(batch);
     const meta = this.#putMeta(batch);
     const hasPeers = this.#isClosed || this.#peers.isDue;
@@ -279,25 +295,27 @@ export class Journal implements KeyspaceListener {
     if (sync) this.durable.join(held);
   }
 
-  /** At most so many nodes; one that changes afterwards comes again, later in the same batch. */
-  #putNodes(batch: WriteBatch, taken: Taken, most: number): void {
+  /** At most about so many nodes; one that changes afterwards comes again, later in the same batch. */
+  #putNodes(batch: WriteBatch, taken: Taken, slice: Slice): void {
     const { keyspace } = this.#options;
     keyspace.flush();
-    for (let left = Math.min(most, this.#changed.length); left > 0; left--) {
+    let left = Math.min(slice.nodes, this.#changed.length);
+    for (let bytes = 0; left > 0 && bytes < slice.bytes; left--) {
       const node = this.#changed.pop() as number;
       this.#dirty.delete(node);
-      this.#putNode(batch, taken, node);
+      bytes += this.#putNode(batch, taken, node);
     }
   }
 
-  #putNode(batch: WriteBatch, taken: Taken, node: number): void {
+  /** Returns how many bytes it has, without those that it is under. */
+  #putNode(batch: WriteBatch, taken: Taken, node: number): number {
     taken.nodes.push(node);
     const { keyspace, numbers } = this.#options;
     const { nodes } = keyspace;
     if (!nodes.isUsed(node) || nodes.isEmpty(node)) {
-      if (numbers.nodes.has(node)) batch.delete(recordKey("node", node));
+      if (numbers.nodes.has(node)) batch.delete(this.#keys.of(node));
       numbers.nodes.delete(node);
-      return;
+      return 0;
     }
     const parent = nodes.parent(node);
     if (parent >= 0 && !numbers.nodes.has(parent)) this.#putNode(batch, taken, parent);
@@ -305,7 +323,9 @@ export class Journal implements KeyspaceListener {
     const at = parent >= 0 ? parent : ~this.#collection(batch, taken, ~parent);
     this.#writer.node({ parent: at, name: nodes.name(node) });
     if (!nodes.isContainer(node)) this.#putCells(node);
-    batch.put(recordKey("node", node), this.#writer.take());
+    const record = this.#writer.view();
+    batch.put(this.#keys.of(node), record);
+    return record.length;
   }
 
   #putCells(node: number): void {

@@ -11,6 +11,7 @@ export interface StoredRecord {
 
 /** What one write changes, all of it or nothing. A key that is put twice has the last value. */
 export interface WriteBatch {
+  /** Copies both. */
   put(key: Uint8Array, value: Uint8Array): void;
   delete(key: Uint8Array): void;
   /**

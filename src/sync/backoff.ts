@@ -1,17 +1,10 @@
 /** When to dial again: later each time, and never in step with others (decorrelated jitter). */
-import type { Environment } from "../environment.ts";
+import { type Environment, fraction } from "../environment.ts";
 
 /** The first wait, and the least, in ms. */
 export const backoffMsMin = 100;
 /** The longest wait, in ms. */
 export const backoffMsMax = 30_000;
-
-/** A number at least 0 and below 1. */
-export function fraction(environment: Environment): number {
-  let bits = 0;
-  for (const byte of environment.randomBytes(4)) bits = bits * 256 + byte;
-  return bits / 2 ** 32;
-}
 
 /** The waits between attempts. */
 export class Backoff {

@@ -1,6 +1,5 @@
 /** Whether the other end is there: how long nothing was heard, and answers that are not given all the time. */
-import type { Environment, Timer } from "../environment.ts";
-import { fraction } from "./backoff.ts";
+import { type Environment, fraction, type Timer } from "../environment.ts";
 
 /** The shortest time between two pongs, in ms. */
 const pongEveryMsMin = 50;

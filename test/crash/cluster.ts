@@ -103,7 +103,7 @@ class Cluster {
   }
 
   async run(): Promise<CrashOutcome> {
-    this.#say(JSON.stringify(this.#hosts.map(({ name, options }) => [name, options.fsync])));
+    this.#say(JSON.stringify(this.#hosts.map(({ name, options }) => [name, options.plan.fsync])));
     for (let step = 0; step < steps; step++) {
       await this.#startAll();
       this.#act();
@@ -127,8 +127,7 @@ class Cluster {
     const disk = plan.isDurable
       ? new LogDisk({ random, at, ...(lies === undefined ? {} : { lies }) })
       : undefined;
-    const fsync = this.#random.pick<FsyncPolicy>(["always", "interval", "never"]);
-    return new Host({ plan, fsync, disk, tamper: sabotage?.tamper });
+    return new Host({ plan, disk, tamper: sabotage?.tamper });
   }
 
   readonly #fail = (error: unknown): void => {
@@ -271,8 +270,8 @@ class Cluster {
     const by = this.#random.pick([1, "all"] as const);
     const acknowledged = life.replica.acknowledged(token, { by, timeoutMs: waitMs });
     // Who has no disk forgets at its end; who leaves it alone counts as memory, which an outage takes.
-    const survives = this.#hosts.every(({ options: { disk, fsync }, name }) => {
-      const isSafe = name === life.host.name || fsync !== "never" || !this.#isOutage;
+    const survives = this.#hosts.every(({ options: { disk, plan }, name }) => {
+      const isSafe = name === life.host.name || plan.fsync !== "never" || !this.#isOutage;
       return disk !== undefined && isSafe;
     });
     this.#told(acknowledged, () => {
@@ -340,6 +339,7 @@ function drawPlan(random: Random): Plan {
       limits: random.chance(0.3) ? { touches: 3, bytes: 200 } : undefined,
       isEager: false,
       isDurable: areAllDurable || host === 0 || random.chance(0.6),
+      fsync: random.pick<FsyncPolicy>(["always", "interval", "never"]),
     })),
     steps,
     keys: ["k", "__proto__", "another"],

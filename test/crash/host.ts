@@ -4,7 +4,6 @@
  */
 import type { StorageBackend, StorageEngine } from "../../src/store/storage.ts";
 import type { StorageOptions } from "../../src/replica-options.ts";
-import type { FsyncPolicy } from "../../src/store/journal.ts";
 import type { Keyspace } from "../../src/store/keyspace.ts";
 import { covers, type Vector, vectorText } from "../simulation/history.ts";
 import type { Life } from "../simulation/life.ts";
@@ -19,7 +18,6 @@ export type Tamper = (engine: StorageEngine) => StorageEngine;
 /** What a machine has, drawn before the run. */
 export interface HostOptions {
   readonly plan: HostPlan;
-  readonly fsync: FsyncPolicy;
   readonly disk: LogDisk | undefined;
   readonly tamper: Tamper | undefined;
 }
@@ -34,6 +32,8 @@ export class Host {
   environment: VirtualEnvironment | undefined;
   lives = 0;
   hasCrashed = false;
+  /** It crashes, and refuses nothing. */
+  readonly wasTroubled = false;
   /** When to start it again, in ms; absent while it runs. */
   startMs: number | undefined = 0;
   /** What it had as each batch was handed over. */
@@ -51,14 +51,14 @@ export class Host {
 
   /** What `openReplica` takes as storage: a directory's options, and the engine in its place. */
   backend(environment: VirtualEnvironment): StorageBackend & StorageOptions {
-    const { disk, fsync, tamper } = this.options;
+    const { disk, plan, tamper } = this.options;
     if (disk === undefined) throw new Error("assertion: there is a disk");
     const backend = disk.backend(environment, (batch) => {
       if (this.keyspace) this.#states.set(batch, stateOf(this.keyspace));
     });
     return {
       directory: "disk",
-      fsync,
+      fsync: plan.fsync,
       intervalMs: 15,
       open: async (options) => {
         const engine = await backend.open(options);

@@ -34,10 +34,8 @@ export async function rejection(promise: Promise<unknown>): Promise<TrellisError
   return expect.unreachable("this should have been refused");
 }
 
-/** So long nothing is asked when everybody waits. */
-const quietMs = 50;
-/** And is seen not to be asked so often: where nobody runs for a while, nobody asks either. */
-const quietLooks = 10;
+/** So much of the slack nothing is asked when everybody waits. */
+const quietShare = 1 / 4;
 
 let ids = 0;
 
@@ -113,16 +111,13 @@ export class Trial implements AsyncDisposable {
   async settled(count: () => number): Promise<void> {
     let last = count();
     let sinceMs = performance.now();
-    let looks = 0;
     await this.until(
       () => {
-        looks++;
         if (count() !== last) {
           last = count();
           sinceMs = performance.now();
-          looks = 0;
         }
-        return looks >= quietLooks && performance.now() - sinceMs >= quietMs;
+        return performance.now() - sinceMs >= this.slackMs * quietShare;
       },
       "a pause in the requests",
       this.longMs,

@@ -44,6 +44,8 @@ export class Undone extends Error {}
 
 /** The disk of a host, as one process has it. */
 export interface LifeDisk {
+  /** Whether anything ever went wrong with it. */
+  readonly wasTroubled: boolean;
   backend(environment: VirtualEnvironment): NonNullable<ReplicaOptions<Schema>["storage"]>;
 }
 
@@ -105,7 +107,10 @@ export class Life {
       peers: host.dials.map((peer) => `mem://${peer}`),
       clockAheadMsMax: plan.clockAheadMsMax,
       retention: { logEntriesMax: plan.logEntriesMax, peerSilentMsMax: plan.peerSilentMsMax },
-      logger: watchfulLogger(name, fail),
+      logger: watchfulLogger(name, fail, () => {
+        sightings.saw("disks that refuse");
+        return disk?.wasTroubled === true;
+      }),
       telemetry: {
         ...silentTelemetry,
         count: (figure: string, _: number | undefined, labels: Labels = {}) => {
@@ -196,6 +201,11 @@ export class Life {
     if (this.collections === undefined) throw new Error("assertion: a relay is not read");
     const shown = read(this.collections, key);
     return this.#seams.shown ? this.#seams.shown(collection, shown) : shown;
+  }
+
+  /** Stamps that are ahead of its clock, or were: it had not accepted them. */
+  get held(): ReadonlySet<number> {
+    return this.#held;
   }
 
   /** Stamps that came from beyond the bound. */

@@ -12,8 +12,12 @@ const faults: ReadonlySet<unknown> = new Set([
   "overloaded",
 ]);
 
-/** A logger that fails the run for what must never be logged. */
-export function watchfulLogger(name: string, fail: (error: unknown) => void): Logger {
+/** A logger that fails the run for what must never be logged; a disk may refuse if `refuses` agrees. */
+export function watchfulLogger(
+  name: string,
+  fail: (error: unknown) => void,
+  refuses: () => boolean,
+): Logger {
   const look = (fields: object, message: string): void => {
     const { code, by, err } = { code: undefined, by: undefined, err: undefined, ...fields };
     const isLoss = code === "protocol" && message.includes("the network lost some");
@@ -26,6 +30,7 @@ export function watchfulLogger(name: string, fail: (error: unknown) => void): Lo
     warn: look,
     error: (fields, message) => {
       const { err } = { err: undefined, ...fields };
+      if (message.startsWith("the disk refuses") && refuses()) return;
       fail(new Error(`${name} logs an error: ${message}`, { cause: err }));
     },
   };

@@ -1,4 +1,5 @@
 /** What a run is made of, drawn from its seed before anything happens. */
+import type { FsyncPolicy } from "../../src/store/journal.ts";
 import type { FrameLimits } from "../../src/store/frame.ts";
 import type { Faults } from "../../src/sync/transport/memory.ts";
 import type { Random } from "./virtual-environment.ts";
@@ -16,6 +17,8 @@ export interface HostPlan {
   readonly isEager: boolean;
   /** Whether it has a disk. */
   readonly isDurable: boolean;
+  /** If it has one. */
+  readonly fsync: FsyncPolicy;
 }
 
 /** One run. */
@@ -60,6 +63,7 @@ export function drawPlan(random: Random): Plan {
       limits: isHuge ? undefined : drawLimits(random),
       isEager: isEager && random.chance(0.5),
       isDurable: random.chance(0.4),
+      fsync: random.pick<FsyncPolicy>(["always", "interval", "interval", "never"]),
     })),
     steps: size < 2 ? 300 : size < 18 ? 90 + random.below(50) : 20 + random.below(40),
     keys: keysToUse.slice(0, 1 + random.below(keysToUse.length)),

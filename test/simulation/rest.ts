@@ -58,6 +58,7 @@ function checkAlike(scenario: Scenario): void {
     }
     scenario.mirrors.check(life);
     checkLevel(life);
+    checkStored(life);
     if (life.heldStamps > 0 && life.warnings === 0) {
       throw new Error(`${name} holds ${life.heldStamps} stamps, and has warned nobody`);
     }
@@ -78,6 +79,13 @@ function checkLevel({ name, replica }: Life): void {
     const lag = `${lagBatches} batches, ${lagMs} ms, ${stagedBytes} bytes staged`;
     throw new Error(`${name}: ${peer.name} (${state}) lags at rest: ${lag}`);
   }
+}
+
+/** All is on the disk, whatever was wrong with it before. */
+function checkStored({ name, replica }: Life): void {
+  const { pending = 0, failure } = replica.status().storage;
+  if (pending === 0 && failure === undefined) return;
+  throw new Error(`${name} has not written ${pending} nodes at rest: ${failure}`);
 }
 
 /** What all replicas must agree on, as text. */

@@ -6,9 +6,11 @@ import { MemoryNetwork, noFaults } from "../../src/sync/transport/memory.ts";
 import type { TypeCase } from "../crdt/type-cases.ts";
 import type { Dump } from "../store/dump.ts";
 import { checkLife, checkReads } from "./checks.ts";
+import { StorageError } from "../../src/errors.ts";
 import { Chaos } from "./chaos.ts";
 import { Sightings } from "./coverage.ts";
 import { HostDisk } from "./disk.ts";
+import { Promises } from "./promises.ts";
 import { History, vectorText } from "./history.ts";
 import { Life } from "./life.ts";
 import { Mirrors } from "./mirrors.ts";
@@ -36,6 +38,9 @@ const turnsMax = 300_000;
 /** A clean close takes no longer, in ms: a second for peers, and one for connections. */
 const openMsMax = 5_000;
 const closeMsMax = 2_500;
+/** For a disk that is slow, in ms: the write that runs, and the last one. */
+const slowCloseMsMax = 5_000;
+const hourMs = 3_600_000;
 
 /** How to run a seed. */
 export interface SimulateOptions {
@@ -80,6 +85,7 @@ export class Scenario {
   readonly #failures: unknown[] = [];
   /** By host; they outlive its processes. */
   readonly #disks = new Map<string, HostDisk>();
+  readonly #promises = new Promises();
   /** Processes that say goodbye. */
   readonly #closing = new Set<Life>();
   #checks = 0;
@@ -92,8 +98,8 @@ export class Scenario {
     this.#seams = seams;
     this.plan = drawPlan(this.#random);
     this.network = new MemoryNetwork(this.world.environment());
-    for (const { name, isDurable } of this.plan.hosts) {
-      if (isDurable) this.#disks.set(name, new HostDisk(this.#random));
+    for (const { name, isDurable, fsync } of this.plan.hosts) {
+      if (isDurable) this.#disks.set(name, new HostDisk(this.#random.fork(), fsync));
     }
     this.#traffic = new Traffic(this.#random, this.plan);
     this.#chaos = new Chaos(this.#random, this.plan, this.network, this.world);
@@ -101,7 +107,8 @@ export class Scenario {
     const check = (life: Life): void => {
       if (this.#checks++ % readsEvery === 0) this.#look(life);
     };
-    this.#sessions = new Sessions({ lives, world, sightings, seams, check, fail });
+    const mayRefuse = ({ host }: Life): boolean => this.#disks.get(host.name)?.wasTroubled === true;
+    this.#sessions = new Sessions({ lives, world, sightings, seams, check, mayRefuse, fail });
     this.mirrors = new Mirrors({ fail, seams, answer: (life) => this.#traffic.answer(life) });
   }
 
@@ -210,6 +217,7 @@ export class Scenario {
     else if (draw < 92) this.say(this.#chaos.stepClock(life));
     else if (draw < 94) this.#kill(life);
     else if (draw < 95) this.#close(life);
+    else if (draw < 98) this.#trouble(life);
     else this.#act(life, 50);
   }
 
@@ -233,11 +241,28 @@ export class Scenario {
     const random = this.#random;
     const timeoutMs = random.pick([0, 50, 1_000, 30_000]);
     const others = this.running.filter((other) => other !== life);
-    if (others.length > 0 && random.chance(0.7)) {
+    if (this.#disks.has(life.host.name) && random.chance(0.4)) {
+      const { name } = life.host;
+      this.#sessions.keep(life, timeoutMs, (vector) => this.#promises.keep(name, vector));
+    } else if (others.length > 0 && random.chance(0.7)) {
       this.#sessions.follow(life, random.pick(others), timeoutMs);
     } else {
       this.#sessions.spread(life, random.pick([1, 1, 2, "majority", "all"]), timeoutMs);
     }
+  }
+
+  /** Something becomes of its disk; some stand still while it is slow. */
+  #trouble(life: Life): void {
+    const disk = this.#disks.get(life.host.name);
+    if (disk === undefined) return;
+    this.say(`the disk of ${life.name} ${disk.trouble()}`);
+    if (disk.isFull) this.sightings.saw("full disks");
+    if (!disk.isSlow) return;
+    this.sightings.saw("slow disks");
+    if (!life.isRunning || this.#random.chance(0.6)) return;
+    life.replica.version();
+    this.#pause(life);
+    this.sightings.saw("slow disks of who stands still");
   }
 
   #burst(): void {
@@ -259,7 +284,11 @@ export class Scenario {
 
   async #open(host: HostPlan): Promise<void> {
     const generation = this.lives.filter((life) => life.host === host).length + 1;
-    const environment = this.world.environment({ skewMs: this.#chaos.drawSkewMs(0.5) });
+    const isLate = generation > 1 && this.#disks.has(host.name) && this.#random.chance(0.15);
+    if (isLate) this.sightings.saw("clocks an hour back");
+    const environment = this.world.environment({
+      skewMs: isLate ? -hourMs : this.#chaos.drawSkewMs(0.5),
+    });
     const { plan, network, history, sightings, fail } = this;
     const name = `${host.name}${generation}`;
     const common = { plan, network, history, sightings, fail, seams: this.#seams };
@@ -271,6 +300,8 @@ export class Scenario {
     );
     if (generation > 1) sightings.saw("restarts");
     if (life.vector.size > 0) sightings.saw("restarts from a disk");
+    const before = this.lives.findLast((other) => other.host === host);
+    if (disk && this.#promises.check(life, before)) sightings.saw("writes that a crash lost");
     if (host.isRelay) sightings.saw("relays");
     if (this.lives.some(({ keyspace }) => keyspace.actor === life.keyspace.actor)) {
       throw new Error(`${life.keyspace.actor} lives twice`);
@@ -312,7 +343,8 @@ export class Scenario {
     this.network.kill(life.host.name, { quietly });
     this.network.resume(life.host.name);
     this.present.delete(life.host.name);
-    this.#disks.get(life.host.name)?.crash().catch(this.fail);
+    this.#disks.get(life.host.name)?.crash();
+    this.#promises.end(life);
   }
 
   /** Says goodbye. Where the network is good, what it had is with somebody else afterwards. */
@@ -324,10 +356,14 @@ export class Scenario {
     this.#closing.add(life);
     const startMs = this.world.nowMs;
     const closed = async (): Promise<void> => {
-      await life.replica.close();
+      const disk = this.#disks.get(life.host.name);
+      await life.replica.close().catch((error: unknown) => {
+        if (!(error instanceof StorageError) || disk?.wasTroubled !== true) throw error;
+      });
       this.say(`${life.name} is closed`);
       const tookMs = this.world.nowMs - startMs;
-      if (tookMs > closeMsMax) throw new Error(`${life.name} took ${tookMs} ms to close`);
+      const mostMs = closeMsMax + (disk?.wasTroubled === true ? slowCloseMsMax : 0);
+      if (tookMs > mostMs) throw new Error(`${life.name} took ${tookMs} ms to close`);
       this.#end(life, false);
     };
     closed().catch(this.fail);
@@ -340,10 +376,11 @@ export class Scenario {
     }
     this.say("everything is mended");
     this.#chaos.end();
+    for (const disk of this.#disks.values()) disk.mend();
     network.faults = noFaults;
     network.heal();
     for (const { name } of this.plan.hosts) network.resume(name);
-    await this.advance(closeMsMax, () => this.#closing.size === 0);
+    await this.advance(closeMsMax + slowCloseMsMax, () => this.#closing.size === 0);
     if (this.#closing.size > 0) throw new Error(`${this.#closing.size} processes do not close`);
     for (const host of this.plan.hosts) if (!this.present.has(host.name)) await this.#open(host);
     for (const life of this.present.values()) {

@@ -2,7 +2,7 @@
  * Clients that go from replica to replica with a version in their hand, and clients that want their
  * writes on other replicas: what they were promised must hold the moment they are told so.
  */
-import { ClosedError, VersionLostError, WaitTimeoutError } from "../../src/errors.ts";
+import { ClosedError, StorageError, VersionLostError, WaitTimeoutError } from "../../src/errors.ts";
 import { covers, type Vector, vectorText } from "./history.ts";
 import type { Life } from "./life.ts";
 import type { Sightings } from "./coverage.ts";
@@ -17,6 +17,8 @@ export interface SessionsOptions {
   readonly sightings: Sightings;
   readonly seams: Seams;
   readonly check: (life: Life) => void;
+  /** Whether its disk may refuse to write. */
+  readonly mayRefuse: (life: Life) => boolean;
   readonly fail: (error: unknown) => void;
 }
 
@@ -72,6 +74,23 @@ export class Sessions {
         isMet: () => false,
       },
     );
+  }
+
+  /** Waits until what is held at `at` is on its disk; `kept` is told what that is. */
+  keep(at: Life, timeoutMs: number, kept: (vector: Vector) => void): void {
+    const token = at.replica.version();
+    const { vector } = at;
+    const begin = async (): Promise<void> => {
+      try {
+        await at.replica.acknowledged(token, { by: "durable", timeoutMs });
+        this.#options.sightings.saw("durable waits");
+        kept(vector);
+      } catch (error) {
+        if (!(error instanceof StorageError) || !this.#options.mayRefuse(at)) throw error;
+      }
+    };
+    const told = { reached: () => undefined, isMet: () => false };
+    this.#await(at, { timeoutMs, begin }, told);
   }
 
   #holders(at: Life, vector: Vector): number {

@@ -2,13 +2,17 @@
  * A soak that churns: `npm run soak:churn -- [--operations 1000000]`. A durable replica with a linked
  * peer, on a real directory: elements of sets come and go under new names, registers are written over,
  * once with little that is live and once with more. Prints how large the directory and what is kept in
- * memory are. The status is 1 if the directory ever has more than 3 times the encoded live state and
- * 16 MiB, or anything else grows.
+ * memory are. Then 500 restarts on one directory, each with a write. The status is 1 if a directory ever
+ * has more than 3 times the encoded live state and 16 MiB, anything else grows, or a restart leaves more
+ * than its actor.
  */
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { levelStorage } from "../../src/store/storage/level.ts";
+import { lookInto, restart } from "../storage/restarting.ts";
+import { bytesIn } from "./directory.ts";
 import { churn, directoryBytesMax, type Sample } from "./churned.ts";
 
 const livesOf = (operations: number): number[] => [1_000, Math.min(100_000, operations / 20)];
@@ -48,8 +52,36 @@ async function run(operations: number, live: number): Promise<boolean> {
   }
 }
 
+/** Prints what the store has now and then. */
+async function restarts(count: number): Promise<boolean> {
+  const directory = await mkdtemp(join(tmpdir(), "trellis-restarts-"));
+  const storage = levelStorage(directory);
+  let isGood = true;
+  print(`${count} restarts that write, in ${directory}`);
+  try {
+    for (let at = 0; at < count; at++) {
+      await restart(storage, at);
+      if ((at + 1) % (count / 5) > 0) continue;
+      const { count: records, bytes } = await lookInto(storage);
+      const { actor, ...others } = records;
+      isGood &&= actor === at + 1 && others.node === 4 && others.meta === 1;
+      const size = mebibytes(await bytesIn(directory)).trim();
+      print(
+        `${at + 1} restarts: ${JSON.stringify(records)}, ${bytes} bytes, directory ${size} MiB`,
+      );
+    }
+  } finally {
+    await rm(directory, { recursive: true });
+  }
+  print(isGood ? "ok: an actor for each, and nothing else" : "FAULT: more than an actor for each");
+  return isGood;
+}
+
 const { values } = parseArgs({
-  options: { operations: { type: "string", default: "1000000" } },
+  options: {
+    operations: { type: "string", default: "1000000" },
+    restarts: { type: "string", default: "500" },
+  },
 });
 const operations = Number(values.operations);
 if (!Number.isSafeInteger(operations) || operations < 20_000) {
@@ -58,3 +90,4 @@ if (!Number.isSafeInteger(operations) || operations < 20_000) {
 for (const live of livesOf(operations)) {
   if (!(await run(operations, live))) process.exitCode = 1;
 }
+if (!(await restarts(Number(values.restarts)))) process.exitCode = 1;

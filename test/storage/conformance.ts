@@ -91,9 +91,11 @@ export function storageConformance(name: string, make: () => StorageBackend): vo
       await engine.close();
     });
 
-    test("what was put is a copy", async () => {
+    test.each([
+      ["arrays", Uint8Array.of(1), Uint8Array.of(2)],
+      ["buffers, whose slices are none,", Buffer.of(1), Buffer.of(2)],
+    ])("what was put is a copy: of %s", async (_, key, value) => {
       const engine = await make().open();
-      const [key, value] = [Uint8Array.of(1), Uint8Array.of(2)];
       const batch = engine.batch();
       batch.put(key, value);
       key[0] = 7;

@@ -240,7 +240,7 @@ class FaultyEngine implements StorageEngine {
     let changes: Change[] = [];
     const add = (key: Uint8Array, value?: Uint8Array): void => {
       if (key.length === 0) throw new UsageError("a record has a key of at least one byte");
-      changes.push([nameOf(key), value?.slice()]);
+      changes.push([nameOf(key), value && Uint8Array.from(value)]);
     };
     return {
       put: add,

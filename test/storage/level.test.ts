@@ -1,5 +1,5 @@
 /** What becomes of a LevelDB directory when processes, disks and files fail. */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
@@ -23,6 +23,7 @@ import { examineLogs } from "../../src/store/storage/level-log.ts";
 import { levelStorage } from "../../src/store/storage/level.ts";
 import { Random } from "../simulation/virtual-environment.ts";
 import { batchOf, bytesOf, contentOf } from "./conformance.ts";
+import { killedWriter, prefixOf } from "./killed-writer.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "trellis-level-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -61,21 +62,6 @@ async function writeBatches(
     const filling = "x".repeat((at * 97) % 3_000);
     await batchOf(engine, { [`a${name}`]: filling, [`b${name}`]: filling }).write(options);
   }
-}
-
-/** How many batches there are; they must be whole, and the first ones. */
-async function prefixOf(engine: StorageEngine, prefix = ""): Promise<number> {
-  const names = (await contentOf(engine, bytesOf("a"), bytesOf("c"))).map(([key]) => key);
-  const length = names.length / 2;
-  const padded = (at: number): string =>
-    String(at)
-      .padStart(names[0]?.length ?? 0, "0")
-      .slice(1);
-  const expected = ["a", "b"].flatMap((kind) =>
-    Array.from({ length }, (_, at) => `${kind}${padded(at)}`),
-  );
-  expect(names, `at ${prefix}`).toEqual(expected);
-  return length;
 }
 
 test("the checksum is CRC-32C", () => {
@@ -263,30 +249,6 @@ describe("a directory", () => {
   });
 });
 
-/** Runs the writer until it has promised `count` batches, kills it, and gives the last one's number. */
-async function killedWriter(directory: string, syncEvery: number, count: number): Promise<number> {
-  const engine = new URL("../../dist/store/storage/level.js", import.meta.url).href;
-  const script = new URL("writer.mjs", import.meta.url).pathname;
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [script, engine, directory, String(syncEvery)],
-    { stdio: ["ignore", "pipe", "pipe"] },
-  );
-  let [promised, errors] = ["", ""];
-  child.stdout?.on("data", (chunk: Buffer) => {
-    promised += chunk.toString();
-    if (promised.split("\n").length > count) child.kill("SIGKILL");
-  });
-  child.stderr?.on("data", (chunk: Buffer) => {
-    errors += chunk.toString();
-  });
-  await new Promise((resolve) => {
-    child.once("close", resolve);
-  });
-  if (errors !== "") throw new Error(errors);
-  return Number(promised.slice(0, promised.lastIndexOf("\n")).split("\n").at(-1));
-}
-
 describe("a process that is killed", () => {
   test("leaves a prefix with all that it was promised", async () => {
     const directory = newDirectory();
@@ -294,22 +256,25 @@ describe("a process that is killed", () => {
     const random = new Random(seed);
     for (let round = 0; round < 12; round++) {
       const place = `seed ${seed}, round ${round}`;
-      const last = await killedWriter(directory, random.pick([1, 5, 1_000_000]), random.below(400));
+      const last = await killedWriter(directory, {
+        syncEvery: random.pick([1, 5, 1_000_000]),
+        count: random.below(400),
+      });
       const engine = await levelStorage(directory).open();
       // The operating system lives on, so what was not synchronised is there as well.
       expect(await prefixOf(engine, place), `at ${place}`).toBeGreaterThan(last);
       await engine.close();
     }
-  });
+  }, 120_000);
 
   test("had the directory for itself, and the error says who it is", async () => {
     const directory = newDirectory();
     const engine = await levelStorage(directory).open();
     await batchOf(engine, { a00000000: "", b00000000: "" }).write(synced);
-    const killed = killedWriter(directory, 1, 1);
+    const killed = killedWriter(directory, { syncEvery: 1, count: 1 });
     await expect(killed).rejects.toThrow(`in use by process ${process.pid}`);
     await engine.close();
-    expect(await killedWriter(directory, 1, 1)).toBeGreaterThan(0);
+    expect(await killedWriter(directory, { syncEvery: 1, count: 1 })).toBeGreaterThan(0);
   });
 });
 
@@ -326,7 +291,7 @@ function mountSmall(megabytes: number): (() => void) | undefined {
 
 describe("a full disk", () => {
   test("fails writes and nothing else, and they succeed once there is space", async ({ skip }) => {
-    const unmount = mountSmall(24);
+    const unmount = mountSmall(48);
     if (!unmount) {
       if (isRoot && process.env["CI"] !== undefined) throw new Error("cannot mount a tmpfs");
       skip("mounting a small tmpfs takes root");
@@ -337,7 +302,7 @@ describe("a full disk", () => {
       const ballast = join(mountpoint, "ballast");
       const random = new Random(41);
       const engine = await levelStorage(directory).open();
-      writeFileSync(ballast, Buffer.alloc(10 * 1024 * 1024));
+      writeFileSync(ballast, Buffer.alloc(24 * 1024 * 1024));
       const written: string[] = [];
       const refused: unknown[] = [];
       for (let at = 0; at < 1_000 && refused.length < 5; at++) {

@@ -33,7 +33,7 @@ export type WritePoint =
 
 const pageRecords = 100;
 /** A log is left for a new one when it is so long. */
-const logBytesMax = 1_500;
+const logBytesMax = 500;
 
 interface Write {
   readonly changes: readonly Change[];
@@ -194,7 +194,7 @@ export class LogDisk {
     this.#logs.push(log);
     const merged = this.#written;
     if (newest) {
-      environment.schedule(this.#options.random.below(60), () => {
+      environment.schedule(this.#options.random.below(150), () => {
         if (isMine()) this.#merge(newest, merged);
       });
     }
@@ -237,7 +237,7 @@ class LogEngine implements StorageEngine {
     let changes: Change[] = [];
     const add = (key: Uint8Array, value?: Uint8Array): void => {
       if (key.length === 0) throw new UsageError("a record has a key of at least one byte");
-      changes.push([nameOf(key), value?.slice()]);
+      changes.push([nameOf(key), value && Uint8Array.from(value)]);
     };
     return {
       put: add,

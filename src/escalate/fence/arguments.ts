@@ -33,7 +33,7 @@ export function copyGuarded(value: unknown): Uint8Array {
   if (value.length > guardedBytesMax) {
     invalid("value", `has ${value.length} bytes, more than ${guardedBytesMax}`);
   }
-  return Uint8Array.prototype.slice.call(value);
+  return new Uint8Array(value);
 }
 
 /** A copy. @throws InvalidValueError for amounts that are no bigints, and values as `copyGuarded`. */

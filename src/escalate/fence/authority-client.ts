@@ -327,7 +327,9 @@ export class AuthorityClient implements LockBackend, Grantor {
         this.#versions.note(resource, reply.version);
         continue;
       }
-      if (reply.kind === "forgotten") throw this.#verdicts.unknown(operationId);
+      // What is refused now may be applied when an earlier sending arrives.
+      const isSure = isFirst || (reply.kind === "operated" && reply.applied);
+      if (!isSure || reply.kind === "forgotten") throw this.#verdicts.unknown(operationId);
       if (reply.kind === "no-integer") {
         throw new UsageError(`${resource} is not an integer in digits; nothing was written`);
       }

@@ -4,7 +4,9 @@
  * this process all are one; deadlines, lost replies and what they mean are the client's.
  *
  * A rejection says how sure it is: `LockUnavailableError` surely did nothing; any other error, and an
- * answer that does not come, may have had its effect. Asking again is harmless for every call.
+ * answer that does not come, may have had its effect. Asking again is harmless for every call, but what
+ * carries a request must not do so by itself: `compareAndSet` and `operate` may be refused because of a
+ * lease or a bound, and who is told so must know whether another copy of it is still on its way.
  */
 import type { Operation } from "../locks.ts";
 import type { Fence } from "./guard.ts";

@@ -87,8 +87,9 @@ function writeBytes(writer: ByteWriter, bytes: Uint8Array): void {
   writer.raw(bytes);
 }
 
+/** A copy: a `slice` of a `Buffer` would be a view. */
 const readBytes = (reader: ByteReader): Uint8Array =>
-  reader.raw(reader.bounded(reader.left, "the length of a value")).slice();
+  new Uint8Array(reader.raw(reader.bounded(reader.left, "the length of a value")));
 
 /** Eight bytes, most significant first: tokens of some stores use all of them. */
 function writeBigint(writer: ByteWriter, integer: bigint): void {

@@ -12,6 +12,9 @@ import type { Fence } from "./guard.ts";
 /** What counts of a time that the store gave: its clock may run faster than ours, by 1 % and 2 ms. */
 const usableMs = (givenMs: number): number => givenMs * 0.99 - 2;
 
+/** With less than that left, in ms, it is lost: no timer is finer. */
+const leftMsMin = 1;
+
 /** Clocks that step are looked at so many times within one time to live. */
 const looksPerTtl = 4;
 
@@ -153,7 +156,7 @@ export class HeldLease implements Lease {
   #watch(): void {
     this.#timer?.cancel();
     const leftMs = this.leftMs;
-    if (leftMs <= 0) {
+    if (leftMs < leftMsMin) {
       this.#lose("its time is over");
       return;
     }
@@ -162,7 +165,7 @@ export class HeldLease implements Lease {
   }
 
   #look(): void {
-    if (!this.#loss.signal.aborted && this.leftMs <= 0) this.#lose("its time is over");
+    if (!this.#loss.signal.aborted && this.leftMs < leftMsMin) this.#lose("its time is over");
   }
 
   /** It is not ours any more. */

@@ -55,10 +55,14 @@ export class Verdicts {
     );
   }
 
-  /** A refusal is sure only if no earlier sending can have been applied and forgotten since. */
+  /**
+   * When is a refusal sure, if an earlier sending is without an answer? Not if that one may have been
+   * applied and forgotten since; and not if a lease was in the way: the earlier one may still be on its
+   * way, and find it gone. A fence that was replaced and a version that moved on never come back.
+   */
   refused({ kind, installed, forgotten }: Refused, attempt: Attempt): Error {
     const { resource, operationId, isFirst, token = 0n } = attempt;
-    if (forgotten && !isFirst) return this.unknown(operationId);
+    if (!isFirst && (forgotten || kind === "held")) return this.unknown(operationId);
     const fields = { resource, ...(forgotten ? { forgotten } : {}) };
     if (kind === "stale") {
       return new StaleTokenError(

@@ -16,8 +16,9 @@ type Reading = Iterator<Database, Uint8Array, Uint8Array>;
 
 const pageRecords = 1_000;
 const pageBytes = 256 * 1024;
-/** Changes handed to LevelDB before other work may go on; 3 ms or so. */
-const changesPerTurn = 1_000;
+/** Changes, and bytes, handed to LevelDB before other work may go on; 3 ms or so. */
+const turnChanges = 1_000;
+const turnBytes = 512 * 1024;
 /** Batches that wait are written together, up to about this many bytes. */
 const groupBytesMax = 4 * 1024 * 1024;
 
@@ -206,14 +207,17 @@ export class LevelEngine implements StorageEngine {
     const batch = database.batch();
     const number = this.#written + 1;
     const said = this.#synced;
-    let count = 0;
+    let [count, bytes] = [0, 0];
     try {
       batch.put(markerKey, encodeMarker({ batch: number, synced: said }));
       for (const changes of group) {
         for (const [key, value] of changes) {
           if (value) batch.put(key, value);
           else batch.del(key);
-          if (++count % changesPerTurn === 0) await endOfTurn();
+          bytes += value?.length ?? 0;
+          if (++count < turnChanges && bytes < turnBytes) continue;
+          [count, bytes] = [0, 0];
+          await endOfTurn();
         }
       }
     } catch (error) {

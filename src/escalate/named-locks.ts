@@ -1,0 +1,166 @@
+/**
+ * `withLock`: run something while nobody else runs it. The lease is renewed meanwhile; if it is lost all
+ * the same, its signal says so at once, and the caller is told at the end that another may have run too.
+ * What must never happen twice has to ask for the token: a lock only makes it rare.
+ */
+import type { Environment } from "../environment.ts";
+import { ClosedError } from "../errors.ts";
+import { HeldLocks, inOrder } from "./held-locks.ts";
+import { LocalLines } from "./local-lines.ts";
+import type { Lease, LockBackend } from "./locks.ts";
+import { Renewal } from "./renewal.ts";
+
+/** The default of every `waitMs`. */
+export const defaultWaitMs = 5_000;
+/** The default of every `ttlMs`. */
+export const defaultTtlMs = 10_000;
+
+/** How to hold. */
+export interface WithLockOptions {
+  /** How long to wait, in ms; 0 does not. Default 5,000. */
+  readonly waitMs?: number;
+  /** How long others stay out if this process dies, in ms. Default 10,000. */
+  readonly ttlMs?: number;
+  /** The longest that it may be held, in ms. Without it, as long as the function runs. */
+  readonly maxHoldMs?: number;
+  readonly signal?: AbortSignal;
+  /** Locks of a lower rank are taken before those of a higher one. Default 0. */
+  readonly rank?: number;
+}
+
+/** One lock that is held here. */
+interface Holding {
+  readonly lease: Lease;
+  readonly renewal: Renewal;
+  readonly leave: () => void;
+}
+
+/** Locks by name, of one backend. */
+export class NamedLocks {
+  readonly #backend: LockBackend;
+  readonly #environment: Environment;
+  readonly #lines: LocalLines;
+  readonly #held = new HeldLocks();
+  readonly #holdings = new Set<Promise<unknown>>();
+  /** Ends the waiting of each call that has not got all its locks yet. */
+  readonly #waiting = new Set<AbortController>();
+  #isClosed = false;
+
+  constructor(backend: LockBackend, environment: Environment) {
+    this.#backend = backend;
+    this.#environment = environment;
+    this.#lines = new LocalLines(environment);
+  }
+
+  /**
+   * Runs `run` while this process holds the lock.
+   * @throws LockTimeoutError surely not granted, and not run; LockUnavailableError not run, but it may be
+   * held; LeaseLostError it ran, and another may have run at the same time; UsageError out of order with
+   * what the caller holds; what `run` throws.
+   */
+  withLock<T>(
+    resource: string,
+    run: (lease: Lease) => T | Promise<T>,
+    options: WithLockOptions = {},
+  ): Promise<T> {
+    return this.withLocks([resource], ([lease]) => run(lease as Lease), options);
+  }
+
+  /** The same for several at once, each taken in the order that all agree on. The leases come in that of the names. */
+  async withLocks<T>(
+    resources: readonly string[],
+    run: (leases: readonly Lease[]) => T | Promise<T>,
+    options: WithLockOptions = {},
+  ): Promise<T> {
+    if (this.#isClosed) throw new ClosedError("the locks are closed");
+    const { rank = 0, waitMs = defaultWaitMs } = options;
+    const ranks = inOrder(resources).map((resource) => ({ rank, resource }));
+    const [first] = ranks;
+    // Who does not wait cannot wait for ever.
+    if (first && waitMs > 0) this.#held.check(first);
+    const work = this.#held.holding(ranks, () => this.#run(ranks, resources, run, options));
+    this.#holdings.add(work);
+    const over = (): void => void this.#holdings.delete(work);
+    work.then(over, over);
+    return work;
+  }
+
+  /** Nobody is let in any more; resolves when nobody is in. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const waiting of this.#waiting) {
+      waiting.abort(new ClosedError("the locks were closed meanwhile"));
+    }
+    await Promise.allSettled(this.#holdings);
+  }
+
+  async #run<T>(
+    ranks: readonly { readonly resource: string }[],
+    resources: readonly string[],
+    run: (leases: readonly Lease[]) => T | Promise<T>,
+    options: WithLockOptions,
+  ): Promise<T> {
+    const holdings = new Map<string, Holding>();
+    try {
+      await this.#takeAll(ranks, holdings, options);
+      const leases = resources.flatMap((resource) => holdings.get(resource)?.lease ?? []);
+      const result = await run(leases);
+      for (const lease of leases) lease.lost.throwIfAborted();
+      return result;
+    } finally {
+      await Promise.all([...holdings.values()].map((holding) => this.#letGo(holding)));
+    }
+  }
+
+  async #takeAll(
+    ranks: readonly { readonly resource: string }[],
+    holdings: Map<string, Holding>,
+    options: WithLockOptions,
+  ): Promise<void> {
+    const endMs = this.#environment.monotonic() + (options.waitMs ?? defaultWaitMs);
+    const waiting = new AbortController();
+    const given = options.signal;
+    const abort = (): void => waiting.abort(given?.reason);
+    if (given?.aborted === true) abort();
+    given?.addEventListener("abort", abort, { once: true });
+    this.#waiting.add(waiting);
+    const { signal } = waiting;
+    try {
+      for (const { resource } of ranks) {
+        signal.throwIfAborted();
+        const waitMs = Math.max(0, endMs - this.#environment.monotonic());
+        holdings.set(resource, await this.#take(resource, { ...options, waitMs, signal }));
+      }
+    } finally {
+      this.#waiting.delete(waiting);
+      given?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #take(
+    resource: string,
+    options: WithLockOptions & { readonly waitMs: number; readonly signal: AbortSignal },
+  ): Promise<Holding> {
+    const { ttlMs = defaultTtlMs, maxHoldMs, waitMs, signal } = options;
+    const startedMs = this.#environment.monotonic();
+    const leave = await this.#lines.enter(resource, { waitMs, signal });
+    try {
+      const lease = await this.#backend.acquire(resource, {
+        ...{ ttlMs, signal },
+        ...(maxHoldMs === undefined ? {} : { maxHoldMs }),
+        waitMs: Math.max(0, waitMs - (this.#environment.monotonic() - startedMs)),
+      });
+      return { lease, renewal: new Renewal(lease, ttlMs, this.#environment), leave };
+    } catch (error) {
+      leave();
+      throw error;
+    }
+  }
+
+  /** The error of what ran under it matters more than that of a release: the lease runs out by itself. */
+  async #letGo({ lease, renewal, leave }: Holding): Promise<void> {
+    renewal.stop();
+    await lease[Symbol.asyncDispose]();
+    leave();
+  }
+}
