@@ -85,9 +85,9 @@ const rules: readonly Rule[] = [
     ),
   },
   {
-    files: /^src\/escalate\/locks\/(?:postgres|sql)[^/]*\.ts$/u,
+    files: /^src\/escalate\/locks\/(?:postgres|mysql|sql)[^/]*\.ts$/u,
     may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|sql)[^/]*\\.ts|pg|node:.+)$`,
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|mysql|sql)[^/]*\\.ts|pg|mysql2/promise|node:.+)$`,
       "u",
     ),
   },
