@@ -246,7 +246,9 @@ export class ZookeeperAuthority implements Authority {
   /** The node that a creation without an answer made, if it is of this session; what another one left is removed. */
   async #findAgain(standing: Standing, connection: ZookeeperConnection): Promise<void> {
     for (const path of await this.#nodesOf(standing, connection)) {
-      const found = await connection.ask<NodeStat>((client, done) => client.exists(path, done));
+      const found = await connection.ask<NodeStat>((client, done) =>
+        client.getData(path, (error, _data, stat) => done(error, stat)),
+      );
       if (!found.ok) continue;
       if (found.value.ephemeralOwner.equals(connection.sessionId)) standing.path = path;
       else await connection.ask<void>((client, done) => client.remove(path, -1, done));
@@ -320,7 +322,7 @@ export class ZookeeperAuthority implements Authority {
       else standing.call.tell();
     };
     connection
-      .ask<NodeStat>((client, done) => client.exists(path, changed, done))
+      .ask<Buffer>((client, done) => client.getData(path, changed, done))
       .then((found) => {
         if (!found.ok) gone();
         return undefined;
