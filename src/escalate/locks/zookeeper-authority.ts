@@ -30,7 +30,7 @@ import type { ZookeeperSessions } from "./zookeeper-sessions.ts";
 import { type LineRead, nonceOf, type ZookeeperStore } from "./zookeeper-store.ts";
 
 /** Those in line ask by themselves after that long, in case that a watch was lost, in ms … */
-const askAgainMs = 10_000;
+const askAgainMs = 20_000;
 /** … and for each place so much later. */
 const askApartMs = 100;
 /** After a removal that failed, in ms. */
