@@ -26,8 +26,6 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
     slackMs: 4_000,
     // With its frame it must be below jute.maxbuffer.
     valueBytes: 900 * 1024,
-    // One session answers in order, each look with all names: 500 at once take longer than one answer may here.
-    waiters: 150,
     without: ["operate", "restartStore"],
   });
 });
