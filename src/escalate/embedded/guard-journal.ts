@@ -63,8 +63,8 @@ export class GuardJournal {
    * @throws LockUnavailableError it is not, and it is not so in memory any more.
    */
   async synced(resources: readonly string[]): Promise<void> {
-    const groups = new Set(resources.map((resource) => this.#pending.get(resource)));
-    await Promise.all([...groups].map((group) => group?.written));
+    const groups = resources.map((resource) => this.#pending.get(resource));
+    for (const group of new Set(groups)) await group?.written;
   }
 
   /** Resolves when nothing is being written. */
