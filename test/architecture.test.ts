@@ -82,6 +82,10 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
   },
   {
+    files: /^src\/store\/compare\/key-digest\.ts$/u,
+    may: new RegExp(`^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|node:crypto)$`, "u"),
+  },
+  {
     files: /^src\/store\//u,
     may: new RegExp(`^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+)$`, "u"),
   },

@@ -2,7 +2,6 @@
  * The command `trellis inspect`: what a replica's directory holds. It reads a copy of what may change
  * and writes nothing; a directory that a process has open is refused.
  */
-import Table from "cli-table3";
 import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
@@ -11,6 +10,7 @@ import type { KnownPeer } from "../store/known-peer.ts";
 import { restore } from "../store/restore.ts";
 import { levelStorage } from "../store/storage/level.ts";
 import { versionToken } from "../store/version-token.ts";
+import { shown, table } from "./table.ts";
 
 /** One actor that wrote. */
 export interface InspectedActor {
@@ -141,25 +141,19 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }
 
-const plain = { chars: { mid: "", "left-mid": "", "mid-mid": "", "right-mid": "" } };
 const rowsShown = 20;
 
 function text(found: Inspection): string {
   const { actors, collections, peers } = found;
-  const tableOf = (head: readonly string[], rows: readonly (readonly unknown[])[]): string => {
-    const made = new Table({ head: [...head], style: { head: [], border: [] }, ...plain });
-    made.push(...rows.map((row) => row.map((cell) => shown(cell))));
-    return made.toString();
-  };
   const more = actors.length - rowsShown;
   return [
     `${found.directory}: ${shown(found.bytes)} bytes`,
     ...(found.tornBytes > 0 ? [`the last write was torn: ${shown(found.tornBytes)} bytes`] : []),
-    tableOf(
+    table(
       ["collection", "type", "keys", "names", "cells"],
       collections.map(({ name, type, keys, names, cells }) => [name, type, keys, names, cells]),
     ),
-    tableOf(
+    table(
       ["actor", "batches", "floor", "cells", "ended at"],
       actors
         .slice(0, rowsShown)
@@ -173,7 +167,7 @@ function text(found: Inspection): string {
     ),
     ...(peers.length > 0
       ? [
-          tableOf(
+          table(
             ["peer", "last linked", "batches it lacks"],
             peers
               .slice(0, rowsShown)
@@ -195,6 +189,3 @@ const endedAt = (ended: Ending | undefined): string => {
   if (ended === undefined) return "";
   return ended.isFinal ? shown(ended.at) : `${shown(ended.at)} or later`;
 };
-
-const shown = (value: unknown): string =>
-  typeof value === "number" ? value.toLocaleString("en") : String(value);

@@ -1,18 +1,19 @@
 #!/usr/bin/env node
 /**
  * The command `trellis`: which subcommands there are, and what the process' status says.
- * 0 is success, 1 a failure, 2 a wrong command line; 130 and 143 are a run stopped by a signal.
+ * 0 is success, 1 a failure or a difference, 2 a wrong command line; 130 and 143 are a run stopped by a signal.
  */
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { explainFailure } from "./exit-status.ts";
-import { integer, peerUrl } from "./flags.ts";
+import { integer, peerUrl, replicaPlace } from "./flags.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type PeerCommandOptions, peerCommand } from "./peer.ts";
 import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { type VerifyCommandOptions, verifyCommand } from "./verify.ts";
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
 
@@ -22,7 +23,7 @@ const manifest = JSON.parse(
 
 const program = new Command("trellis")
   .description(
-    "shared state for services: run a sync peer, inspect a directory, replay an access log",
+    "shared state for services: run a sync peer, look into replicas, replay an access log",
   )
   .version(manifest.version)
   .exitOverride()
@@ -75,6 +76,27 @@ program
       .default(60),
   )
   .action(repairCommand);
+
+program
+  .command("verify")
+  .description("compare two replicas, directories or live peers, without sending what they hold")
+  .argument("<a>", "a directory, or the URL of a peer", replicaPlace)
+  .argument("<b>", "the same", replicaPlace)
+  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
+  .addOption(
+    new Option("--limit <count>", "keys that are listed for each collection")
+      .argParser(integer(0, 100_000))
+      .default(20),
+  )
+  .addOption(
+    new Option("--timeout <seconds>", "how long live peers are asked again about what differs")
+      .argParser(integer(0, 86_400))
+      .default(10),
+  )
+  .option("--json", "print it as JSON")
+  .action(async (a: string, b: string, options: VerifyCommandOptions) => {
+    process.exitCode = (await verifyCommand(a, b, options)) ? 0 : 1;
+  });
 
 program
   .command("replay")

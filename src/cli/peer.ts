@@ -13,6 +13,7 @@ import {
   type Replica,
   type Schema,
 } from "../index.ts";
+import { checkToken } from "./flags.ts";
 
 /** The options of `trellis peer`, as the command line gives them. */
 export interface PeerCommandOptions {
@@ -71,14 +72,6 @@ async function openPeer(options: PeerCommandOptions, logger: Logger): Promise<Re
     const flags = "on the command line: --token TOKEN or TRELLIS_TOKEN, or --allow-unauthenticated";
     throw new UsageError(`${error.message} (${flags})`);
   }
-}
-
-/** Not checked where flags are read: what is wrong there is printed, and this is a secret. */
-function checkToken(token: string): void {
-  if (/^[\w.~+/-]{1,1024}=*$/u.test(token)) return;
-  throw new UsageError(
-    "the token (--token or TRELLIS_TOKEN) is empty or has more than letters, digits and -._~+/",
-  );
 }
 
 /** Accepts who shows the same token; the comparison takes as long for every wrong one. */

@@ -212,9 +212,10 @@ export class Journal implements KeyspaceListener {
     this.#timer = undefined;
     this.#running = this.#run().finally(() => {
       this.#running = undefined;
-      if (this.#isClosed || !this.#hasWork()) return;
-      if (this.failure === undefined) this.#writeLater();
-      else this.#retry();
+      if (this.#isClosed) return;
+      // Also when all is written: what failed then was to synchronise it.
+      if (this.failure !== undefined) this.#retry();
+      else if (this.#hasWork()) this.#writeLater();
     });
   }
 

@@ -4,8 +4,10 @@
  * of buckets (by the leading bits of the actor) tell where.
  */
 import { createHash } from "node:crypto";
+import type { Actors } from "../crdt/actors.ts";
 import { actorBytes, type ActorId, actorIdFromBytes } from "../crdt/dot.ts";
 import { type Ending, endingCode } from "../crdt/ending.ts";
+import { VersionVector } from "../crdt/version-vector.ts";
 
 /** One actor of a vector, by name. */
 export interface Entry {
@@ -13,6 +15,12 @@ export interface Entry {
   readonly sequence: number;
   /** When the actor ended, if it is known to have. */
   readonly ending?: Ending | undefined;
+}
+
+/** A whole vector in the order of actors, and its digest. */
+export interface DigestedVector {
+  readonly entries: readonly Entry[];
+  readonly digest: Uint8Array;
 }
 
 /** Bytes of a digest. */
@@ -28,6 +36,13 @@ const endingBytes = 6;
 /** Sorts entries as `digest` and the protocol want them. */
 export const inActorOrder = (entries: Entry[]): Entry[] =>
   entries.sort((a, b) => (a.actor < b.actor ? -1 : a.actor > b.actor ? 1 : 0));
+
+/** The entries as a vector over the numbers that `actors` gives. O(entries). */
+export function numbered(entries: readonly Entry[], actors: Actors): VersionVector {
+  const vector = new VersionVector();
+  for (const { actor, sequence } of entries) vector.raise(actors.intern(actor), sequence);
+  return vector;
+}
 
 /** The digest of entries that are in the order of their actors. O(entries). */
 export function digest(entries: readonly Entry[]): Uint8Array {

@@ -2,7 +2,7 @@
 import type { Environment } from "../environment.ts";
 import { frameVersion } from "../store/frame.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import { digest, type Entry, inActorOrder } from "./digest.ts";
+import { digest, type DigestedVector, type Entry, inActorOrder } from "./digest.ts";
 import { type Greeting, type Hello, nonceBytes, protocolVersions } from "./message.ts";
 import type { Acquaintance } from "./refusal.ts";
 
@@ -20,10 +20,8 @@ export interface GreeterOptions {
   readonly skewMsMax: number;
 }
 
-interface Snapshot {
+interface Snapshot extends DigestedVector {
   readonly changes: number;
-  readonly entries: readonly Entry[];
-  readonly digest: Uint8Array;
 }
 
 /** Says hello for one replica. */
@@ -46,7 +44,7 @@ export class Greeter {
       if (this.#nonces.size <= noncesMax) break;
       this.#nonces.delete(oldest);
     }
-    const { entries, digest: ofEntries } = this.#vector();
+    const { entries, digest: ofEntries } = this.vector();
     return {
       entries,
       hello: {
@@ -72,8 +70,8 @@ export class Greeter {
     return { wallMs: environment.now(), skewMsMax, isOurNonce };
   }
 
-  /** Peers that come one after the other are told the same, and it is worked out once. */
-  #vector(): Snapshot {
+  /** What is held. O(actors) when that moved: who asks one after the other is told the same. */
+  vector(): DigestedVector {
     const { held, actors, endings } = this.#options.keyspace;
     if (this.#snapshot?.changes === actors.changes) return this.#snapshot;
     const entries: Entry[] = [];

@@ -1,6 +1,7 @@
 /** Who a link belongs to, and what the two say to each other. */
 import type { Received } from "../store/exchange.ts";
 import type { Stage } from "../store/stage.ts";
+import type { Attendant } from "./attendant.ts";
 import type { Link } from "./link.ts";
 import type { Greeting, Hello } from "./message.ts";
 import type { Acquaintance, LinkEnd } from "./refusal.ts";
@@ -27,5 +28,10 @@ export interface LinkOwner {
 
 /** Whether a link may go on. */
 export type Admission =
-  | { readonly kind: "admitted"; readonly stage: Stage | undefined }
+  | {
+      readonly kind: "admitted";
+      readonly stage: Stage | undefined;
+      /** Who answers the peer, if it only observes. */
+      readonly attendant?: Attendant;
+    }
   | { readonly kind: "refused"; readonly end: LinkEnd };

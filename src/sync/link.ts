@@ -4,7 +4,7 @@
  * heartbeat and nothing else.
  */
 import type { ActorId } from "../crdt/dot.ts";
-import { VersionVector } from "../crdt/version-vector.ts";
+import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
 import { Exchange } from "../store/exchange.ts";
@@ -12,15 +12,17 @@ import type { Exchanges } from "../store/exchanges.ts";
 import type { Stage } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
-import type { Entry } from "./digest.ts";
+import type { Attendant } from "./attendant.ts";
+import { Channel } from "./channel.ts";
+import { numbered } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
 import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
 import { endingsIn, learn, untold } from "./obituary.ts";
 import type { Ended, Hello, Message } from "./message.ts";
-import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
 import { Pulse } from "./pulse.ts";
-import { broken, cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
+import type { Question } from "./question.ts";
+import { cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
@@ -51,19 +53,17 @@ export class Link implements Receiver {
   readonly #owner: LinkOwner;
   readonly #pulse: Pulse;
   readonly #durable: (() => VersionVector) | undefined;
-  readonly #writer = new MessageWriter();
+  readonly #channel = new Channel();
   readonly #startedMs: number;
-  #connection: Connection | undefined;
   #state: SessionState = opening;
   #hello: Hello | undefined;
   #peer: Hello | undefined;
   #exchange: Exchange | undefined;
   #disks: Disks | undefined;
+  #attendant: Attendant | undefined;
   #stage: Stage | undefined;
   #flow = new Flow();
   #pumpTimer: Timer | undefined;
-  #sent = 0;
-  #taken = 0;
   #unacknowledged = 0;
   #isPumping = false;
   #isLeaving = false;
@@ -71,8 +71,6 @@ export class Link implements Receiver {
   #stagedBytes = 0;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
-  bytesIn = 0;
-  bytesOut = 0;
   framesIn = 0;
   framesOut = 0;
   /** When anything was last heard, by the wall clock in ms. */
@@ -94,7 +92,15 @@ export class Link implements Receiver {
 
   /** Gives the link its connection, right after that was made. */
   attach(connection: Connection): void {
-    this.#connection = connection;
+    this.#channel.attach(connection);
+  }
+
+  get bytesIn(): number {
+    return this.#channel.bytesIn;
+  }
+
+  get bytesOut(): number {
+    return this.#channel.bytesOut;
   }
 
   /** What the peer said of itself, once its hello was fine. */
@@ -149,12 +155,11 @@ export class Link implements Receiver {
   /** Sends what the peer lacks, as far as there is room. Never throws. */
   pump(): void {
     const exchange = this.#exchange;
-    const connection = this.#connection;
-    if (exchange === undefined || connection === undefined || this.#isPumping) return;
+    if (exchange === undefined || this.#isPumping) return;
     // Making a frame flushes, and a flush pumps every link: this one is at it already.
     this.#isPumping = true;
     try {
-      while (this.#isStreaming() && this.#flow.isOpen(connection.bufferedBytes, this.#nowMs)) {
+      while (this.#isStreaming() && this.#flow.isOpen(this.#channel.bufferedBytes, this.#nowMs)) {
         const bytes = exchange.next();
         if (bytes === undefined) break;
         if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
@@ -207,7 +212,7 @@ export class Link implements Receiver {
 
   /** Ends the connection of a link that is over, if it still stands. */
   terminate(): void {
-    this.#connection?.terminate();
+    this.#channel.terminate();
   }
 
   // The connection's calls.
@@ -221,7 +226,6 @@ export class Link implements Receiver {
     if (this.#state.kind === "closed") return;
     this.#pulse.heard();
     this.lastSeenMs = this.#environment.now();
-    this.bytesIn += bytes.length;
     try {
       this.#take(bytes);
     } catch (error) {
@@ -242,18 +246,8 @@ export class Link implements Receiver {
   // Messages.
 
   #take(bytes: Uint8Array): void {
-    if (!this.#isStreaming() && bytes.length > messageBytesMax.vector) {
-      throw new MalformedError(`${bytes.length} bytes while ${this.#state.kind}`);
-    }
-    if (this.#state.kind === "greeting" && bytes.length > messageBytesMax.hello) {
-      throw new MalformedError(`${bytes.length} bytes instead of a hello`);
-    }
-    const { number, message } = readMessage(bytes);
-    if (number <= this.#taken) return;
-    if (number > this.#taken + 1) {
-      return this.#leave(broken(`message ${number} after ${this.#taken}: the network lost some`));
-    }
-    this.#taken = number;
+    const message = this.#channel.take(bytes, this.#state.kind);
+    if (message === undefined) return;
     if (message.kind === "hello") {
       this.#hello ??= message;
       const acquaintance = this.#owner.acquaintance(message);
@@ -272,11 +266,8 @@ export class Link implements Receiver {
   }
 
   #send(message: Message): void {
-    if (this.#connection === undefined) return;
     if (message.kind === "pong" && !this.#pulse.mayPong()) return;
-    const bytes = this.#writer.write(++this.#sent, message);
-    this.bytesOut += bytes.length;
-    this.#connection.send(bytes);
+    this.#channel.send(message);
   }
 
   // The session's effects.
@@ -298,6 +289,12 @@ export class Link implements Receiver {
       case "start":
         this.#start(effect);
         break;
+      case "consider":
+        if (event.kind === "ask") this.#consider(event.question);
+        break;
+      case "observe":
+      case "hear":
+        throw new Error("assertion: a replica observes nobody");
       case "take":
         if (event.kind === "frame") this.#receive(event.bytes);
         break;
@@ -321,14 +318,15 @@ export class Link implements Receiver {
     if (admission.kind === "refused") return this.#leave(admission.end);
     this.#peer = hello;
     this.#stage = admission.stage;
+    this.#attendant = admission.attendant;
     this.#stagedBytes = admission.stage?.bytes ?? 0;
     this.#step({ kind: "admitted", stage: admission.stage?.point });
   }
 
   #start(start: Extract<Effect, { kind: "start" }>): void {
     const { keyspace } = this.#exchanges;
-    const known = this.#vector(start.known);
-    const told = start.told === start.known ? known : this.#vector(start.told);
+    const known = numbered(start.known, keyspace.actors);
+    const told = start.told === start.known ? known : numbered(start.told, keyspace.actors);
     const { me, held, actor, publication } = keyspace;
     const published = publication.upTo(held.at(me));
     if (known.at(me) > published) {
@@ -358,11 +356,11 @@ export class Link implements Receiver {
     this.pump();
   }
 
-  #vector(entries: readonly Entry[]): VersionVector {
-    const vector = new VersionVector();
-    const { actors } = this.#exchanges.keyspace;
-    for (const { actor, sequence } of entries) vector.raise(actors.intern(actor), sequence);
-    return vector;
+  #consider(question: Question): void {
+    this.#attendant?.answer(question).then(
+      (answer) => this.#step({ kind: "answered", answer }),
+      (error: unknown) => this.#leave(endOf(error)),
+    );
   }
 
   #receive(frame: Uint8Array): void {
@@ -381,7 +379,7 @@ export class Link implements Receiver {
   readonly #acknowledge = (): void => {
     if (!this.#isStreaming() || this.#unacknowledged === 0) return;
     // To who sends and does not read they must not pile up; behind all that they would be late anyway.
-    this.#isClogged = (this.#connection?.bufferedBytes ?? 0) > smallBufferedBytesMax;
+    this.#isClogged = this.#channel.bufferedBytes > smallBufferedBytesMax;
     if (this.#isClogged) return;
     const frames = this.#unacknowledged;
     this.#unacknowledged = 0;
@@ -417,18 +415,19 @@ export class Link implements Receiver {
   #finish(end: LinkEnd, tell: boolean): void {
     this.#pulse.stop();
     this.#pumpTimer?.cancel();
+    this.#attendant?.stop();
     if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
     if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
     // Who is silent would not answer a closing handshake either.
-    if (end.code === "silent" || end.code === "stalled") this.#connection?.terminate();
-    else this.#connection?.close(end.code);
+    if (end.code === "silent" || end.code === "stalled") this.#channel.terminate();
+    else this.#channel.close(end.code);
     const stage = this.#exchange ? this.#exchange.close() : this.#stage;
     this.#owner.ended(this, end, stage);
   }
 
   #tick(): void {
     const nowMs = this.#nowMs;
-    const moves = this.#flow.moves(this.#connection?.bufferedBytes ?? 0, nowMs);
+    const moves = this.#flow.moves(this.#channel.bufferedBytes, nowMs);
     this.#step({
       kind: "tick",
       ageMs: nowMs - this.#startedMs,

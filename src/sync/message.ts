@@ -10,11 +10,17 @@
  *   ended    actors that write no more                     when that is news
  *   ping, pong   are you there?
  *   bye      the link ends, and why
+ *
+ * A link to one who only observes carries no frames, but questions about what is held and their answers:
+ *
+ *   ask      a question, see question.ts                   one at a time
+ *   answer   what there is to say to it
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { Ending } from "../crdt/ending.ts";
 import type { StagePoint } from "../store/stage.ts";
 import type { Entry } from "./digest.ts";
+import type { Question, Reply } from "./question.ts";
 
 /** Versions of the protocol that this code speaks. A change of meaning makes a new one. */
 export const protocolVersions = { min: 1, max: 1 } as const;
@@ -49,6 +55,8 @@ export interface Hello {
   readonly actors: number;
   /** The digest of the sender's vector. */
   readonly digest: Uint8Array;
+  /** Whether the sender is no replica, and only asks. */
+  readonly isObserver?: boolean;
 }
 
 /** What we tell a peer of ourselves. */
@@ -103,6 +111,20 @@ export interface Ended {
   readonly endings: readonly (readonly [actor: ActorId, ending: Ending])[];
 }
 
+/** Asks an observed replica. */
+export interface Ask {
+  readonly kind: "ask";
+  readonly question: Question;
+}
+
+/** Answers the one question that is open. */
+export interface Answer {
+  readonly kind: "answer";
+  /** The digest of the vector that the sender held when all of it was said. */
+  readonly digest: Uint8Array;
+  readonly reply: Reply;
+}
+
 /** Asks for a pong. */
 export interface Ping {
   readonly kind: "ping";
@@ -121,7 +143,19 @@ export interface Bye {
   readonly reason: string;
 }
 
-export type Message = Hello | Summary | Vector | Frame | Ack | Stored | Ended | Ping | Pong | Bye;
+export type Message =
+  | Hello
+  | Summary
+  | Vector
+  | Frame
+  | Ack
+  | Stored
+  | Ended
+  | Ask
+  | Answer
+  | Ping
+  | Pong
+  | Bye;
 
 /** Why a link ends, with its number on the wire. */
 export const endCodes = {

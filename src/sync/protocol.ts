@@ -9,6 +9,7 @@
  *   frame   := the frame, to the end
  *   ack     := frames
  *   bye     := code reason
+ *   ask, answer: see question-codec.ts
  *
  * Integers are varints. The number tells a broken network: one seen before is passed over, a gap ends
  * the link. A newer peer may add fields to a hello, under new ids, and bytes behind the bodies of all
@@ -16,23 +17,22 @@
  * itself keeps its form in all versions, up to the fields; what is sent after it has the newest
  * version that both ends speak.
  */
-import {
-  actorBytes,
-  type ActorId,
-  actorIdFromBytes,
-  actorIdToBytes,
-  sequenceMax,
-} from "../crdt/dot.ts";
-import { type Ending, endingCode, endingCodeMax, endingOf } from "../crdt/ending.ts";
+import { actorBytes, actorIdFromBytes, actorIdToBytes } from "../crdt/dot.ts";
 import { ByteReader, ByteWriter, malformed } from "../store/bytes.ts";
 import type { StagePoint } from "../store/stage.ts";
 import { frameBytesMax } from "../store/frame.ts";
 import { collectionsMax } from "../store/schema.ts";
 import { elementBytesMax, keyBytesMax } from "../store/values.ts";
-import { bucketBitsMax, digestBytes, type Entry } from "./digest.ts";
+import { bucketBitsMax, digestBytes } from "./digest.ts";
+import {
+  entryBytesMax,
+  readEndings,
+  readEntries,
+  writeEndings,
+  writeEntries,
+} from "./entry-codec.ts";
 import {
   type CollectionTag,
-  type Ended,
   type EndCode,
   endCodes,
   entriesMax,
@@ -44,6 +44,14 @@ import {
   type Summary,
   type Vector,
 } from "./message.ts";
+import {
+  questionBytesMax,
+  readQuestion,
+  readReply,
+  replyBytesMax,
+  writeQuestion,
+  writeReply,
+} from "./question-codec.ts";
 
 const kinds = {
   hello: 1,
@@ -56,6 +64,8 @@ const kinds = {
   bye: 8,
   stored: 9,
   ended: 10,
+  ask: 11,
+  answer: 12,
 } as const satisfies Record<Message["kind"], number>;
 
 const kindOf: readonly (Message["kind"] | undefined)[] = [
@@ -70,6 +80,8 @@ const kindOf: readonly (Message["kind"] | undefined)[] = [
   "bye",
   "stored",
   "ended",
+  "ask",
+  "answer",
 ];
 
 /** What goes around a frame, at most. */
@@ -80,11 +92,13 @@ const smallBytesMax = 2048;
 export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
   hello: 64 * 1024,
   summary: 2 ** bucketBitsMax * digestBytes + smallBytesMax,
-  vector: entriesPerMessageMax * (actorBytes + 10) + smallBytesMax,
+  vector: entriesPerMessageMax * entryBytesMax + smallBytesMax,
   frame: frameBytesMax + envelopeBytesMax,
   ack: smallBytesMax,
   stored: smallBytesMax,
-  ended: entriesPerMessageMax * (actorBytes + 5) + smallBytesMax,
+  ended: entriesPerMessageMax * entryBytesMax + smallBytesMax,
+  ask: questionBytesMax + smallBytesMax,
+  answer: replyBytesMax + smallBytesMax,
   ping: smallBytesMax,
   pong: smallBytesMax,
   bye: smallBytesMax,
@@ -106,6 +120,8 @@ const fields = {
   collections: 8,
   actors: 9,
   digest: 10,
+  /** Only of who observes. */
+  isObserver: 11,
 } as const;
 
 const vectorMore = 1;
@@ -156,11 +172,14 @@ export class MessageWriter {
         out.varint(message.sent);
         break;
       case "ended":
-        out.varint(message.endings.length);
-        for (const [actor, ending] of message.endings) {
-          out.raw(actorIdToBytes(actor));
-          out.varint(endingCode(ending));
-        }
+        writeEndings(message.endings, out);
+        break;
+      case "ask":
+        writeQuestion(message.question, out);
+        break;
+      case "answer":
+        out.raw(message.digest);
+        writeReply(message.reply, out);
         break;
       case "bye":
         out.varint(endCodes[message.code]);
@@ -177,7 +196,8 @@ export class MessageWriter {
     out.raw(magic);
     out.varint(hello.versions.min);
     out.varint(hello.versions.max);
-    out.varint(Object.keys(fields).length);
+    const isObserver = hello.isObserver === true;
+    out.varint(Object.keys(fields).length - (isObserver ? 0 : 1));
     this.#put(fields.frameVersion, (field) => field.varint(hello.frameVersion));
     this.#put(fields.actor, (field) => field.raw(actorIdToBytes(hello.actor)));
     this.#put(fields.name, (field) => field.text(shortened(hello.name, nameBytesMax)));
@@ -188,6 +208,7 @@ export class MessageWriter {
     this.#put(fields.collections, (field) => writeCollections(field, hello.collections));
     this.#put(fields.actors, (field) => field.varint(hello.actors));
     this.#put(fields.digest, (field) => field.raw(hello.digest));
+    if (isObserver) this.#put(fields.isObserver, (field) => field.byte(1));
   }
 
   #put(id: number, write: (field: ByteWriter) => void): void {
@@ -205,12 +226,7 @@ export class MessageWriter {
       out.varint(vector.stage.series);
       out.varint(vector.stage.frames);
     }
-    out.varint(vector.entries.length);
-    for (const { actor, sequence, ending } of vector.entries) {
-      out.raw(actorIdToBytes(actor));
-      out.varint(sequence);
-      out.varint(endingCode(ending));
-    }
+    writeEntries(vector.entries, out);
   }
 }
 
@@ -248,7 +264,13 @@ function readBody(kind: Message["kind"], input: ByteReader): Message {
     case "stored":
       return { kind, taken: input.varint(), sent: input.varint() };
     case "ended":
-      return readEnded(input);
+      return { kind, endings: readEndings(input) };
+    case "ask":
+      return { kind, question: readQuestion(input) };
+    case "answer": {
+      const answerDigest = Uint8Array.from(input.raw(digestBytes));
+      return { kind, digest: answerDigest, reply: readReply(input) };
+    }
     case "bye":
       return {
         kind,
@@ -277,6 +299,7 @@ function readHello(input: ByteReader): Hello {
     if (bytes === undefined) return malformed(`a hello without ${name}`);
     return read(new ByteReader(bytes));
   };
+  const isObserver = given.get(fields.isObserver)?.[0] === 1;
   return {
     kind: "hello",
     versions: { min, max },
@@ -290,6 +313,7 @@ function readHello(input: ByteReader): Hello {
     collections: field("collections", readCollections),
     actors: field("actors", (bytes) => bytes.bounded(entriesMax, "the actors")),
     digest: field("digest", (bytes) => Uint8Array.from(bytes.raw(digestBytes))),
+    ...(isObserver ? { isObserver } : {}),
   };
 }
 
@@ -326,31 +350,10 @@ function readVector(input: ByteReader): Vector {
   const flags = input.byte();
   let stage: StagePoint | undefined;
   if ((flags & vectorStage) !== 0) stage = { series: input.varint(), frames: input.varint() };
-  const entries: Entry[] = [];
-  for (let left = input.bounded(entriesPerMessageMax, "the vector"); left > 0; left--) {
-    const actor = actorIdFromBytes(input.raw(actorBytes));
-    const sequence = input.bounded(sequenceMax, "a sequence");
-    if (sequence === 0) malformed("an actor that did nothing");
-    const before = entries.at(-1);
-    if (before && before.actor >= actor) malformed("actors out of order");
-    const ending = readEnding(input);
-    entries.push({ actor, sequence, ...(ending ? { ending } : {}) });
-  }
+  const entries = readEntries(input);
   const more = (flags & vectorMore) !== 0;
   return { kind: "vector", more, ...(stage ? { stage } : {}), entries };
 }
-
-function readEnded(input: ByteReader): Ended {
-  const endings: (readonly [ActorId, Ending])[] = [];
-  for (let left = input.bounded(entriesPerMessageMax, "the actors"); left > 0; left--) {
-    const actor = actorIdFromBytes(input.raw(actorBytes));
-    endings.push([actor, readEnding(input) ?? malformed("an end that is none")]);
-  }
-  return { kind: "ended", endings };
-}
-
-const readEnding = (input: ByteReader): Ending | undefined =>
-  endingOf(input.bounded(endingCodeMax, "an end"));
 
 /** As much of `text` as fits into `bytesMax` bytes of well-formed UTF-8. */
 function shortened(text: string, bytesMax: number): string {

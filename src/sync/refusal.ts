@@ -39,11 +39,17 @@ export function refusal(
 ): LinkEnd | undefined {
   return (
     wrongVersion(theirs) ??
-    sameActor(ours, theirs, acquaintance.isOurNonce) ??
-    wrongClock(theirs, acquaintance) ??
-    wrongType(ours, theirs)
+    (ours.isObserver === true || theirs.isObserver === true
+      ? nobodyToAsk(ours, theirs)
+      : (sameActor(ours, theirs, acquaintance.isOurNonce) ??
+        wrongClock(theirs, acquaintance) ??
+        wrongType(ours, theirs)))
   );
 }
+
+/** An observer writes nothing, so its actor, clock and types may be what they are. */
+const nobodyToAsk = (ours: Hello, theirs: Hello): LinkEnd | undefined =>
+  ours.isObserver === theirs.isObserver ? broken("both ends only observe") : undefined;
 
 function wrongVersion({ versions, frameVersion }: Hello): LinkEnd | undefined {
   const { min, max } = protocolVersions;
@@ -132,7 +138,8 @@ const refusals: ReadonlySet<EndCode> = new Set(["schema", "clock", "unauthorized
 /** Whether nothing will change until somebody does something: no quick retry, and shown so. */
 export const isRefusal = ({ code }: LinkEnd): boolean => refusals.has(code);
 
-const protocolError = (reason: string, cause?: Error): ProtocolError =>
+/** The error behind such an end. */
+export const protocolError = (reason: string, cause?: Error): ProtocolError =>
   new ProtocolError(`the peer broke the protocol: ${reason}; the link was ended`, {
     reason,
     ...(cause ? { cause } : {}),

@@ -6,31 +6,31 @@
  *   meeting    their hello is fine; is there another link to them already?
  *   comparing  the vectors differ, each tells the other where
  *   streaming  frames and acknowledgements
+ *   observing  we only ask, one question at a time
+ *   attending  the peer only asks
  *   closed
  *
  * A link starts to stream once each end knows exactly which vector the other has told: every later
  * frame says only how it moved. So what was compared is checked against the digest of the hello.
  * Every state has a row in the table for every event; a pair that is missing does not compile.
  */
-import type { StagePoint } from "../store/stage.ts";
 import { compared, comparison, type Comparing, differing, opinion } from "./comparison.ts";
 import type { Entry } from "./digest.ts";
 import {
-  type Ack,
+  type Answer,
+  type Ask,
   type Bye,
-  type Ended,
   entriesMax,
-  type Frame,
   type Greeting,
   type Hello,
   type Message,
-  type Ping,
-  type Pong,
-  type Stored,
   type Summary,
   type Vector,
 } from "./message.ts";
-import { type Acquaintance, broken, type LinkEnd, refusal } from "./refusal.ts";
+import { broken, type LinkEnd, refusal } from "./refusal.ts";
+import type { Effect, Events, HelloEvent, SessionEvent, Tick } from "./session-event.ts";
+
+export type { Effect, SessionEvent } from "./session-event.ts";
 
 interface States {
   readonly opening: { readonly kind: "opening" };
@@ -38,77 +38,13 @@ interface States {
   readonly meeting: { readonly kind: "meeting"; readonly ours: Greeting; readonly theirs: Hello };
   readonly comparing: Comparing;
   readonly streaming: { readonly kind: "streaming" };
+  readonly observing: { readonly kind: "observing"; readonly isAsking: boolean };
+  readonly attending: { readonly kind: "attending"; readonly isAsked: boolean };
   readonly closed: { readonly kind: "closed" };
 }
 
 /** Where a conversation is. */
 export type SessionState = States[keyof States];
-
-/** A message of the peer's hello, with what it is judged by. */
-export interface HelloEvent {
-  readonly kind: "hello";
-  readonly hello: Hello;
-  readonly acquaintance: Acquaintance;
-}
-
-/** How a link is doing, told now and then. */
-export interface Tick {
-  readonly kind: "tick";
-  /** Since the link was begun, in ms. */
-  readonly ageMs: number;
-  /** Ticks in a row during which nothing was heard. */
-  readonly silentTicks: number;
-  /** How long frames are on the way without an acknowledgement, in ms; 0 if none are. */
-  readonly stalledMs: number;
-}
-
-interface Events {
-  /** The connection is made; `ours` is our hello. */
-  readonly opened: { readonly kind: "opened"; readonly ours: Greeting };
-  readonly hello: HelloEvent;
-  /** The link may go on; `stage` is what we have of a series of the peer's. */
-  readonly admitted: { readonly kind: "admitted"; readonly stage: StagePoint | undefined };
-  readonly summary: Summary;
-  readonly vector: Vector;
-  readonly frame: Frame;
-  readonly ack: Ack;
-  readonly stored: Stored;
-  readonly ended: Ended;
-  readonly ping: Ping;
-  readonly pong: Pong;
-  readonly bye: Bye;
-  readonly tick: Tick;
-  /** We end the link; the peer is told. */
-  readonly leave: { readonly kind: "leave"; readonly end: LinkEnd };
-  /** The connection is gone. */
-  readonly lost: { readonly kind: "lost"; readonly end: LinkEnd };
-}
-
-/** What can happen on a link. */
-export type SessionEvent = Events[keyof Events];
-
-/** What the link is to do, in this order. */
-export type Effect =
-  | { readonly kind: "send"; readonly message: Message }
-  /** Asks whether the link may go on: `admitted` or `leave` follows. */
-  | { readonly kind: "meet"; readonly hello: Hello }
-  /** Both vectors are known: `known` is the peer's, `told` is ours as the peer knows it. */
-  | {
-      readonly kind: "start";
-      readonly told: readonly Entry[];
-      readonly known: readonly Entry[];
-      readonly resume: StagePoint | undefined;
-    }
-  /** Joins the frame at hand. */
-  | { readonly kind: "take" }
-  /** Passes the acknowledgement at hand on. */
-  | { readonly kind: "acknowledge" }
-  /** Notes what the peer has on its disk. */
-  | { readonly kind: "store" }
-  /** Notes which actors have ended. */
-  | { readonly kind: "learn"; readonly endings: Ended["endings"] }
-  /** The link is over. `tell` is whether the peer can be told why. */
-  | { readonly kind: "end"; readonly end: LinkEnd; readonly tell: boolean };
 
 /** The next state, and what to do. */
 export interface Outcome {
@@ -128,13 +64,18 @@ export const opening: SessionState = { kind: "opening" };
 
 const closed: SessionState = { kind: "closed" };
 const streaming: SessionState = { kind: "streaming" };
-const pong: Outcome = { state: streaming, effects: [{ kind: "send", message: { kind: "pong" } }] };
-const ping: Outcome = { state: streaming, effects: [{ kind: "send", message: { kind: "ping" } }] };
 const take: Outcome = { state: streaming, effects: [{ kind: "take" }] };
 const acknowledge: Outcome = { state: streaming, effects: [{ kind: "acknowledge" }] };
 const store: Outcome = { state: streaming, effects: [{ kind: "store" }] };
 
 const stay = (state: SessionState): Outcome => ({ state, effects: [] });
+
+const say = (state: SessionState, message: Message): Outcome => ({
+  state,
+  effects: [{ kind: "send", message }],
+});
+
+const pong = (state: SessionState): Outcome => say(state, { kind: "pong" });
 
 const end = (why: LinkEnd, tell: boolean): Outcome => ({
   state: closed,
@@ -170,10 +111,12 @@ function admitted(state: States["meeting"], event: Events["admitted"]): Outcome 
   const begun = comparison(state.ours, state.theirs, event.stage);
   if (begun.kind === "same") {
     const { entries } = state.ours;
-    return {
-      state: streaming,
-      effects: [{ kind: "start", told: entries, known: entries, resume: undefined }],
-    };
+    return (
+      observation(state, entries) ?? {
+        state: streaming,
+        effects: [{ kind: "start", told: entries, known: entries, resume: undefined }],
+      }
+    );
   }
   return { state: begun.state, effects: opinion(begun.state) };
 }
@@ -189,22 +132,65 @@ function told(state: Comparing, vector: Vector): Outcome {
   const next = compared(state, vector);
   if (typeof next === "string") return end(broken(next), true);
   if (next.kind === "comparing") return stay(next);
-  return {
-    state: streaming,
-    effects: [{ kind: "start", told: state.ours.entries, known: next.known, resume: next.resume }],
-  };
+  const { known, resume } = next;
+  return (
+    observation(state, known) ?? {
+      state: streaming,
+      effects: [{ kind: "start", told: state.ours.entries, known, resume }],
+    }
+  );
 }
 
-function streamingTick(_: SessionState, tick: Tick): Outcome {
+/** What becomes of a link on which one end only observes; undefined if both are replicas. */
+function observation(
+  { ours, theirs }: States["meeting"] | Comparing,
+  known: readonly Entry[],
+): Outcome | undefined {
+  if (ours.hello.isObserver === true) {
+    return {
+      state: { kind: "observing", isAsking: false },
+      effects: [{ kind: "observe", known }],
+    };
+  }
+  if (theirs.isObserver !== true) return undefined;
+  return { state: { kind: "attending", isAsked: false }, effects: [] };
+}
+
+function asked(state: States["attending"], event: Ask): Outcome {
+  if (state.isAsked) return unexpected(state, event);
+  return { state: { kind: "attending", isAsked: true }, effects: [{ kind: "consider" }] };
+}
+
+function answered(state: States["attending"], event: Events["answered"]): Outcome {
+  if (!state.isAsked) return unexpected(state, event);
+  return say({ kind: "attending", isAsked: false }, event.answer);
+}
+
+function ask(state: States["observing"], event: Events["question"]): Outcome {
+  if (state.isAsking) return unexpected(state, event);
+  const { question } = event;
+  return say({ kind: "observing", isAsking: true }, { kind: "ask", question });
+}
+
+function heard(state: States["observing"], event: Answer): Outcome {
+  if (!state.isAsking) return unexpected(state, event);
+  return { state: { kind: "observing", isAsking: false }, effects: [{ kind: "hear" }] };
+}
+
+function streamingTick(state: SessionState, tick: Tick): Outcome {
+  if (tick.silentTicks < silentTicksMax && tick.stalledMs >= stalledMsMax) {
+    const reason = `frames not acknowledged for ${Math.round(tick.stalledMs)} ms`;
+    return end({ code: "stalled", reason, by: "us" }, true);
+  }
+  return heartbeat(state, tick);
+}
+
+function heartbeat(state: SessionState, tick: Tick): Outcome {
   if (tick.silentTicks >= silentTicksMax) {
     const reason = `nothing heard during ${tick.silentTicks} heartbeats`;
     return end({ code: "silent", reason, by: "us" }, true);
   }
-  if (tick.stalledMs >= stalledMsMax) {
-    const reason = `frames not acknowledged for ${Math.round(tick.stalledMs)} ms`;
-    return end({ code: "stalled", reason, by: "us" }, true);
-  }
-  return tick.silentTicks > 0 ? ping : stay(streaming);
+  return tick.silentTicks > 0 ? say(state, { kind: "ping" }) : stay(state);
 }
 
 type Step<S extends keyof States, E extends keyof Events> = (
@@ -235,6 +221,10 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    ask: unexpected,
+    answer: unexpected,
+    question: unexpected,
+    answered: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -252,6 +242,10 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    ask: unexpected,
+    answer: unexpected,
+    question: unexpected,
+    answered: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -269,6 +263,10 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    ask: unexpected,
+    answer: unexpected,
+    question: unexpected,
+    answered: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -286,6 +284,10 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    ask: unexpected,
+    answer: unexpected,
+    question: unexpected,
+    answered: unexpected,
     ping: unexpected,
     pong: unexpected,
     bye: farewell,
@@ -303,10 +305,56 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: () => acknowledge,
     stored: () => store,
     ended: (_, { endings }) => ({ state: streaming, effects: [{ kind: "learn", endings }] }),
-    ping: () => pong,
+    ask: unexpected,
+    answer: unexpected,
+    question: unexpected,
+    answered: unexpected,
+    ping: pong,
     pong: stay,
     bye: farewell,
     tick: streamingTick,
+    leave,
+    lost,
+  },
+  observing: {
+    opened: unexpected,
+    hello: unexpected,
+    admitted: unexpected,
+    summary: unexpected,
+    vector: unexpected,
+    frame: unexpected,
+    ack: unexpected,
+    stored: unexpected,
+    ended: unexpected,
+    ask: unexpected,
+    answer: heard,
+    question: ask,
+    answered: unexpected,
+    ping: pong,
+    pong: stay,
+    bye: farewell,
+    tick: heartbeat,
+    leave,
+    lost,
+  },
+  attending: {
+    opened: unexpected,
+    hello: unexpected,
+    admitted: unexpected,
+    summary: unexpected,
+    vector: unexpected,
+    frame: unexpected,
+    ack: unexpected,
+    stored: unexpected,
+    ended: unexpected,
+    ask: asked,
+    answer: unexpected,
+    question: unexpected,
+    answered,
+    ping: pong,
+    pong: stay,
+    bye: farewell,
+    tick: heartbeat,
     leave,
     lost,
   },
@@ -321,6 +369,10 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: stay,
     stored: stay,
     ended: stay,
+    ask: stay,
+    answer: stay,
+    question: stay,
+    answered: stay,
     ping: stay,
     pong: stay,
     bye: stay,

@@ -17,6 +17,7 @@ import type { Keyspace, KeyspaceListener } from "../store/keyspace.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
+import type { Forked } from "./forked.ts";
 import { Greeter } from "./greeter.ts";
 import { Link } from "./link.ts";
 import { Members } from "./members.ts";
@@ -24,6 +25,7 @@ import { obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
+import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
 import { logEnd } from "./link-log.ts";
@@ -37,6 +39,7 @@ import type {
   Transport,
 } from "./transport.ts";
 
+export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
 
 /** Links at a time that peers may open. */
@@ -77,14 +80,6 @@ export interface SyncOptions {
   readonly onChange?: () => void;
 }
 
-/** We took another actor. */
-export interface Forked {
-  readonly from: ActorId;
-  readonly to: ActorId;
-  /** The name of the peer that knew better. */
-  readonly noticedBy: string;
-}
-
 /** All links of one replica. */
 export class Sync implements LinkOwner, KeyspaceListener {
   readonly #options: SyncOptions;
@@ -93,7 +88,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
   readonly #greeter: Greeter;
-  /** Links that are not over. */
+  readonly #observers: Observers;
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
@@ -129,6 +124,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       isDurable: options.durable !== undefined,
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
     });
+    this.#observers = new Observers({ keyspace, environment, greeter: this.#greeter });
     this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
@@ -206,6 +202,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   async #close(): Promise<void> {
     for (const dialer of this.#dialers.values()) dialer.stop();
     this.#tellEnded();
+    this.#observers.leave();
     for (const link of [...this.#links]) link.endWhenDone();
     await this.#untilGone(() => {
       for (const link of [...this.#links]) link.end(leaving);
@@ -338,6 +335,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   meet(link: Link, hello: Hello): Admission {
+    if (hello.isObserver === true) return this.#observers.admit(link, this.#links);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     if (dialer) {
       dialer.actor = hello.actor;
@@ -346,8 +344,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const other = this.members.link(hello.actor);
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
-      if (!isPreferred({ link, hello }, other, this.#keyspace.actor))
-        return { kind: "refused", end };
+      const { actor } = this.#keyspace;
+      if (!isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
       other.end(end);
     }
     return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
@@ -376,11 +374,13 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
+    const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
     this.#telemetry.count("trellis_links_ended", 1, { code: end.code });
     this.#telemetry.gauge("trellis_links", this.#links.size);
     logEnd(this.#logger, link, end);
+    if (wasObserver) return;
     this.#keep(link, end, stage);
     if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
     if (end.code === "clone" && end.by === "us" && link.hello) this.#fork(link.hello);

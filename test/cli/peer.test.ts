@@ -87,6 +87,7 @@ describe("trellis", () => {
       "  peer",
       "  inspect",
       "  repair",
+      "  verify",
       "  replay",
       "  help",
     ]);

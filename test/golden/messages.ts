@@ -5,6 +5,7 @@ import { frameVersion } from "../../src/store/frame.ts";
 import { bucketDigests, digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import { type EndCode, endCodes, type Hello, type Message } from "../../src/sync/message.ts";
 import { MessageWriter, type Numbered } from "../../src/sync/protocol.ts";
+import type { Question, Reply } from "../../src/sync/question.ts";
 import { type Golden, type GoldenLine, hex } from "./file.ts";
 import { goldenMs, goldenSchema, Party } from "./party.ts";
 
@@ -47,6 +48,21 @@ export const messageGoldens = (): Golden[] => [
       entries: [{ actor: actor(1), sequence: 7, ending: { at: 7, isFinal: true } }],
     },
   ]),
+  written(
+    "message-observer.hex",
+    "who only asks",
+    [true, false].map((hasName) =>
+      hello({
+        name: hasName ? "observer" : "",
+        collections: [],
+        actors: 0,
+        digest: digest([]),
+        isObserver: true,
+      }),
+    ),
+  ),
+  written("message-ask.hex", "questions about ranges of keys", questions().map(asked)),
+  written("message-answer.hex", "what there is to say to them", replies().map(answered)),
   written("message-heartbeat.hex", "are you there?", [{ kind: "ping" }, { kind: "pong" }]),
   written(
     "message-bye.hex",
@@ -56,6 +72,66 @@ export const messageGoldens = (): Golden[] => [
   newer(),
   conversation(),
 ];
+
+const asked = (question: Question): Message => ({ kind: "ask", question });
+
+const answered = (reply: Reply): Message => ({
+  kind: "answer",
+  digest: digest(manyEntries(3)),
+  reply,
+});
+
+const questions = (): Question[] => [
+  { about: "collections", after: undefined },
+  { about: "collections", after: "likes" },
+  { about: "vector", after: undefined },
+  { about: "vector", after: actorIdFromBytes(new Uint8Array(16).fill(0xa1)) },
+  { about: "split", collection: "likes", range: { after: undefined, to: undefined }, parts: 64 },
+  { about: "split", collection: "é", range: { after: "", to: "__proto__" }, parts: 1 },
+  { about: "digests", collection: "", range: { after: undefined, to: "" }, bounds: [] },
+  // By UTF-16 code units U+1F600 comes before U+FF61.
+  {
+    about: "digests",
+    collection: "likes",
+    range: { after: "a", to: undefined },
+    bounds: ["b", "\u{1F600}", "\uFF61"],
+  },
+];
+
+const replies = (): Reply[] => {
+  const [one, other] = [manyEntries(1), manyEntries(2)].map(digest);
+  if (one === undefined || other === undefined) throw new Error("assertion: two digests");
+  return [
+    { about: "collections", more: false, collections: [] },
+    {
+      about: "collections",
+      more: true,
+      collections: [
+        { name: "", tag: "counter/1", keys: 0 },
+        { name: "tags", tag: "or-set/1", keys: 1_000_000 },
+      ],
+    },
+    { about: "vector", more: false, entries: [] },
+    { about: "vector", more: true, entries: manyEntries(3) },
+    { about: "split", parts: [] },
+    {
+      about: "split",
+      parts: [
+        { last: "", keys: 1, digest: one },
+        { last: "\u{1F600}", keys: 300, digest: other },
+        { last: "\uFF61", keys: 0, digest: digest([]) },
+      ],
+    },
+    { about: "digests", digests: [{ keys: 300, digest: one }] },
+    {
+      about: "digests",
+      digests: [
+        { keys: 0, digest: digest([]) },
+        { keys: 70_000, digest: other },
+      ],
+    },
+  ];
+};
 
 /** A message as JSON has it: bytes in hex. */
 export const meaning = ({ number, message }: Numbered): string =>
@@ -99,6 +175,8 @@ function newer(): Golden {
   for (const message of [
     { kind: "vector", more: false, entries: manyEntries(1) },
     { kind: "ack", frames: 2 },
+    asked({ about: "collections", after: undefined }),
+    answered({ about: "split", parts: [] }),
     { kind: "ping" },
     { kind: "bye", code: "overloaded", reason: "more follows" },
   ] satisfies Message[]) {

@@ -33,7 +33,7 @@ export type WritePoint =
 
 const pageRecords = 100;
 /** A log is left for a new one when it is so long. */
-const logBytesMax = 1_500;
+const logBytesMax = 500;
 
 interface Write {
   readonly changes: readonly Change[];
@@ -194,7 +194,7 @@ export class LogDisk {
     this.#logs.push(log);
     const merged = this.#written;
     if (newest) {
-      environment.schedule(this.#options.random.below(60), () => {
+      environment.schedule(this.#options.random.below(150), () => {
         if (isMine()) this.#merge(newest, merged);
       });
     }

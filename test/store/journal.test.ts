@@ -229,6 +229,24 @@ test("the bound of stamps in a write that was refused comes with the next one", 
   expect(again.keyspace.clock.now()).toBeGreaterThan(one.keyspace.clock.last + 1_000);
 });
 
+test("a disk that refused is tried again, though nothing is left to write, and is good then", async () => {
+  const world = new World(1);
+  let isFull = false;
+  const disk = { refuses: () => isFull, syncs: [] as boolean[] };
+  const one = await settled(world, open(memoryStorage(), world.environment(), disk, "never"));
+  one.collections.counters.increment("k");
+  one.keyspace.flush();
+  await world.settle({ forMs: 1_000 });
+  isFull = true;
+  // All is written; it is the synchronising that fails.
+  one.journal.ask();
+  await world.settle({ forMs: 10 });
+  expect(one.journal.failure).toBeInstanceOf(StorageError);
+  isFull = false;
+  await world.settle({ forMs: 1_000 });
+  expect(one.journal.failure).toBeUndefined();
+});
+
 test("closing leaves no timer, and nothing unwritten", async () => {
   const world = new World(1);
   const backend = memoryStorage();

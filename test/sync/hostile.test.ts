@@ -159,6 +159,69 @@ test("pings in a flood are not answered in a flood", async () => {
   expect(s.heard.filter(({ kind }) => kind === "pong").length).toBeLessThan(5);
 });
 
+const question = { about: "collections", after: undefined } as const;
+
+test("who observes and does anything but ask one question at a time is sent away", async () => {
+  const whole = { after: undefined, to: undefined };
+  const long = { about: "split", collection: "likes", range: whole, parts: 64 } as const;
+  for (const said of [
+    [{ kind: "frame", bytes: new Uint8Array(9) }],
+    [{ kind: "ack", frames: 1 }],
+    [{ kind: "stored", taken: 0, sent: 0 }],
+    [{ kind: "vector", more: false, entries: [] }],
+    [{ kind: "answer", digest: digest([]), reply: { ...question, more: false, collections: [] } }],
+    [
+      { kind: "ask", question: long },
+      { kind: "ask", question },
+    ],
+  ] satisfies Message[][]) {
+    const { cluster, a, s } = await withStranger(9);
+    for (let i = 0; i < 10_000; i++) a.collections.likes.increment(`post ${i}`);
+    // Each slice takes a while, so that there is a while in which to ask again.
+    a.environment.defer = (task) => void a.environment.schedule(1, task);
+    s.say(hello({ isObserver: true }));
+    s.say({ kind: "vector", more: false, entries: [] });
+    for (const message of said) s.say(message);
+    await cluster.world.settle({ forMs: 100 });
+    expect(s.bye).toBe("protocol");
+    expect(a.sync.peers).toEqual([]);
+    expect(a.keyspace.actors.count).toBe(1);
+  }
+});
+
+test("who replicates and asks is sent away", async () => {
+  const { cluster, s } = await withStranger(10);
+  s.say(hello());
+  s.say({ kind: "vector", more: false, entries: [] });
+  s.say({ kind: "ask", question });
+  await cluster.world.settle({ forMs: 100 });
+  expect(s.bye).toBe("protocol");
+});
+
+test("an observer with the actor of a peer does not end the peer's link", async () => {
+  const { cluster, a, s } = await withStranger(11);
+  const b = await cluster.open("b", ["a"]);
+  await cluster.converge();
+  const entries = [{ actor: b.keyspace.actor, sequence: 7 }];
+  s.say(hello({ actor: b.keyspace.actor, isObserver: true, actors: 1, digest: digest(entries) }));
+  s.say({ kind: "vector", more: false, entries });
+  s.say({ kind: "ask", question });
+  await cluster.world.settle({ forMs: 100 });
+  expect(s.heard.at(-1)?.kind).toBe("answer");
+  expect(a.sync.peers.map(({ name, state }) => [name, state])).toEqual([["b", "streaming"]]);
+});
+
+test("an observer with our own actor is an observer, and no copy of ours", async () => {
+  const { cluster, a, s } = await withStranger(12);
+  const { actor } = a.keyspace;
+  s.say(hello({ actor, isObserver: true }));
+  s.say({ kind: "vector", more: false, entries: [] });
+  s.say({ kind: "ask", question });
+  await cluster.world.settle({ forMs: 100 });
+  expect(s.heard.at(-1)?.kind).toBe("answer");
+  expect(a.keyspace.actor).toBe(actor);
+});
+
 test("refused links leave nothing behind", async () => {
   const cluster = new Cluster(8);
   const a = await cluster.open("a");

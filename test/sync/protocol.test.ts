@@ -1,7 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
-import { type Ending, endingCode, endingOf } from "../../src/crdt/ending.ts";
+import { endingCode, endingOf } from "../../src/crdt/ending.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../src/store/bytes.ts";
 import {
   bucketBits,
@@ -10,81 +10,11 @@ import {
   digest,
   inActorOrder,
 } from "../../src/sync/digest.ts";
-import {
-  endCodes,
-  entriesPerMessageMax,
-  type Hello,
-  type Message,
-} from "../../src/sync/message.ts";
+import { entriesPerMessageMax, type Message } from "../../src/sync/message.ts";
+import type { Reply } from "../../src/sync/question.ts";
+import { partsMax } from "../../src/store/compare/witness.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "../../src/sync/protocol.ts";
-
-const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
-const actor = bytes(16).map(actorIdFromBytes);
-const text = fc.string({ unit: "grapheme", maxLength: 20 });
-const natural = fc.maxSafeNat();
-
-const ending: fc.Arbitrary<Ending> = fc.record({
-  at: fc.integer({ min: 0, max: sequenceMax }),
-  isFinal: fc.boolean(),
-});
-const anEntry = fc.record(
-  { actor, sequence: fc.integer({ min: 1, max: sequenceMax }), ending },
-  { requiredKeys: ["actor", "sequence"] },
-);
-
-const entries = fc
-  .uniqueArray(anEntry, { maxLength: 40, selector: ({ actor: of }) => of })
-  .map((list) => inActorOrder(list));
-
-const hello: fc.Arbitrary<Hello> = fc.record({
-  kind: fc.constant("hello" as const),
-  versions: fc
-    .tuple(fc.nat(9), fc.nat(9))
-    .map(([a, b]) => ({ min: Math.min(a, b), max: Math.max(a, b) })),
-  frameVersion: fc.nat(99),
-  actor,
-  name: text,
-  nonce: bytes(16),
-  wallMs: natural,
-  isDurable: fc.boolean(),
-  link: natural,
-  collections: fc.array(fc.record({ name: text, tag: text }), { maxLength: 5 }),
-  actors: fc.nat(2 ** 20),
-  digest: bytes(16),
-});
-
-const message: fc.Arbitrary<Message> = fc.oneof(
-  hello,
-  fc.nat(4).chain((bits) =>
-    fc.record({
-      kind: fc.constant("summary" as const),
-      bits: fc.constant(bits),
-      digests: fc.array(bytes(16), { minLength: 2 ** bits, maxLength: 2 ** bits }),
-    }),
-  ),
-  fc.record(
-    {
-      kind: fc.constant("vector" as const),
-      more: fc.boolean(),
-      stage: fc.record({ series: natural, frames: natural }),
-      entries,
-    },
-    { requiredKeys: ["kind", "more", "entries"] },
-  ),
-  fc.record({ kind: fc.constant("frame" as const), bytes: fc.uint8Array({ maxLength: 50 }) }),
-  fc.record({ kind: fc.constant("ack" as const), frames: fc.integer({ min: 1 }) }),
-  fc.record({
-    kind: fc.constant("ended" as const),
-    endings: fc.array(fc.tuple(actor, ending), { maxLength: 10 }),
-  }),
-  fc.constant({ kind: "ping" as const }),
-  fc.constant({ kind: "pong" as const }),
-  fc.record({
-    kind: fc.constant("bye" as const),
-    code: fc.constantFrom(...(Object.keys(endCodes) as (keyof typeof endCodes)[])),
-    reason: text,
-  }),
-);
+import { entries, hello, message, natural } from "./arbitrary-messages.ts";
 
 /** With every kind of bytes as a list of numbers. */
 function plain(value: unknown): unknown {
@@ -174,6 +104,19 @@ describe("messages", () => {
     ["an acknowledgement of nothing", [5, 1, 0]],
     ["an end that is none", [10, 1, 1, ...Buffer.alloc(16), 0]],
     ["an end beyond all sequences", [10, 1, 1, ...Buffer.alloc(16), 0x80, 0x80, 0x80, 0x80, 0x10]],
+    ["a question about nothing known", [11, 1, 9]],
+    ["a range in no parts", [11, 1, 3, 0, 0, 0, 0]],
+    ["a range in 65 parts", [11, 1, 3, 0, 0, 0, 65]],
+    ["a range that ends where it begins", [11, 1, 3, 0, 1, 1, 97, 1, 1, 97, 1]],
+    ["a bound that is not above the last", [11, 1, 4, 0, 0, 0, 2, 1, 98, 1, 97]],
+    ["a bound outside the range", [11, 1, 4, 0, 1, 1, 98, 0, 1, 1, 97]],
+    ["bounds of 65 parts", [11, 1, 4, 0, 0, 0, 64]],
+    ["an answer about nothing known", [12, 1, ...new Uint8Array(16), 9]],
+    ["an answer of 65 parts", [12, 1, ...new Uint8Array(16), 3, 65]],
+    [
+      "2**31 keys",
+      [12, 1, ...new Uint8Array(16), 4, 1, 128, 128, 128, 128, 8, ...new Uint8Array(16)],
+    ],
     ["a number that does not end", [6, 255, 255, 255, 255, 255, 255, 255, 255, 255]],
   ])("%s is malformed", (_, broken) => {
     expect(() => readMessage(Uint8Array.from(broken))).toThrow(MalformedError);
@@ -233,6 +176,31 @@ describe("messages", () => {
     });
     const vector = writer.write(2 ** 40, { kind: "vector", more: true, entries: many });
     expect(readMessage(vector).message.kind).toBe("vector");
+    const keys = Array.from({ length: partsMax }, (_, i) => `${"é".repeat(500)}${i + 100}`);
+    const range = { after: keys[0], to: keys.at(-1) };
+    const ask = writer.write(2 ** 40, {
+      kind: "ask",
+      question: {
+        about: "digests",
+        collection: long.slice(0, 512),
+        range,
+        bounds: keys.slice(1, -1),
+      },
+    });
+    expect(readMessage(ask).message.kind).toBe("ask");
+    const digested = { keys: 2 ** 30, digest: digest([]) };
+    for (const said of [
+      { about: "split", parts: keys.map((last) => ({ last, ...digested })) },
+      { about: "vector", more: true, entries: many },
+      {
+        about: "collections",
+        more: true,
+        collections: [{ name: long.slice(0, 512), tag: "x".repeat(64 * 1024), keys: 2 ** 30 }],
+      },
+    ] satisfies Reply[]) {
+      const answer = writer.write(2 ** 40, { kind: "answer", digest: digest([]), reply: said });
+      expect(readMessage(answer).message.kind).toBe("answer");
+    }
     const bye = writer.write(3, { kind: "bye", code: "schema", reason: "\uD800 é".repeat(10_000) });
     expect(readMessage(bye).message.kind).toBe("bye");
   });
@@ -287,6 +255,26 @@ describe("the bytes of protocol version 1", () => {
     ],
     [{ kind: "frame", bytes: Uint8Array.of(3, 0, 0) }, "048201030000"],
     [{ kind: "ack", frames: 200 }, "058201c801"],
+    [
+      {
+        kind: "ask",
+        question: {
+          about: "digests",
+          collection: "likes",
+          range: { after: undefined, to: "ü" },
+          bounds: ["a", "é"],
+        },
+      },
+      "0b820104056c696b6573000102c3bc02016102c3a9",
+    ],
+    [
+      {
+        kind: "answer",
+        digest: digest([]),
+        reply: { about: "split", parts: [{ last: "a", keys: 300, digest: digest([]) }] },
+      },
+      "0c8201e3b0c44298fc1c149afbf4c8996fb92403010161ac02e3b0c44298fc1c149afbf4c8996fb924",
+    ],
     [{ kind: "ping" }, "068201"],
     [{ kind: "pong" }, "078201"],
     [

@@ -1,8 +1,7 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { ClockSkewError, ProtocolError, SchemaMismatchError } from "../../src/errors.ts";
-import { digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
+import { type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import type { Greeting, Hello, Message } from "../../src/sync/message.ts";
 import {
   type Effect,
@@ -16,79 +15,7 @@ import {
   transitions,
 } from "../../src/sync/session.ts";
 import { Random } from "../simulation/virtual-environment.ts";
-
-const actorOf = (number: number) => {
-  const bytes = new Uint8Array(16).fill(number & 0xff);
-  new DataView(bytes.buffer).setUint32(0, Math.imul(number, 0x9e3779b1) >>> 0);
-  return actorIdFromBytes(bytes);
-};
-
-const wallMs = 1_700_000_000_000;
-
-function greeting(number: number, entries: Entry[] = [], more: Partial<Hello> = {}): Greeting {
-  inActorOrder(entries);
-  return {
-    entries,
-    hello: {
-      kind: "hello",
-      versions: { min: 1, max: 1 },
-      frameVersion: 1,
-      actor: actorOf(number),
-      name: `replica ${number}`,
-      nonce: new Uint8Array(16).fill(number),
-      wallMs,
-      isDurable: false,
-      link: 1,
-      collections: [{ name: "likes", tag: "counter/1" }],
-      actors: entries.length,
-      digest: digest(entries),
-      ...more,
-    },
-  };
-}
-
-const helloEvent = (hello: Hello, isOurNonce = false): SessionEvent => ({
-  kind: "hello",
-  hello,
-  acquaintance: { wallMs, skewMsMax: 60_000, isOurNonce },
-});
-
-const end = { code: "leaving", reason: "test", by: "us" } as const;
-
-/** Every state, and one event of every kind. */
-const states = (): SessionState[] => {
-  const ours = greeting(1, [{ actor: actorOf(1), sequence: 1 }]);
-  const theirs = greeting(2, [{ actor: actorOf(2), sequence: 2 }]);
-  const greeted = step(opening, { kind: "opened", ours }).state;
-  const meeting = step(greeted, helloEvent(theirs.hello)).state;
-  const comparing = step(meeting, { kind: "admitted", stage: undefined }).state;
-  const streaming = step(comparing, { kind: "vector", more: false, entries: theirs.entries }).state;
-  return [opening, greeted, meeting, comparing, streaming, { kind: "closed" }];
-};
-
-const events = (): SessionEvent[] => [
-  { kind: "opened", ours: greeting(1) },
-  helloEvent(greeting(2).hello),
-  { kind: "admitted", stage: undefined },
-  { kind: "summary", bits: 0, digests: [new Uint8Array(16)] },
-  { kind: "vector", more: false, entries: [] },
-  { kind: "frame", bytes: new Uint8Array(3) },
-  { kind: "ack", frames: 1 },
-  { kind: "stored", taken: 1, sent: 0 },
-  { kind: "ping" },
-  { kind: "pong" },
-  { kind: "bye", code: "leaving", reason: "x" },
-  { kind: "tick", ageMs: 0, silentTicks: 0, stalledMs: 0 },
-  { kind: "leave", end },
-  { kind: "lost", end },
-];
-
-const kinds = (effects: readonly Effect[]): string[] =>
-  effects.map((effect) => {
-    if (effect.kind === "send") return `send ${effect.message.kind}`;
-    if (effect.kind !== "end") return effect.kind;
-    return `end by ${effect.end.by}${effect.tell ? ", told" : ""}`;
-  });
+import { actorOf, events, greeting, helloEvent, kinds, states, wallMs } from "./session-cases.ts";
 
 describe("the table", () => {
   test("the states of a conversation come one after the other", () => {
@@ -125,9 +52,26 @@ describe("the table", () => {
       frame: "streaming: take",
       ack: "streaming: acknowledge",
       stored: "streaming: store",
+      ended: "streaming: learn",
       ping: "streaming: send pong",
       pong: "streaming:",
       tick: "streaming:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    observing: {
+      answer: "observing: hear",
+      ping: "observing: send pong",
+      pong: "observing:",
+      tick: "observing:",
+      bye: "closed: end by peer",
+      lost: "closed: end by us",
+    },
+    attending: {
+      answered: "attending: send answer",
+      ping: "attending: send pong",
+      pong: "attending:",
+      tick: "attending:",
       bye: "closed: end by peer",
       lost: "closed: end by us",
     },
