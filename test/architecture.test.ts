@@ -78,6 +78,27 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
   },
   {
+    files: /^src\/escalate\/locks\/red(?:is|lock)[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/red(?:is|lock)[^/]*\\.ts|ioredis|node:.+)$`,
+      "u",
+    ),
+  },
+  {
+    files: /^src\/escalate\/locks\/(?:postgres|sql)[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|sql)[^/]*\\.ts|pg|node:.+)$`,
+      "u",
+    ),
+  },
+  {
+    files: /^src\/escalate\/locks\/etcd[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/etcd[^/]*\\.ts|undici|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\//u,
     may: new RegExp(`^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|node:.+)$`, "u"),
   },

@@ -9,11 +9,24 @@
  *   message HEX     a message of a link
  *   means {…}       what the message before says
  *   newer HEX       a message as a later version may write it: read by this one, not written
+ *   record HEX HEX  a record of a store: its key, its value
+ *   holds …         what the records say, one after the other
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const words = ["#", "link", "frame", "shows", "refused", "message", "means", "newer"] as const;
+const words = [
+  "#",
+  "link",
+  "frame",
+  "shows",
+  "refused",
+  "message",
+  "means",
+  "newer",
+  "record",
+  "holds",
+] as const;
 
 export type Word = (typeof words)[number];
 

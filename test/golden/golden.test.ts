@@ -19,8 +19,10 @@ import {
   type GoldenLine,
   goldenVersions,
   readGoldens,
+  type Word,
 } from "./file.ts";
 import { presentGoldens } from "./goldens.ts";
+import { meaningOf, recordsIn, restored } from "./images.ts";
 import { meaning } from "./messages.ts";
 import { goldenSchema, Party, showsOf, type Told } from "./party.ts";
 
@@ -33,21 +35,21 @@ const filesOf = (version: string): [string, Golden][] =>
   readGoldens(folder, version).map((golden) => [golden.name, golden]);
 
 /** Made when first asked for, so that old files are still read if the present code writes nothing. */
-let made: readonly Golden[] | undefined;
-const madeNow = (): readonly Golden[] => (made ??= presentGoldens());
+let made: Promise<readonly Golden[]> | undefined;
+const madeNow = (): Promise<readonly Golden[]> => (made ??= presentGoldens());
 
 describe("the version at hand", () => {
   const files = versions.includes(present) ? readGoldens(folder, present) : [];
 
-  test("has its golden files: npm run golden writes them", () => {
-    const names = madeNow().map(({ name }) => name);
+  test("has its golden files: npm run golden writes them", async () => {
+    const names = (await madeNow()).map(({ name }) => name);
     expect(files.map(({ name }) => name)).toEqual(names.toSorted());
   });
 
   test.each(files.map((file) => [file.name, file] as const))(
     "%s is what the code writes, to the byte",
-    (name, file) => {
-      const golden = madeNow().find((known) => known.name === name);
+    async (name, file) => {
+      const golden = (await madeNow()).find((known) => known.name === name);
       expect(golden && formatGolden(golden)).toBe(formatGolden(file));
     },
   );
@@ -58,6 +60,17 @@ describe("the version at hand", () => {
     // Plain; a series and a complete one, from the first to the last frame; one that numbers anew.
     expect([...flags].toSorted((a = 0, b = 0) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 9]);
   });
+});
+
+test("the image at hand has every type, a bare cell and a floor", () => {
+  const image = readGoldens(folder, present).find(({ name }) => name === "image.hex");
+  const holds = (image?.lines ?? []).filter(({ word }) => word === "holds");
+  const text = holds.map((line) => line.text).join("\n");
+  for (const { tag } of Object.values(goldenSchema)) {
+    expect(text).toContain(`"tag":${JSON.stringify(tag)}`);
+  }
+  expect(text).toContain('"isLive":false');
+  expect(text).toMatch(/"floor":[1-9]/u);
 });
 
 /** Gives a replica the lines of a file; tells it when what it shows is known. */
@@ -128,6 +141,33 @@ describe.each(versions)("frames of %s", (version) => {
       }
     },
   );
+});
+
+describe.each(versions)("images of %s", (version) => {
+  const files = filesOf(version).filter(([, { lines }]) =>
+    lines.some(({ word }) => word === "record"),
+  );
+  const textsOf = ({ lines }: Golden, word: Word): string[] =>
+    lines.filter((line) => line.word === word).map(({ text }) => text);
+
+  test.each(files)("%s holds what it held, record by record", (_, golden) => {
+    expect(meaningOf(recordsIn(golden))).toEqual(textsOf(golden, "holds"));
+  });
+
+  test.each(files)("%s shows what it showed, and is gone on with", async (_, golden) => {
+    const party = await restored(golden, false);
+    assertWhole(party.keyspace);
+    expect(party.shows()).toEqual(JSON.parse(textsOf(golden, "shows")[0] ?? ""));
+    party.collections.counters.increment("shared");
+    party.keyspace.flush();
+    assertWhole(party.keyspace);
+  });
+
+  test.each(files)("%s is held whole by a replica that knows none of it", async (_, golden) => {
+    const relay = await restored(golden, true);
+    assertWhole(relay.keyspace);
+    expect(contentOf(relay)).toBe(contentOf(await restored(golden, false)));
+  });
 });
 
 describe.each(versions)("messages of %s", (version) => {

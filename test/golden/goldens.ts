@@ -1,7 +1,12 @@
 /** All that the present code says, to be compared with the files of its version. */
 import type { Golden } from "./file.ts";
 import { frameGoldens } from "./frames.ts";
+import { imageGoldens } from "./images.ts";
 import { messageGoldens } from "./messages.ts";
 
 /** Every golden file, made anew. */
-export const presentGoldens = (): Golden[] => [...frameGoldens(), ...messageGoldens()];
+export const presentGoldens = async (): Promise<Golden[]> => [
+  ...frameGoldens(),
+  ...messageGoldens(),
+  ...(await imageGoldens()),
+];

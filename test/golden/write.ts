@@ -30,7 +30,7 @@ function refusal(): string | undefined {
 
 const refused = refusal();
 if (refused === undefined) {
-  const goldens = presentGoldens();
+  const goldens = await presentGoldens();
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   for (const golden of goldens) writeFileSync(join(folder, golden.name), formatGolden(golden));

@@ -34,8 +34,8 @@ export async function rejection(promise: Promise<unknown>): Promise<TrellisError
   return expect.unreachable("this should have been refused");
 }
 
-/** So long nothing is asked when everybody waits. */
-const quietMs = 50;
+/** So much of the slack nothing is asked when everybody waits. */
+const quietShare = 1 / 4;
 
 let ids = 0;
 
@@ -117,7 +117,7 @@ export class Trial implements AsyncDisposable {
           last = count();
           sinceMs = performance.now();
         }
-        return performance.now() - sinceMs >= quietMs;
+        return performance.now() - sinceMs >= this.slackMs * quietShare;
       },
       "a pause in the requests",
       this.longMs,

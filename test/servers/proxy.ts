@@ -58,6 +58,8 @@ export class Proxy implements AsyncDisposable {
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject).listen({ host: "127.0.0.1", port: 0 }, resolve);
     });
+    // As a server that a test starts, it keeps no process alive.
+    server.unref();
     return new Proxy(server, target);
   }
 
@@ -88,6 +90,11 @@ export class Proxy implements AsyncDisposable {
   forget(): void {
     this.#all = [...this.#open];
     for (const each of this.#all) each.forget();
+  }
+
+  /** How many connections wait for a reply. */
+  get askingConnections(): number {
+    return [...this.#open].filter((each) => each.isAsked).length;
   }
 
   /** How many connections are open. */
@@ -153,6 +160,10 @@ class Connection {
         if (client.destroyed && server.destroyed) closed();
       });
     }
+  }
+
+  get isAsked(): boolean {
+    return this.#isAsked;
   }
 
   traffic(): Traffic {

@@ -265,7 +265,7 @@ describe("a process that is killed", () => {
       expect(await prefixOf(engine, place), `at ${place}`).toBeGreaterThan(last);
       await engine.close();
     }
-  });
+  }, 120_000);
 
   test("had the directory for itself, and the error says who it is", async () => {
     const directory = newDirectory();

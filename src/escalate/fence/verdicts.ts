@@ -33,7 +33,9 @@ export class Verdicts {
   answered<T>(answer: Answer<T>, resource?: string): T {
     if (answer.kind === "answer") return answer.answer;
     const about = resource === undefined ? "" : ` about ${resource}`;
-    throw new LockUnavailableError(`${this.#backend} did not answer${about}`, {
+    // Why nothing was sent says what to do about it: a setting, an address.
+    const why = answer.kind === "unsent" ? `: ${messageOf(answer.cause)}` : "";
+    throw new LockUnavailableError(`${this.#backend} did not answer${about}${why}`, {
       ...(resource === undefined ? {} : { resource }),
       backend: this.#backend,
       cause: answer.cause,
@@ -97,3 +99,6 @@ export class Verdicts {
     return new OverloadedError(`the line for ${resource} is full; nothing was granted`);
   }
 }
+
+const messageOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String(cause);

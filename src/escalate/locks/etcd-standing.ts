@@ -1,0 +1,64 @@
+/** One acquire of this client, from its first request to its end. */
+import type { Environment, Timer } from "../../environment.ts";
+import type { Predecessor, Waiter } from "./etcd-line.ts";
+import type { Session } from "./etcd-sessions.ts";
+
+/** What is known here of one nonce. */
+export class Standing implements Waiter {
+  readonly resource: string;
+  readonly nonce: string;
+  /** What its key lives under. */
+  session: Session | undefined;
+  /** The revision at which its key was created; 0 while that is not known. */
+  created = 0n;
+  predecessor: Predecessor | undefined;
+  /** Requests for its key that are without an answer: they may be done late. */
+  unanswered = 0;
+  /** It is over: what comes late is of no use. */
+  isOver = false;
+  /** It was granted. */
+  isHeld = false;
+  readonly #environment: Environment;
+  #end: Timer | undefined;
+  #isTold = false;
+  #tell: (() => void) | undefined;
+
+  constructor(environment: Environment, resource: string, nonce: string) {
+    this.#environment = environment;
+    this.resource = resource;
+    this.nonce = nonce;
+  }
+
+  tell(): void {
+    this.#isTold = true;
+    this.#tell?.();
+    this.#tell = undefined;
+  }
+
+  /** It asks now: what it was told before is used up. */
+  ask(): void {
+    this.#isTold = false;
+  }
+
+  /** Resolves when it was told. */
+  told(): Promise<void> {
+    if (this.#isTold) return Promise.resolve();
+    this.#tell?.();
+    return new Promise((resolve) => {
+      this.#tell = resolve;
+    });
+  }
+
+  /** Does so when `ttlMs` are over, unless it is called again. */
+  endAfter(ttlMs: number, end: () => void): void {
+    this.#end?.cancel();
+    this.#end = this.#environment.schedule(ttlMs, end);
+  }
+
+  over(): void {
+    this.isOver = true;
+    this.#end?.cancel();
+    this.session?.leave(this);
+    this.tell();
+  }
+}

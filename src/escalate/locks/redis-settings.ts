@@ -1,0 +1,49 @@
+/** What a Redis is really set to, which decides what may be promised on top of it. */
+import type { Redis } from "ioredis";
+import { LockUnavailableError } from "../../errors.ts";
+import { redisScripts } from "./redis-scripts.ts";
+
+/** What has to be there for an acknowledged write to be on the disk. */
+const durable = {
+  appendonly: "yes",
+  appendfsync: "always",
+  "no-appendfsync-on-rewrite": "no",
+} as const;
+
+/** @throws LockUnavailableError that names the setting that is less than was promised. */
+export async function checkRedisSettings(client: Redis, isDurable: boolean): Promise<void> {
+  const memory = await client.info("memory");
+  const policy = /^maxmemory_policy:(\S+)/mu.exec(memory)?.[1] ?? "unknown";
+  check("maxmemory-policy", policy, "noeviction");
+  if (!isDurable) return;
+  const names = Object.entries(durable);
+  const values = await Promise.all(
+    names.map(async ([name]) => {
+      try {
+        const found: unknown = await client.call("CONFIG", ["GET", name]);
+        return Array.isArray(found) ? String(found[1]) : "unknown";
+      } catch (error) {
+        throw new LockUnavailableError(
+          `Redis does not show ${name} to this user, so it may be less than durable; ` +
+            "allow CONFIG GET, or open with fencing: 'until-restart'",
+          { cause: error },
+        );
+      }
+    }),
+  );
+  for (const [i, [name, needed]] of names.entries()) check(name, values[i] ?? "unknown", needed);
+}
+
+/** So that a script is sent once, and named by its hash from then on. */
+export async function loadRedisScripts(client: Redis): Promise<void> {
+  const scripts = Object.values(redisScripts);
+  await Promise.all(scripts.map(({ source }) => client.script("LOAD", source)));
+}
+
+function check(setting: string, found: string, needed: string): void {
+  if (found === needed) return;
+  throw new LockUnavailableError(
+    `Redis is set to ${setting} ${found}, which is less than promised: set ${needed}` +
+      (setting in durable ? ", or open with fencing: 'until-restart'" : ""),
+  );
+}

@@ -1,0 +1,252 @@
+/** etcd on servers of its own, which are paused and killed. */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { StoreRolledBackError } from "../../src/errors.ts";
+import type { LockBackend } from "../../src/escalate/locks.ts";
+import { etcdLocks } from "../../src/escalate/locks/etcd.ts";
+import { startEtcd } from "../servers/etcd.ts";
+import { Proxy } from "../servers/proxy.ts";
+import type { Cluster } from "../servers/server.ts";
+import { isServiceSkipped } from "../servers/service.ts";
+import { until } from "../servers/until.ts";
+import { erase, keysOf } from "./etcd-keys.ts";
+import { expectGrowing } from "./cases/leases.ts";
+import { PausedHolder } from "./paused-holder.ts";
+import { freshPrefix } from "./proxied-store.ts";
+import { bytes, operationId, rejection, text } from "./trial.ts";
+
+const ttlMs = 1_000;
+/** For an election and what it holds up. */
+const outageMsMax = 20_000;
+const slowMs = 60_000;
+
+/** Writes until it is told to stop; every write that was acknowledged is counted, and every token noted. */
+class Load {
+  readonly tokens: bigint[] = [];
+  acknowledged = 0;
+  unknown = 0;
+  #isOver = false;
+  readonly #running: Promise<void>[];
+
+  constructor(clients: readonly LockBackend[]) {
+    this.#running = clients.map((client) => this.#write(client));
+  }
+
+  async stop(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#running);
+  }
+
+  async #write(client: LockBackend): Promise<void> {
+    while (!this.#isOver) {
+      try {
+        await using lease = await client.acquire("sum", { ttlMs: 5_000, waitMs: outageMsMax });
+        this.tokens.push(lease.token);
+        const sum = Number(text(lease.current) ?? 0);
+        const id = operationId();
+        const commit = async (): Promise<void> => {
+          await client.commit([{ lease, value: bytes(`${sum + 1}`) }], id);
+          this.acknowledged++;
+        };
+        // Asked again under its id, what was unknown becomes sure.
+        await commit().catch(async () => {
+          this.unknown++;
+          await commit().catch(() => undefined);
+        });
+      } catch {
+        // Not granted, or not for sure; the next turn asks again.
+      }
+    }
+  }
+}
+
+describe.skipIf(isServiceSkipped("etcd"))("etcd", () => {
+  let cluster: Cluster;
+  let hosts: readonly string[];
+  beforeAll(async () => {
+    cluster = await startEtcd();
+    hosts = cluster.addresses;
+  }, slowMs);
+  afterAll(async () => {
+    await cluster.stop();
+  }, slowMs);
+
+  const open = (prefix: string): LockBackend => etcdLocks({ hosts, prefix });
+
+  for (const how of ["kill", "pause"] as const) {
+    test(
+      `a node that is lost by a ${how} in mid-load costs no commit and no token, whichever it is`,
+      { timeout: 120_000 },
+      async () => {
+        const prefix = freshPrefix();
+        const clients = [open(prefix), open(prefix), open(prefix), open(prefix)];
+        const load = new Load(clients);
+        for (const node of cluster.nodes) {
+          const before = load.acknowledged;
+          await until("writes", outageMsMax, () => load.acknowledged >= before + 10);
+          await node[how]();
+          const lost = load.acknowledged;
+          await until("writes without it", outageMsMax, () => load.acknowledged >= lost + 10);
+          if (how === "pause") node.resume();
+          else await node.restart();
+        }
+        await load.stop();
+        const [client] = clients;
+        const last = await client?.read("sum");
+        // Whatever was acknowledged is there; nothing was applied that nobody knows of, but what stayed unknown.
+        const sum = Number(text(last));
+        expect(sum).toBeGreaterThanOrEqual(load.acknowledged);
+        expect(sum).toBeLessThanOrEqual(load.acknowledged + load.unknown);
+        expect(last?.version).toBe(BigInt(sum));
+        expectGrowing(load.tokens);
+        await Promise.all(clients.map((one) => one[Symbol.asyncDispose]()));
+      },
+    );
+  }
+
+  test(
+    "a holder process that was stopped for longer than its lease commits nothing",
+    { timeout: slowMs },
+    async () => {
+      const prefix = freshPrefix();
+      await using holder = await PausedHolder.start({
+        ...{ backend: "etcd", maker: "etcdLocks", options: { hosts, prefix } },
+        ...{ resource: "r", ttlMs },
+      });
+      await holder.pause();
+      await using next = open(prefix);
+      const lease = await next.acquire("r", { ttlMs: 20_000, waitMs: outageMsMax });
+      expect(lease.token > holder.token).toBe(true);
+      expect(await holder.resume()).toEqual({ isLost: true, outcome: "TRELLIS_STALE_TOKEN" });
+      expect(await next.read("r")).toBeUndefined();
+      await next.commit([{ lease, value: bytes("next") }], operationId());
+    },
+  );
+
+  test(
+    "a whole cluster that stands still keeps no holder believing, and its late answers do no harm",
+    { timeout: slowMs },
+    async () => {
+      const prefix = freshPrefix();
+      await using first = open(prefix);
+      await using second = open(prefix);
+      await second.birth();
+      const lease = await first.acquire("r", { ttlMs, waitMs: 0 });
+      await Promise.all(cluster.nodes.map((node) => node.pause()));
+      const startedMs = performance.now();
+      const id = operationId();
+      const writing = first
+        .commit([{ lease, value: bytes("late") }], id)
+        .catch((error: unknown) => error);
+      await until("the loss", ttlMs + 200, () => lease.lost.aborted);
+      expect(performance.now() - startedMs).toBeLessThan(ttlMs + 200);
+      const unknown = await writing;
+      expect(unknown).toMatchObject({ code: "TRELLIS_UNKNOWN_OUTCOME" });
+      for (const node of cluster.nodes) node.resume();
+      const next = await second.acquire("r", { ttlMs: 20_000, waitMs: outageMsMax });
+      const [written] = await second.commit([{ lease: next, value: bytes("next") }], operationId());
+      const again = await first
+        .commit([{ lease, value: bytes("late") }], id)
+        .catch((error: unknown) => error);
+      // It was applied before the next holder came, or never.
+      // It was applied before the next holder came, or never.
+      const applied = [{ version: next.current?.version }];
+      expect(again).toMatchObject(next.current ? applied : { code: "TRELLIS_STALE_TOKEN" });
+      expect(text(await first.read("r"))).toBe("next");
+      expect((await first.read("r"))?.version).toBe(written?.version);
+    },
+  );
+
+  test(
+    "tokens grow over restarts of the whole cluster by SIGKILL, and commits stay",
+    { timeout: 120_000 },
+    async () => {
+      const prefix = freshPrefix();
+      await using client = open(prefix);
+      const tokens: bigint[] = [];
+      for (let i = 0; i < 5; i++) {
+        const lease = await client.acquire("r", { ttlMs, waitMs: outageMsMax });
+        tokens.push(lease.token);
+        expect(lease.current?.version ?? 0n).toBe(BigInt(i));
+        await client.commit([{ lease, value: bytes(`${i}`) }], operationId());
+        await Promise.all(cluster.nodes.map((node) => node.kill()));
+        await Promise.all(cluster.nodes.map((node) => node.restart()));
+      }
+      expectGrowing(tokens);
+      expect(text(await client.read("r"))).toBe("4");
+    },
+  );
+
+  test("a cluster that was wiped and born again is refused", async () => {
+    const prefix = freshPrefix();
+    await using client = open(prefix);
+    await client.compareAndSet("r", undefined, bytes("x"), operationId());
+    await erase(hosts, prefix);
+    expect(await rejection(client.read("r"))).toBeInstanceOf(StoreRolledBackError);
+    await using other = open(prefix);
+    await other.compareAndSet("r", undefined, bytes("other"), operationId());
+    const set = client.compareAndSet("r", 1n, bytes("y"), operationId());
+    expect(await rejection(set)).toBeInstanceOf(StoreRolledBackError);
+    expect(text(await other.read("r"))).toBe("other");
+  });
+
+  test("round trips: three for acquire, commit and release, one for compare-and-set, two to hand over", async () => {
+    const prefix = freshPrefix();
+    await using proxy = await Proxy.start(hosts[0] ?? "");
+    await using client = etcdLocks({ hosts: [proxy.address], prefix });
+    await using other = etcdLocks({ hosts: [proxy.address], prefix });
+    const cycle = async (): Promise<void> => {
+      const lease = await client.acquire("r", { ttlMs: 20_000, waitMs: 0 });
+      await client.commit([{ lease, value: bytes("x") }], operationId());
+      await lease.release();
+    };
+    const counted = async (work: () => Promise<unknown>): Promise<number> => {
+      proxy.forget();
+      await work();
+      return proxy.traffic.roundTrips;
+    };
+    await cycle();
+    expect(await counted(cycle)).toBe(3);
+    const before = await client.read("r");
+    expect(
+      await counted(() => client.compareAndSet("r", before?.version, bytes("y"), operationId())),
+    ).toBe(1);
+    const lease = await client.acquire("r", { ttlMs: 20_000, waitMs: 0 });
+    const waiting = other.acquire("r", { ttlMs: 20_000, waitMs: 20_000 });
+    const line = `${prefix}line/r/`;
+    await until(
+      "the waiter stands in line",
+      5_000,
+      async () => (await keysOf(hosts, line)).length === 2,
+    );
+    await until("it watches", 5_000, () => proxy.askingConnections === 0);
+    expect(
+      await counted(async () => {
+        await lease.release();
+        await (await waiting)[Symbol.asyncDispose]();
+      }),
+    ).toBe(3); // with the release of the waiter
+  });
+
+  test("nothing is left in etcd but records and fences when clients are disposed of", async () => {
+    const prefix = freshPrefix();
+    const [first, second] = [open(prefix), open(prefix)];
+    await first.acquire("r", { ttlMs: 20_000, waitMs: 0 });
+    const waiting = rejection(second.acquire("r", { ttlMs: 20_000, waitMs: 20_000 }));
+    await until(
+      "two in line",
+      5_000,
+      async () => (await keysOf(hosts, `${prefix}line/`)).length === 2,
+    );
+    await Promise.all([first[Symbol.asyncDispose](), second[Symbol.asyncDispose]()]);
+    await waiting;
+    expect(await keysOf(hosts, prefix)).toEqual([`${prefix}birth`, `${prefix}fence/r`]);
+  });
+
+  test("a cluster smaller than the hosts that are named is refused, by name", async () => {
+    const [one, two, three] = hosts;
+    await using client = etcdLocks({ hosts: [one, two, three, one].map(String) });
+    const refused = await rejection(client.birth());
+    expect(refused).toMatchObject({ code: "TRELLIS_LOCK_UNAVAILABLE" });
+    expect(String(refused.cause)).toContain("3 voting members; 4 hosts were named");
+  });
+});
