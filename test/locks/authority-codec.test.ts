@@ -223,7 +223,7 @@ describe("an authority at the other end of a way", () => {
       ...change,
     };
     const host = new AuthorityHost(
-      () => authority,
+      async () => authority,
       (reply) => {
         remote.received(reply);
         return true;

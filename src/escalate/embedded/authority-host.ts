@@ -9,12 +9,12 @@ const openMax = 4_096;
 
 /** One peer of an authority. */
 export class AuthorityHost {
-  readonly #authority: () => Authority;
+  readonly #authority: () => Promise<Authority>;
   readonly #send: (bytes: Uint8Array) => boolean;
   #open = 0;
 
-  /** `authority` throws what is to be said to the peer when there is none. */
-  constructor(authority: () => Authority, send: (bytes: Uint8Array) => boolean) {
+  /** `authority` rejects with what is to be said to the peer when there is none. */
+  constructor(authority: () => Promise<Authority>, send: (bytes: Uint8Array) => boolean) {
     this.#authority = authority;
     this.#send = send;
   }
@@ -33,7 +33,7 @@ export class AuthorityHost {
     }
     this.#open += counts ? 1 : 0;
     try {
-      return await answer(this.#authority(), call);
+      return await answer(await this.#authority(), call);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { kind: error instanceof LockUnavailableError ? "unavailable" : "failed", reason };

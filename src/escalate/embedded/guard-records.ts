@@ -8,6 +8,7 @@ import { foreignKinds } from "../../store/image.ts";
 import type { StorageEngine } from "../../store/storage.ts";
 import type { GuardRecord } from "../fence/guard.ts";
 import { decodeGuard, encodeGuard } from "../fence/guard-codec.ts";
+import { type Claim, readClaim, writeClaim } from "./standing.ts";
 
 /** The form of both kinds of records; another one is refused. */
 const format = 1;
@@ -41,8 +42,11 @@ export function guardKey(resource: string): Uint8Array {
   return key;
 }
 
-/** The key of the record about the authority. */
+/** The key of the record about the authority that is hosted here. */
 export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 0);
+
+/** The key of the record of who is the authority of the cluster. */
+const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
 
 /** O(bytes). */
 export function writeAuthority({ birth, epoch }: AuthorityRecord): Uint8Array {
@@ -62,6 +66,32 @@ export function writeGuard({ record, leaseMs, holdMs }: KeptGuard, birth: string
   const { holder, ...stored } = record;
   writer.raw(encodeGuard({ ...stored, birth, nonce: holder?.nonce }));
   return writer.take();
+}
+
+/** Resolves when it is on the disk. @throws StorageError */
+export async function keepClaim(engine: StorageEngine, claim: Claim): Promise<void> {
+  const batch = engine.batch();
+  batch.put(claimKey(), writeClaim(claim));
+  await batch.write({ sync: true });
+}
+
+/** Who is recorded as the authority, and the birth of the one that is, or was, hosted here. */
+export interface KeptClaim {
+  readonly claim: Claim | undefined;
+  readonly birth: string | undefined;
+}
+
+/** @throws CorruptStorageError */
+export async function readKeptClaim(engine: StorageEngine): Promise<KeptClaim> {
+  let [claim, birth]: [Claim | undefined, string | undefined] = [undefined, undefined];
+  const { location } = engine;
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 2))) {
+    for (const { key, value } of page) {
+      if (key[1] === 0) birth = checked(location, () => readAuthority(value)).birth;
+      else claim = checked(location, () => readClaim(value));
+    }
+  }
+  return { claim, birth };
 }
 
 /** What the disk has. */
