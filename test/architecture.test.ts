@@ -85,9 +85,9 @@ const rules: readonly Rule[] = [
     ),
   },
   {
-    files: /^src\/escalate\/locks\/(?:postgres|sql)[^/]*\.ts$/u,
+    files: /^src\/escalate\/locks\/(?:postgres|mysql|sql)[^/]*\.ts$/u,
     may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|sql)[^/]*\\.ts|pg|node:.+)$`,
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|mysql|sql)[^/]*\\.ts|pg|mysql2/promise|node:.+)$`,
       "u",
     ),
   },
@@ -102,6 +102,13 @@ const rules: readonly Rule[] = [
     files: /^src\/escalate\/locks\/embedded\.ts$/u,
     may: new RegExp(
       `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/(?:embedded|fence)/.+|node:.+)$`,
+      "u",
+    ),
+  },
+  {
+    files: /^src\/escalate\/locks\/zookeeper[^/]*\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/zookeeper[^/]*\\.ts|node-zookeeper-client|node:.+)$`,
       "u",
     ),
   },

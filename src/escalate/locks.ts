@@ -37,6 +37,8 @@ export interface LockGuarantees {
   readonly faultTolerant: boolean;
   /** Commits over several resources are one atomic step. */
   readonly atomicCommits: boolean;
+  /** Whoever opened it has said that advisory fences may guard invariants. */
+  readonly isAdvisoryAccepted?: boolean;
 }
 
 /** How to acquire. */

@@ -6,9 +6,8 @@ import { service } from "../servers/service.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
 import { openProxied } from "./proxied.ts";
 
-const answerMs = 1_000;
-
-let cases = 0;
+/** Short, since many cases wait for answers that do not come. */
+const shortMs = 1_000;
 
 /** Runs a statement beside the locks. */
 export async function queryPostgres(url: string, text: string): Promise<readonly object[]> {
@@ -22,17 +21,28 @@ export async function queryPostgres(url: string, text: string): Promise<readonly
   }
 }
 
-/** Tables of its own on the shared server. */
-export async function openPostgresStore(options: { listen?: boolean } = {}): Promise<LockStore> {
+/** The tables of this process: making them takes longer than emptying them, so the cases of one file share them. */
+const names = new Set<string>();
+const tables = (name: string): readonly string[] =>
+  ["guards", "operations", "line"].map((table) => `${name}_${table}`);
+
+/** Empty tables on the shared server. */
+export async function openPostgresStore({ answerMs = shortMs } = {}): Promise<LockStore> {
   const [url = ""] = await service("postgres");
-  const prefix = `case_${process.pid}_${cases++}/`;
+  for (const table of [...names].flatMap(tables)) {
+    // A client that was never used has made none.
+    await queryPostgres(url, `DELETE FROM ${table}`).catch(() => undefined);
+  }
+  const prefix = `cases_${process.pid}/`;
   return openProxied({
     ...{ url, prefix },
-    connect: (through, at) => postgresLocks({ url: through, prefix: at, answerMs, ...options }),
+    connect: (through, at) => {
+      names.add(tableName(at));
+      return postgresLocks({ url: through, prefix: at, answerMs });
+    },
     faults: {
       wipeStore: async () => {
-        const name = tableName(prefix);
-        await queryPostgres(url, `DROP TABLE ${name}_guards, ${name}_operations, ${name}_line`);
+        await queryPostgres(url, `DROP TABLE ${tables(tableName(prefix)).join(", ")}`);
       },
     },
   });
@@ -41,6 +51,8 @@ export async function openPostgresStore(options: { listen?: boolean } = {}): Pro
 /** The subject. */
 export const postgresSubject: LockSubject = {
   name: "postgres",
-  open: openPostgresStore,
+  open: () => openPostgresStore(),
+  // All at once by one client: 500 need longer than its short answers, see the test.
+  waiters: 100,
   without: ["restartStore"],
 };

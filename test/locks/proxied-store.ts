@@ -79,7 +79,8 @@ async function mend(proxy: Proxy): Promise<void> {
   const isToLose = requests.fate === "pass" && replies.fate === "lose";
   if (isToLose) {
     // What was asked is answered, and that answer is the one that shall be lost.
-    await until("replies are lost", lossMsMax, () => proxy.askingConnections === 0);
+    const isDone = (): boolean => proxy.askingConnections === 0 || proxy.traffic.replyBytesLost > 0;
+    await until("replies are lost", lossMsMax, isDone);
   }
   Object.assign(requests, { fate: "pass", delayMs: 0 });
   Object.assign(replies, { fate: "pass", delayMs: 0 });

@@ -2,7 +2,7 @@
 import { Redis } from "ioredis";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreRolledBackError, UsageError } from "../../src/errors.ts";
-import type { LockBackend } from "../../src/escalate/locks.ts";
+import { type LockBackend, operationsRemembered } from "../../src/escalate/locks.ts";
 import { redisLocks, type RedisLocksOptions } from "../../src/escalate/locks/redis.ts";
 import { Proxy } from "../servers/proxy.ts";
 import { startRedis } from "../servers/redis.ts";
@@ -17,6 +17,8 @@ import { aborted, bytes, operationId, rejection, text } from "./trial.ts";
 
 const long = { ttlMs: 20_000, waitMs: 0 };
 const waitMs = 10_000;
+/** Sooner nobody in line asks by himself. */
+const askMs = 2_000;
 
 describe.skipIf(isServiceSkipped("redis"))("redisLocks", () => {
   let server: Server;
@@ -108,8 +110,10 @@ describe.skipIf(isServiceSkipped("redis"))("redisLocks", () => {
       await inLine("hand");
       holder.proxy.forget();
       waiter.proxy.forget();
+      const startedMs = performance.now();
       await lease.release();
       await (await next).release();
+      expect(performance.now() - startedMs).toBeLessThan(askMs); // word came, nobody had to ask
       expect(holder.proxy.traffic.roundTrips).toBe(1);
       expect(waiter.proxy.traffic.roundTrips).toBe(1 + 1); // it has released too
     });
@@ -244,6 +248,22 @@ describe.skipIf(isServiceSkipped("redis"))("redisLocks", () => {
       expect(tokens[0]).toBe(9_007_199_254_740_994n);
     });
 
+    test("what is kept of one resource and of idle ones is bounded", async () => {
+      const locks = open();
+      for (let i = 0; i < 3 * operationsRemembered; i++) {
+        await locks.operate?.("bounded", { kind: "add", by: 1n }, operationId());
+      }
+      for (const name of ["idle", "idler"]) await (await locks.acquire(name, long)).release();
+      await locks.acquire("lapsed", { ttlMs: 10, waitMs: 0 });
+      await administer(async (admin) => {
+        const guard = "trellis/{trellis/locks}:guard:";
+        expect(await admin.hlen(`${guard}bounded`)).toBeLessThan(2 * operationsRemembered + 10);
+        expect(await admin.exists(`${guard}idle`, `${guard}idler`)).toBe(0);
+        expect(await admin.pttl(`${guard}lapsed`)).toBeGreaterThan(0);
+        expect(await admin.pttl(`${guard}bounded`)).toBe(-1);
+      });
+    });
+
     test("scripts that it has forgotten are sent again", async () => {
       const locks = open();
       await locks.birth();
@@ -313,8 +333,9 @@ describe.skipIf(isServiceSkipped("redis"))("redisLocks", () => {
       const late = open();
       expect(await rejection(late.read("r"))).toMatchObject({ code: "TRELLIS_LOCK_UNAVAILABLE" });
       await late[Symbol.asyncDispose]();
-      const left = process.getActiveResourcesInfo().filter((kind) => kind.startsWith("TCPSocket"));
-      expect(left).toEqual([]);
+      const left = (): string[] =>
+        process.getActiveResourcesInfo().filter((kind) => kind.startsWith("TCPSocket"));
+      await until("all sockets are closed", waitMs, () => left().length === 0);
       await server.restart();
     });
 

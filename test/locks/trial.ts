@@ -34,8 +34,10 @@ export async function rejection(promise: Promise<unknown>): Promise<TrellisError
   return expect.unreachable("this should have been refused");
 }
 
-/** So much of the slack nothing is asked when everybody waits. */
-const quietShare = 1 / 4;
+/** So long nothing is asked when everybody waits. */
+const quietMs = 100;
+/** And is seen not to be asked so often: where nobody runs for a while, nobody asks either. */
+const quietLooks = 20;
 
 let ids = 0;
 
@@ -111,13 +113,16 @@ export class Trial implements AsyncDisposable {
   async settled(count: () => number): Promise<void> {
     let last = count();
     let sinceMs = performance.now();
+    let looks = 0;
     await this.until(
       () => {
+        looks++;
         if (count() !== last) {
           last = count();
           sinceMs = performance.now();
+          looks = 0;
         }
-        return performance.now() - sinceMs >= this.slackMs * quietShare;
+        return looks >= quietLooks && performance.now() - sinceMs >= quietMs;
       },
       "a pause in the requests",
       this.longMs,

@@ -68,7 +68,7 @@ export class EtcdAuthority implements Authority {
     const known = this.#standings.get(nonce);
     const standing = known ?? new Standing(this.#environment, resource, nonce);
     this.#standings.set(nonce, standing);
-    standing.ask();
+    standing.call.forget();
     for (let tries = 0; tries < triesMax; tries++) {
       if (!(await standing.session?.lives(ttlMs))) {
         standing.session = await this.#sessions.living(ttlMs);
@@ -86,7 +86,7 @@ export class EtcdAuthority implements Authority {
 
   async turn({ nonce }: NonceRequest): Promise<void> {
     const standing = this.#standings.get(nonce);
-    if (standing && !standing.isHeld && standing.created > 0n) await standing.told();
+    if (standing && !standing.isHeld && standing.created > 0n) await standing.call.told();
   }
 
   async cancel({ resource, nonce }: NonceRequest): Promise<void> {

@@ -1,5 +1,6 @@
 /** One acquire of this client, from its first request to its end. */
 import type { Environment, Timer } from "../../environment.ts";
+import { Call } from "../fence/call.ts";
 import type { Predecessor, Waiter } from "./etcd-line.ts";
 import type { Session } from "./etcd-sessions.ts";
 
@@ -16,12 +17,11 @@ export class Standing implements Waiter {
   unanswered = 0;
   /** It is over: what comes late is of no use. */
   isOver = false;
+  readonly call: Call = new Call();
   /** It was granted. */
   isHeld = false;
   readonly #environment: Environment;
   #end: Timer | undefined;
-  #isTold = false;
-  #tell: (() => void) | undefined;
 
   constructor(environment: Environment, resource: string, nonce: string) {
     this.#environment = environment;
@@ -30,23 +30,7 @@ export class Standing implements Waiter {
   }
 
   tell(): void {
-    this.#isTold = true;
-    this.#tell?.();
-    this.#tell = undefined;
-  }
-
-  /** It asks now: what it was told before is used up. */
-  ask(): void {
-    this.#isTold = false;
-  }
-
-  /** Resolves when it was told. */
-  told(): Promise<void> {
-    if (this.#isTold) return Promise.resolve();
-    this.#tell?.();
-    return new Promise((resolve) => {
-      this.#tell = resolve;
-    });
+    this.call.tell();
   }
 
   /** Does so when `ttlMs` are over, unless it is called again. */
@@ -59,6 +43,6 @@ export class Standing implements Waiter {
     this.isOver = true;
     this.#end?.cancel();
     this.session?.leave(this);
-    this.tell();
+    this.call.tell();
   }
 }

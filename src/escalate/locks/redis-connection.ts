@@ -88,6 +88,7 @@ export class RedisConnection {
   readonly #given: (() => void) | undefined;
   #connecting: Promise<Redis> | undefined;
   #connected: Redis | undefined;
+  #isClosed = false;
   #owed = 0;
   #timer: Timer | undefined;
 
@@ -128,6 +129,7 @@ export class RedisConnection {
 
   /** Nothing is left open. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.#drop();
     await this.#connecting?.catch(() => undefined);
     this.#drop();
@@ -135,6 +137,7 @@ export class RedisConnection {
 
   async #client(): Promise<Redis> {
     if (this.#connected?.status === "ready") return this.#connected;
+    if (this.#isClosed) throw new LockUnavailableError("the connection is closed");
     this.#connecting ??= this.#connect();
     return await this.#connecting;
   }

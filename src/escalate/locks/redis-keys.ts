@@ -4,8 +4,9 @@ import { InvalidValueError } from "../../errors.ts";
 /** The keys of one prefix. */
 export class RedisKeys {
   readonly birth: string;
+  /** Of all tokens. */
+  readonly counter: string;
   readonly #base: string;
-  readonly #counter: string;
 
   /**
    * A prefix may name its slot by a hash tag of its own (`{orders}/`); otherwise it is its own tag.
@@ -19,7 +20,7 @@ export class RedisKeys {
     }
     this.#base = isTagged ? prefix : `${prefix}{${prefix}locks}`;
     this.birth = `${this.#base}:birth`;
-    this.#counter = `${this.#base}:token`;
+    this.counter = `${this.#base}:token`;
   }
 
   guard(resource: string): string {
@@ -30,7 +31,7 @@ export class RedisKeys {
   lined(resource: string): readonly string[] {
     return [
       ...[this.birth, this.guard(resource), `${this.#base}:line:${resource}`],
-      ...[`${this.#base}:waiters:${resource}`, this.#counter],
+      ...[`${this.#base}:waiters:${resource}`, this.counter],
     ];
   }
 

@@ -21,7 +21,7 @@ export interface Script {
 }
 
 /** Guards that were only locked, and lines of nobody, are kept so long after their end, in ms. */
-const idleMs = 60_000;
+export const idleMs = 60_000;
 
 /** Names of the keys and arguments that all scripts have. */
 const shared = `
@@ -124,7 +124,8 @@ local function advance(guard, claimUs, asking)
 end
 `;
 
-const script = (...parts: readonly string[]): Script => {
+/** A script of these parts. */
+export const script = (...parts: readonly string[]): Script => {
   const source = parts.join("");
   return { source, sha: createHash("sha1").update(source).digest("hex") };
 };

@@ -1,7 +1,10 @@
 /** What a Redis is really set to, which decides what may be promised on top of it. */
 import type { Redis } from "ioredis";
 import { LockUnavailableError } from "../../errors.ts";
-import { redisScripts } from "./redis-scripts.ts";
+import type { Script } from "./redis-scripts.ts";
+
+/** A server is set to less than was promised. Nothing was done. */
+export class RedisSettingsError extends LockUnavailableError {}
 
 /** What has to be there for an acknowledged write to be on the disk. */
 const durable = {
@@ -23,9 +26,9 @@ export async function checkRedisSettings(client: Redis, isDurable: boolean): Pro
         const found: unknown = await client.call("CONFIG", ["GET", name]);
         return Array.isArray(found) ? String(found[1]) : "unknown";
       } catch (error) {
-        throw new LockUnavailableError(
+        throw new RedisSettingsError(
           `Redis does not show ${name} to this user, so it may be less than durable; ` +
-            "allow CONFIG GET, or open with fencing: 'until-restart'",
+            "allow CONFIG GET, or promise less with `fencing`",
           { cause: error },
         );
       }
@@ -35,15 +38,17 @@ export async function checkRedisSettings(client: Redis, isDurable: boolean): Pro
 }
 
 /** So that a script is sent once, and named by its hash from then on. */
-export async function loadRedisScripts(client: Redis): Promise<void> {
-  const scripts = Object.values(redisScripts);
-  await Promise.all(scripts.map(({ source }) => client.script("LOAD", source)));
+export async function loadRedisScripts(
+  client: Redis,
+  scripts: Readonly<Record<string, Script>>,
+): Promise<void> {
+  await Promise.all(Object.values(scripts).map(({ source }) => client.script("LOAD", source)));
 }
 
 function check(setting: string, found: string, needed: string): void {
   if (found === needed) return;
-  throw new LockUnavailableError(
+  throw new RedisSettingsError(
     `Redis is set to ${setting} ${found}, which is less than promised: set ${needed}` +
-      (setting in durable ? ", or open with fencing: 'until-restart'" : ""),
+      (setting in durable ? ", or promise less with `fencing`" : ""),
   );
 }

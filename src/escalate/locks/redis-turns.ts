@@ -3,6 +3,7 @@
  * that a release wakes one and no other. Word may be lost; then the line asks again by itself.
  */
 import type { Redis } from "ioredis";
+import { LockUnavailableError } from "../../errors.ts";
 import { connectRedis, disconnectRedis, type RedisConnecting } from "./redis-connection.ts";
 
 interface Standing {
@@ -16,6 +17,7 @@ export class RedisTurns {
   readonly channel: string;
   readonly #options: RedisConnecting;
   readonly #standing = new Map<string, Standing>();
+  #isClosed = false;
   #connecting: Promise<Redis> | undefined;
   #connected: Redis | undefined;
 
@@ -27,6 +29,7 @@ export class RedisTurns {
   /** Word can come: to be awaited before anyone is put into line. @throws LockUnavailableError */
   async ready(): Promise<void> {
     if (this.#connected?.status === "ready") return;
+    if (this.#isClosed) throw new LockUnavailableError("the connection is closed");
     this.#connecting ??= this.#connect();
     await this.#connecting;
   }
@@ -58,6 +61,7 @@ export class RedisTurns {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     this.drop();
     await this.#connecting?.catch(() => undefined);
     this.drop();

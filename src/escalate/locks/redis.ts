@@ -14,6 +14,7 @@ import type { LockBackend } from "../locks.ts";
 import { RedisAuthority } from "./redis-authority.ts";
 import { RedisConnection } from "./redis-connection.ts";
 import { RedisKeys } from "./redis-keys.ts";
+import { redisScripts } from "./redis-scripts.ts";
 import { checkRedisSettings, loadRedisScripts } from "./redis-settings.ts";
 import { RedisTurns } from "./redis-turns.ts";
 
@@ -61,7 +62,7 @@ export function redisLocks(options: RedisLocksOptions): LockBackend {
     connecting,
     async (made) => {
       await checkRedisSettings(made, fencing === "durable");
-      await loadRedisScripts(made);
+      await loadRedisScripts(made, redisScripts);
     },
     () => turns.drop(),
   );

@@ -164,9 +164,9 @@ export class SqlAuthority implements Authority {
     const row = await this.#call("operate", request, [
       ...[bytes(resource), bytes(operationId), since, claimMs],
       adds ? null : operation.value,
-      adds ? clamped(operation.by) : "0",
-      adds ? clamped(operation.min ?? integerMin) : "0",
-      adds ? clamped(operation.max ?? integerMax) : "0",
+      adds ? clamped(operation.by) : 0n,
+      adds ? clamped(operation.min ?? integerMin) : 0n,
+      adds ? clamped(operation.max ?? integerMax) : 0n,
     ]);
     if (isReborn(row)) return row;
     switch (row["kind"]) {
@@ -218,9 +218,8 @@ const bytes = (name: string): Uint8Array => Buffer.from(name);
 /** Further away than this makes no difference to what fits into 64 bits. */
 const farther = 2n ** 65n;
 
-/** As digits. */
-const clamped = (amount: bigint): string =>
-  (amount > farther ? farther : amount < -farther ? -farther : amount).toString();
+const clamped = (amount: bigint): bigint =>
+  amount > farther ? farther : amount < -farther ? -farther : amount;
 
 const isReborn = (row: Row | Reborn): row is Reborn => row["kind"] === "reborn";
 
