@@ -18,7 +18,8 @@ import type { Authority } from "../../src/escalate/fence/authority.ts";
 import { GuardTable } from "../../src/escalate/fence/guard-table.ts";
 import { MalformedError } from "../../src/store/bytes.ts";
 import { World } from "../simulation/virtual-environment.ts";
-import { bytes, rejection } from "./trial.ts";
+import { clientOf } from "./durable-subject.ts";
+import { bytes, operationId, rejection } from "./trial.ts";
 
 const big = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const amount = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n });
@@ -209,7 +210,10 @@ describe("an authority at the other end of a way", () => {
   function connected(change: Partial<Authority> = {}): {
     readonly remote: RemoteAuthority;
     readonly table: GuardTable;
+    /** Requests so far. */
+    readonly asked: () => number;
   } {
+    let asked = 0;
     const table = new GuardTable(new World(1).environment());
     const authority: Authority = {
       birth: () => table.birth(),
@@ -230,10 +234,11 @@ describe("an authority at the other end of a way", () => {
       },
     );
     const remote: RemoteAuthority = new RemoteAuthority((request) => {
+      asked++;
       host.received(request);
       return true;
     });
-    return { remote, table };
+    return { remote, table, asked: () => asked };
   }
 
   const set = { birth: undefined, resource: "r", expected: 0n, operationId: "1" };
@@ -274,6 +279,19 @@ describe("an authority at the other end of a way", () => {
     remote.end();
     expect(await asked).not.toBeInstanceOf(LockUnavailableError);
     expect(await rejection(remote.birth())).toBeInstanceOf(LockUnavailableError);
+  });
+
+  test("is asked three times for a lease with a commit, and once for a compare-and-set", async () => {
+    const { remote, asked } = connected();
+    await using client = clientOf(remote);
+    await client.birth();
+    const before = asked();
+    const lease = await client.acquire("r", { ttlMs: 1_000, waitMs: 0 });
+    await client.commit([{ lease, value: bytes("x") }], operationId());
+    await lease.release();
+    expect(asked() - before).toBe(3);
+    await client.compareAndSet("r", 1n, bytes("y"), operationId());
+    expect(asked() - before).toBe(4);
   });
 
   test("takes no answer to a request that was never made", () => {
