@@ -31,6 +31,7 @@ describe.skipIf(isServiceSkipped("redis"))("redisLocks", () => {
     await server.stop();
   });
   afterEach(async () => {
+    if (server.pid === undefined) await server.restart();
     server.resume();
     for (const one of opened.splice(0).toReversed()) await one[Symbol.asyncDispose]();
   });

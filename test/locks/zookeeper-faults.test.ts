@@ -3,6 +3,10 @@ import { createClient } from "node-zookeeper-client";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StoreRolledBackError } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
+import { systemEnvironment } from "../../src/environment.ts";
+import { ZookeeperAuthority } from "../../src/escalate/locks/zookeeper-authority.ts";
+import { ZookeeperSessions } from "../../src/escalate/locks/zookeeper-sessions.ts";
+import { ZookeeperStore } from "../../src/escalate/locks/zookeeper-store.ts";
 import { zookeeperLocks } from "../../src/escalate/locks/zookeeper.ts";
 import { Proxy } from "../servers/proxy.ts";
 import type { Server } from "../servers/server.ts";
@@ -129,6 +133,45 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
     const stale = first.compareAndSet("r", 1n, bytes("stale"), operationId());
     expect(await rejection(stale)).toMatchObject({ code: "TRELLIS_CONFLICT" });
     expect(text(await first.read("r"))).toBe("2");
+  });
+
+  test("who waits may ask again at any time, and is not granted while another holds", async () => {
+    const prefix = freshPrefix();
+    const options = { hosts, client: undefined, environment: systemEnvironment, answerMs: 2_000 };
+    const sessions = new ZookeeperSessions(options);
+    const store = new ZookeeperStore(sessions, systemEnvironment, prefix);
+    const authority = new ZookeeperAuthority(systemEnvironment, sessions, store);
+    const birth = await authority.birth();
+    const request = { birth, resource: "r", ttlMs: 20_000, waitMs: 20_000 };
+    const holder = { ...request, nonce: "a" };
+    const waiter = { ...request, nonce: "b" };
+    const granted = await authority.open(holder);
+    expect(granted).toMatchObject({ kind: "opened" });
+    expect(await authority.open(holder)).toMatchObject(granted);
+    for (let i = 0; i < 3; i++) {
+      expect(await authority.open(waiter)).toMatchObject({ kind: "held", place: 1 });
+    }
+    await authority.cancel(holder);
+    await authority.turn(waiter);
+    expect(await authority.open(waiter)).toMatchObject({ kind: "opened" });
+    await authority.close();
+  });
+
+  test("an acquire that is called off while it connects leaves nothing", async () => {
+    const prefix = freshPrefix();
+    await using client = open(prefix);
+    await client.birth();
+    const leaving = new AbortController();
+    const acquiring = client.acquire("r", {
+      ttlMs: 20_000,
+      waitMs: 20_000,
+      signal: leaving.signal,
+    });
+    await Promise.resolve();
+    leaving.abort(new Error("left"));
+    await expect(acquiring).rejects.toThrow("left");
+    await using other = open(prefix);
+    await other.acquire("r", { ttlMs, waitMs: 5_000 });
   });
 
   test("a connection that breaks in the middle of a message harms nothing", async () => {

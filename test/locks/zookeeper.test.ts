@@ -15,7 +15,8 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
       return openProxiedStore({
         servers,
         prefix,
-        connect: (hosts, own) => zookeeperLocks({ hosts, prefix: own, answerMs: 1_500 }),
+        // One session answers in order: 500 who join a line at once wait for each other.
+        connect: (hosts, own) => zookeeperLocks({ hosts, prefix: own, answerMs: 3_000 }),
         faults: { wipeStore: () => erase(servers, root) },
         close: () => erase(servers, root),
       });

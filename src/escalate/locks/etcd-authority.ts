@@ -74,6 +74,8 @@ export class EtcdAuthority implements Authority {
         standing.session = await this.#sessions.living(ttlMs);
         standing.created = 0n;
       }
+      // Called off meanwhile: what is put now would stay.
+      if (standing.isOver) return notInLine;
       const reply = await (standing.created === 0n
         ? this.#enter(request, standing)
         : this.#claim(request, standing));
@@ -271,7 +273,8 @@ export class EtcdAuthority implements Authority {
   ): OpenReply {
     this.#leaveLine(standing);
     standing.isHeld = true;
-    standing.endAfter(Math.min(ttlMs, maxHoldMs), () => this.#expire(standing));
+    standing.holdFor(maxHoldMs);
+    standing.endAfter(ttlMs, () => this.#expire(standing));
     const { record, stamp } = this.#store.found(resource, guard, undefined);
     const holder = { token, nonce, untilMs: 0, endMs: 0 };
     this.#guards.note(resource, { stamp, record: { ...record, token, holder } });

@@ -1,6 +1,7 @@
 /** One acquire of this client, from its first request to its end. */
 import type { Environment, Timer } from "../../environment.ts";
 import { Call } from "../fence/call.ts";
+import { elapsedSince } from "../fence/elapsed.ts";
 import type { Predecessor, Waiter } from "./etcd-line.ts";
 import type { Session } from "./etcd-sessions.ts";
 
@@ -21,6 +22,7 @@ export class Standing implements Waiter {
   /** It was granted. */
   isHeld = false;
   readonly #environment: Environment;
+  #leftMs: () => number = () => Number.POSITIVE_INFINITY;
   #end: Timer | undefined;
 
   constructor(environment: Environment, resource: string, nonce: string) {
@@ -33,10 +35,16 @@ export class Standing implements Waiter {
     this.call.tell();
   }
 
+  /** No renewal helps for longer than that from now. */
+  holdFor(maxHoldMs: number): void {
+    const heldMs = elapsedSince(this.#environment);
+    this.#leftMs = () => maxHoldMs - heldMs();
+  }
+
   /** Does so when `ttlMs` are over, unless it is called again. */
   endAfter(ttlMs: number, end: () => void): void {
     this.#end?.cancel();
-    this.#end = this.#environment.schedule(ttlMs, end);
+    this.#end = this.#environment.schedule(Math.max(0, Math.min(ttlMs, this.#leftMs())), end);
   }
 
   over(): void {

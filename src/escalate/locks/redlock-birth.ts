@@ -5,7 +5,7 @@
  */
 import { LockUnavailableError } from "../../errors.ts";
 import { RedisSettingsError } from "./redis-settings.ts";
-import { cast, type RedlockMasters, textIn } from "./redlock-masters.ts";
+import { cast, type RedlockMasters, textIn, type Vote } from "./redlock-masters.ts";
 
 /** Before an id that is not yet on all masters. */
 const unsettled = "~";
@@ -16,15 +16,21 @@ const unsettled = "~";
  */
 export async function birthOf(masters: RedlockMasters, candidate: string): Promise<string> {
   const keys = [masters.keys.birth];
-  const votes = await masters.ask("birth", keys, [], { read: textIn });
+  const ask = (isPatient: boolean): Promise<readonly Vote<string | undefined>[]> =>
+    masters.ask("birth", keys, [], { read: textIn, isPatient });
+  let votes = await ask(false);
+  let known = knownIn(votes, masters);
+  if (known === undefined && cast(votes).length < masters.count) {
+    votes = await ask(true);
+    known = knownIn(votes, masters);
+  }
   const badly = votes.find(({ kind, ...vote }) => {
     return kind === "none" && "error" in vote && vote.error instanceof RedisSettingsError;
   });
   if (badly) masters.fail(votes);
   const found = cast(votes);
   if (found.length < masters.majority) masters.fail(votes);
-  const settled = found.filter((id) => id !== undefined && !id.startsWith(unsettled));
-  const known = mostOf(settled, masters.majority);
+  const settled = found.filter(isSettled);
   if (known !== undefined) return known;
   if (found.length < masters.count) {
     throw new LockUnavailableError("the first use of a store needs all its masters");
@@ -46,6 +52,14 @@ export async function birthOf(masters: RedlockMasters, candidate: string): Promi
   if (agreed === undefined) throw new LockUnavailableError("the masters are of different births");
   return agreed;
 }
+
+const isSettled = (id: string | undefined): boolean =>
+  id !== undefined && !id.startsWith(unsettled);
+
+const knownIn = (
+  votes: readonly Vote<string | undefined>[],
+  { majority }: RedlockMasters,
+): string | undefined => mostOf(cast(votes).filter(isSettled), majority);
 
 const pending = (id: string): string => unsettled + id;
 

@@ -19,6 +19,19 @@ export type Vote<T> =
   | { readonly kind: "vote"; readonly vote: T }
   | { readonly kind: "none"; readonly error: unknown };
 
+/** Who is asked. */
+interface Whom {
+  /** All unless given. */
+  readonly only?: readonly number[] | undefined;
+  /** Waits for all of them, not for enough. */
+  readonly isPatient?: boolean | undefined;
+}
+
+/** How to ask. */
+export interface Asking<T> extends Whom {
+  readonly read: (reply: unknown) => T;
+}
+
 /** When enough have answered, the others get as long again as that took, and this, in ms. */
 const graceMs = 10;
 
@@ -44,11 +57,11 @@ export class RedlockMasters {
     name: RedlockScriptName,
     keys: readonly string[],
     args: readonly (string | Uint8Array)[],
-    { read, only }: { readonly read: (reply: unknown) => T; readonly only?: readonly number[] },
+    { read, only, isPatient }: Asking<T>,
   ): Promise<readonly Vote<T>[]> {
-    return this.#gather(async ({ connection }) => {
-      return read(await connection.run(redlockScripts[name], keys, args));
-    }, only);
+    const ask = async ({ connection }: Master): Promise<T> =>
+      read(await connection.run(redlockScripts[name], keys, args));
+    return this.#gather(ask, { only, isPatient });
   }
 
   /** Word of a turn can come from a majority, or has failed to. */
@@ -100,7 +113,7 @@ export class RedlockMasters {
 
   #gather<T>(
     ask: (master: Master) => Promise<T>,
-    only: readonly number[] = this.#masters.map((_master, i) => i),
+    { only = this.#masters.map((_master, i) => i), isPatient = false }: Whom = {},
   ): Promise<readonly Vote<T>[]> {
     const startedMs = this.#environment.monotonic();
     const votes = this.#masters.map((): Vote<T> => ({ kind: "none", error: "not asked in time" }));
@@ -116,7 +129,7 @@ export class RedlockMasters {
         settled++;
         if (vote.kind === "vote") answered++;
         if (settled === only.length) end();
-        else if (answered >= this.majority && !grace) {
+        else if (answered >= this.majority && !grace && !isPatient) {
           const tookMs = this.#environment.monotonic() - startedMs;
           grace = this.#environment.schedule(tookMs + graceMs, end);
         }

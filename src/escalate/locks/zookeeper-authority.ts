@@ -22,6 +22,7 @@ import type {
   WriteReply,
 } from "../fence/authority.ts";
 import { Call } from "../fence/call.ts";
+import { elapsedSince } from "../fence/elapsed.ts";
 import type { GuardRecord } from "../fence/guard.ts";
 import { OptimisticGuards } from "../fence/optimistic.ts";
 import { type NodeStat, refusals, type ZookeeperConnection } from "./zookeeper-connection.ts";
@@ -29,11 +30,13 @@ import type { ZookeeperSessions } from "./zookeeper-sessions.ts";
 import { type LineRead, nonceOf, type ZookeeperStore } from "./zookeeper-store.ts";
 
 /** Those in line ask by themselves after that long, in case that a watch was lost, in ms … */
-const askAgainMs = 10_000;
+const askAgainMs = 20_000;
 /** … and for each place so much later. */
 const askApartMs = 100;
 /** After a removal that failed, in ms. */
 const removeAgainMs = 500;
+/** What a watch tells of a node. */
+const nodeDeleted = 2;
 /** What moves while it is looked at makes it look again; so often. */
 const triesMax = 5;
 
@@ -47,11 +50,13 @@ interface Standing {
   path: string | undefined;
   /** A creation has no answer yet. */
   isUnsure: boolean;
-  /** The version of the fence when the only one before it was the holder. */
-  nextAfter: number | undefined;
+  /** The version of the fence when only its holder was before it, and whether that one is gone. */
+  next: { readonly version: number; isGone: boolean } | undefined;
   /** It is over: what comes late is of no use. */
   isOver: boolean;
   isHeld: boolean;
+  /** Ms until no renewal helps any more. */
+  leftMs: () => number;
   end: Timer | undefined;
 }
 
@@ -80,17 +85,16 @@ export class ZookeeperAuthority implements Authority {
     for (let tries = 0; tries < triesMax; tries++) {
       if (!standing.connection || standing.connection.isOver) {
         standing.connection = await this.#sessions.living(ttlMs);
-        standing.path = standing.nextAfter = undefined;
+        standing.path = standing.next = undefined;
         standing.connection.onOver(() => standing.call.tell());
       }
       await standing.connection.ready();
+      if (standing.isOver) return notInLine;
       const reply = await this.#ask(request, standing, standing.connection);
       if (standing.isOver) return notInLine;
       if (reply) return reply;
     }
-    throw new LockUnavailableError(`the line for ${resource} moved at each look`, {
-      ...{ resource, backend: "zookeeper" },
-    });
+    throw refusedFor(resource, "the line moved at each look");
   }
 
   async turn({ nonce }: NonceRequest): Promise<void> {
@@ -106,9 +110,7 @@ export class ZookeeperAuthority implements Authority {
     standing.call.tell();
     if (!standing.connection) {
       this.#standings.delete(nonce);
-      throw new LockUnavailableError("ZooKeeper cannot be reached; nothing was sent", {
-        backend: "zookeeper",
-      });
+      throw refusedFor(standing.resource, "ZooKeeper was not reached");
     }
     await this.#remove(standing);
     this.#standings.delete(nonce);
@@ -169,8 +171,9 @@ export class ZookeeperAuthority implements Authority {
     if (known) return known;
     const standing: Standing = {
       ...{ resource, nonce, call: new Call() },
-      ...{ connection: undefined, path: undefined, nextAfter: undefined, end: undefined },
+      ...{ connection: undefined, path: undefined, next: undefined, end: undefined },
       ...{ isUnsure: false, isOver: false, isHeld: false },
+      leftMs: () => Number.POSITIVE_INFINITY,
     };
     this.#standings.set(nonce, standing);
     return standing;
@@ -183,11 +186,11 @@ export class ZookeeperAuthority implements Authority {
     connection: ZookeeperConnection,
   ): Promise<OpenReply | Reborn | undefined> {
     const { resource, nonce, waitMs, birth = "" } = request;
-    const { nextAfter } = standing;
-    standing.nextAfter = undefined;
-    // The holder was the only one before it, and is gone.
-    if (nextAfter !== undefined) {
-      const opened = await this.#install(request, standing, connection, nextAfter);
+    const { next } = standing;
+    standing.next = undefined;
+    // Only its holder was before it, and is gone: nobody can be now.
+    if (next?.isGone === true) {
+      const opened = await this.#install(request, standing, connection, next.version);
       if (opened) return opened;
     }
     if (standing.path === undefined && standing.isUnsure) {
@@ -215,7 +218,7 @@ export class ZookeeperAuthority implements Authority {
       return notInLine;
     }
     if (place === 1 && nonceOf(line.nodes[0] ?? "") === line.nonce) {
-      standing.nextAfter = line.version;
+      standing.next = { version: line.version, isGone: false };
     }
     this.#watch(standing, connection, `${this.#store.line(resource)}/${line.nodes[place - 1]}`);
     return { kind: "held", place, leftMs: askAgainMs + place * askApartMs };
@@ -225,6 +228,8 @@ export class ZookeeperAuthority implements Authority {
   async #look(standing: Standing, connection: ZookeeperConnection): Promise<LineRead> {
     const { resource, nonce } = standing;
     if (standing.path !== undefined) return await this.#store.readLine(connection, resource);
+    // Called off meanwhile: what is made now would stay.
+    if (standing.isOver) throw refusedFor(resource, "the acquire was called off");
     const path = `${this.#store.line(resource)}/${nonce}-`;
     standing.isUnsure = true;
     const [made, line] = await Promise.all([
@@ -241,7 +246,9 @@ export class ZookeeperAuthority implements Authority {
   /** The node that a creation without an answer made, if it is of this session; what another one left is removed. */
   async #findAgain(standing: Standing, connection: ZookeeperConnection): Promise<void> {
     for (const path of await this.#nodesOf(standing, connection)) {
-      const found = await connection.ask<NodeStat>((client, done) => client.exists(path, done));
+      const found = await connection.ask<NodeStat>((client, done) =>
+        client.getData(path, (error, _data, stat) => done(error, stat)),
+      );
       if (!found.ok) continue;
       if (found.value.ephemeralOwner.equals(connection.sessionId)) standing.path = path;
       else await connection.ask<void>((client, done) => client.remove(path, -1, done));
@@ -270,7 +277,7 @@ export class ZookeeperAuthority implements Authority {
 
   /** Installs the fence and reads what it guards, which nobody else can change from then on. */
   async #install(
-    { birth = "", resource, nonce, ttlMs, maxHoldMs = ttlMs }: OpenRequest,
+    { birth = "", resource, nonce, ttlMs, maxHoldMs = Number.POSITIVE_INFINITY }: OpenRequest,
     standing: Standing,
     connection: ZookeeperConnection,
     version: number,
@@ -296,27 +303,39 @@ export class ZookeeperAuthority implements Authority {
     const installed = { connection, path, version: stat?.version ?? version };
     this.#store.installed.set(nonce, installed);
     standing.isHeld = true;
-    this.#endAfter(standing, Math.min(ttlMs, maxHoldMs));
+    const heldMs = elapsedSince(this.#environment);
+    standing.leftMs = () => maxHoldMs - heldMs();
+    this.#endAfter(standing, ttlMs);
     const record = { ...guard.record, token };
     this.#guards.note(resource, { stamp: guard.stamp, record });
     return { kind: "opened", token, present: presentOf(record) };
   }
 
   #watch(standing: Standing, connection: ZookeeperConnection, path: string): void {
-    const tell = (): void => standing.call.tell();
+    const { next } = standing;
+    const gone = (): void => {
+      if (next) next.isGone = true;
+      standing.call.tell();
+    };
+    const changed = ({ type }: { readonly type: number }): void => {
+      if (type === nodeDeleted) gone();
+      else standing.call.tell();
+    };
     connection
-      .ask<NodeStat>((client, done) => client.exists(path, tell, done))
+      .ask<Buffer>((client, done) => client.getData(path, changed, done))
       .then((found) => {
-        if (!found.ok) tell();
+        if (!found.ok) gone();
         return undefined;
       })
-      .catch(tell);
+      // Who asks again finds out.
+      .catch(() => standing.call.tell());
   }
 
   /** Its time is over then, though its session may live on: nobody else shall wait for that. */
   #endAfter(standing: Standing, ttlMs: number): void {
     standing.end?.cancel();
-    standing.end = this.#environment.schedule(ttlMs, () => void this.#expire(standing));
+    const endMs = Math.max(0, Math.min(ttlMs, standing.leftMs()));
+    standing.end = this.#environment.schedule(endMs, () => void this.#expire(standing));
   }
 
   async #expire(standing: Standing): Promise<void> {
@@ -339,9 +358,7 @@ export class ZookeeperAuthority implements Authority {
     for (const one of paths) {
       const removed = await connection.ask<void>((client, done) => client.remove(one, -1, done));
       if (removed.ok || removed.code === refusals.noNode) continue;
-      throw new LockUnavailableError(`ZooKeeper refused to remove ${one}: ${removed.code}`, {
-        backend: "zookeeper",
-      });
+      throw refusedFor(standing.resource, `ZooKeeper refused to remove a node: ${removed.code}`);
     }
   }
 }
@@ -349,3 +366,8 @@ export class ZookeeperAuthority implements Authority {
 const notInLine: OpenReply = { kind: "held", place: -1, leftMs: 0 };
 
 const presentOf = ({ value, version, token }: GuardRecord): Present => ({ value, version, token });
+
+const refusedFor = (resource: string, why: string): LockUnavailableError =>
+  new LockUnavailableError(`${resource} was not opened or left: ${why}`, {
+    ...{ resource, backend: "zookeeper" },
+  });

@@ -42,10 +42,13 @@ export interface ZookeeperClient {
   close(): void;
   create(path: string, data: Buffer, mode: number, callback: Callback<[string]>): void;
   remove(path: string, version: number, callback: (error: unknown) => void): void;
-  exists(path: string, callback: Callback<[NodeStat]>): void;
-  exists(path: string, watcher: () => void, callback: Callback<[NodeStat]>): void;
   getChildren(path: string, callback: Callback<[string[]]>): void;
   getData(path: string, callback: Callback<[Buffer, NodeStat]>): void;
+  getData(
+    path: string,
+    watcher: (event: { readonly type: number }) => void,
+    callback: Callback<[Buffer, NodeStat]>,
+  ): void;
   mkdirp(path: string, callback: Callback<[string]>): void;
   transaction(): ZookeeperTransaction;
   getState(): { readonly name: string };

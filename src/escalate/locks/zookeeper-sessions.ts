@@ -2,8 +2,8 @@
 import { LockUnavailableError } from "../../errors.ts";
 import { type ConnectionOptions, ZookeeperConnection } from "./zookeeper-connection.ts";
 
-/** For what needs no session in particular, in ms. */
-const ordinaryMs = 4_000;
+/** For what needs no session in particular, in ms: long, since each pings three times in its time. */
+const ordinaryMs = 30_000;
 const sessionMsMin = 1_000;
 
 /** Opens sessions, and forgets those that are over. */

@@ -28,7 +28,7 @@ export interface ZookeeperLocksOptions {
   /** `host:port` of each server. */
   readonly hosts?: readonly string[];
   /**
-   * A connected client of `node-zookeeper-client`; it is not closed. All locks live under its session, so a
+   * A connected client of `node-zookeeper-client`, with its default of no `retries`; it is not closed. All locks live under its session, so a
    * crash frees them after its timeout, and no lock may live longer than that.
    */
   readonly client?: ZookeeperClient;

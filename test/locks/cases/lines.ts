@@ -60,7 +60,8 @@ export const lineCases: readonly LockCase[] = [
       const endMs = performance.now() + trial.ttlMs;
       await trial.until(() => performance.now() > endMs, "a while");
       expect(granted).toHaveLength(1);
-      if (trial.faults.requests) expect(asked() - before).toBeLessThanOrEqual(4);
+      // Those in line ask by themselves now and then, a few in this while; a herd would be all of them.
+      if (trial.faults.requests) expect(asked() - before).toBeLessThan(trial.waiters / 3);
       leaving.abort(settled);
       await trial.within(Promise.all(waiting), "leaving", trial.longMs);
       await granted[0]?.release();
