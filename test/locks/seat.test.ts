@@ -200,6 +200,34 @@ test("who is the authority stays known on every disk, and no other may be opened
   expect(statusOf(again)).toMatchObject({ isHost: true });
 });
 
+test("a host whose disk is full opens all the same, and serves when it is not", async () => {
+  const village = new Village();
+  const disk = new FaultyDisk(1);
+  const host = await village.open("host", { host: true, storage: disk });
+  await village.write(host, "x");
+  await village.close(host);
+  disk.isFull = true;
+  const again = await village.open("host", { host: true, storage: disk });
+  again.replica.collections.likes.increment("post");
+  expect(await village.refusal(again)).toBeInstanceOf(LockUnavailableError);
+  disk.isFull = false;
+  expect(await village.read(again)).toBe("x");
+});
+
+test("one whose directory was copied, and its copy, do not serve once they have met", async () => {
+  const village = new Village();
+  const disk = new FaultyDisk(1);
+  const host = await village.open("host", { host: true, storage: disk });
+  await village.write(host, "x");
+  const copy = await village.open("copy", { host: true, storage: disk.copy(), peers: ["host"] });
+  const guest = await village.open("guest", { peers: ["host"] });
+  await village.pass();
+  for (const member of [host, copy, guest]) {
+    expect(await village.refusal(member)).toBeInstanceOf(LockUnavailableError);
+    expect(member.warnings).toEqual([expect.stringContaining("runs twice")]);
+  }
+});
+
 test("one whose directory is empty again is refused by those who knew it", async () => {
   const village = new Village();
   const host = await village.open("host", { host: true, storage: new FaultyDisk(1) });

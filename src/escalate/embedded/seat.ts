@@ -63,7 +63,7 @@ interface Link {
 /** An authority of this process. */
 interface Hosted {
   readonly authority: Authority;
-  readonly id: string;
+  readonly id: string | undefined;
   readonly close: () => Promise<void>;
 }
 
@@ -85,7 +85,7 @@ export class Seat {
   #kept: Claim | undefined;
   #keeping: Promise<void> | undefined;
   #hosted: Hosted | undefined;
-  #hosting: Promise<Hosted> | undefined;
+  #standing: Promise<void> | undefined;
   #engine: StorageEngine | undefined;
   #again: Timer | undefined;
   #isClosed = false;
@@ -106,7 +106,8 @@ export class Seat {
     const { claim, birth } = engine ? await readKeptClaim(engine) : {};
     this.#claim = claim;
     this.#kept = claim;
-    if (claim && claim.authority === birth) await this.#host();
+    // A disk that refuses now is no reason not to open.
+    if (claim && claim.authority === birth) this.#hosted = this.#hostedAs(birth);
     else if (claim && ambition === "at-once") {
       throw new UsageError(
         `locks: the lock authority of this cluster is ${described(claim)}; this replica cannot be, ` +
@@ -175,18 +176,27 @@ export class Seat {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#again?.cancel();
-    await this.#hosting?.catch(() => undefined);
+    await this.#standing?.catch(() => undefined);
     await this.#hosted?.close();
     await this.#keeping?.catch(() => undefined);
   }
 
   // Claims.
 
-  /** Claims the seat. */
-  async #stand(): Promise<void> {
-    const { id } = await this.#host();
+  /** Claims the seat. @throws LockUnavailableError, and may be called again. */
+  #stand(): Promise<void> {
+    this.#standing ??= this.#standUp().finally(() => {
+      this.#standing = undefined;
+    });
+    return this.#standing;
+  }
+
+  async #standUp(): Promise<void> {
+    const hosted = this.#hosted ?? this.#hostedAs(undefined);
+    const authority = await hosted.authority.birth();
+    this.#hosted = { ...hosted, id: authority };
     this.#claim ??= {
-      ...{ authority: id, host: this.#options.name },
+      ...{ authority, host: this.#options.name },
       ...{ isDurable: this.#engine !== undefined, isEstablished: false },
     };
     await this.#recorded();
@@ -199,6 +209,8 @@ export class Seat {
     const before = [this.#claim, this.#rival];
     if (claim) this.#judge(claim, link.peer.name);
     if (rival) this.#judge(rival, link.peer.name);
+    const isOurs = claim !== undefined && claim.authority === this.#hosted?.id;
+    if (claim && ((isHost && isOurs) || rival?.authority === claim.authority)) this.#copied(claim);
     if (before[0] === this.#claim && before[1] === this.#rival) return;
     this.#tellAll();
   }
@@ -217,7 +229,7 @@ export class Seat {
         if (recorded) this.#warn(heard, recorded, from);
         break;
       case "dispute":
-        if (this.#rival?.authority === heard.authority || !recorded) break;
+        if (this.#rival || !recorded) break;
         this.#rival = heard;
         this.#say(
           `two lock authorities were asked in one cluster, ${described(recorded)} and ` +
@@ -225,6 +237,15 @@ export class Seat {
         );
         break;
     }
+  }
+
+  /** Two processes have one store: a directory was copied. */
+  #copied(claim: Claim): void {
+    if (this.#rival || claim.authority !== this.#claim?.authority) return;
+    this.#rival = claim;
+    this.#say(
+      `the lock authority ${described(claim)} runs twice, from a copy of its directory: none serves`,
+    );
   }
 
   #adopt(claim: Claim): void {
@@ -281,27 +302,16 @@ export class Seat {
 
   // The authority of this process.
 
-  #host(): Promise<Hosted> {
-    this.#hosting ??= this.#begin().catch((error: unknown) => {
-      this.#hosting = undefined;
-      throw error;
-    });
-    return this.#hosting;
-  }
-
-  async #begin(): Promise<Hosted> {
+  /** Of the id that is on the disk; it is drawn when it is asked for, if there is none. */
+  #hostedAs(id: string | undefined): Hosted {
     const { environment } = this.#options;
     const engine = this.#engine;
-    if (!engine) {
-      const table = new GuardTable(environment);
-      const close = async (): Promise<void> => table.stop();
-      this.#hosted = { authority: table, id: await table.birth(), close };
-    } else {
+    if (engine) {
       const authority = new DurableAuthority({ engine, environment });
-      const id = await authority.birth();
-      this.#hosted = { authority, id, close: () => authority.close() };
+      return { authority, id, close: () => authority.close() };
     }
-    return this.#hosted;
+    const table = new GuardTable(environment);
+    return { authority: table, id, close: async () => table.stop() };
   }
 
   /** Ours, if it has the seat. That it was asked is known to all who ask whether another may have it. */
