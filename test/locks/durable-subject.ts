@@ -114,5 +114,4 @@ async function openDurableStore(): Promise<LockStore> {
 export const durableSubject: LockSubject = {
   name: "an authority on a disk",
   open: openDurableStore,
-  ttlMs: 250,
 };
