@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Apart from what other commands build, which may be running. */
 const built = "dist-simulation/servers-test";
 const readyMsMax = 60_000;
-const goneMsMax = 10_000;
+const goneMsMax = 40_000;
 
 let directory: string;
 let child: ChildProcess;

@@ -50,6 +50,11 @@ while [ "$tries" -gt 0 ]; do
   for process in $listed; do
     for each in $(below "$process"); do kill -KILL "$each" && alive=1; done
   done
+  # Whoever was started while its parent was killed is below nobody, but names the directory.
+  for file in $(grep -lasF -- "$directory/" /proc/[0-9]*/cmdline); do
+    each=\${file#/proc/}
+    kill -KILL "\${each%/cmdline}" && alive=1
+  done
   [ -z "$alive" ] && break
   tries=$((tries - 1))
   sleep 0.02

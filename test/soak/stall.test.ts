@@ -67,7 +67,8 @@ test("a peer that reads nothing under full load costs a cursor, and converges wh
   const atLast = viewOf(writer, "stalled");
   // What is on its way to the other one, on a busy machine, is no queue of the stalled.
   await healthy.waitFor(writer.version(), { timeoutMs: waitMsMax });
-  expect(memory() - before).toBeLessThan(growthBytesMax);
+  // A queue would not go away, other garbage does.
+  await expect.poll(() => memory() - before, { timeout: 10_000 }).toBeLessThan(growthBytesMax);
   // Twice: acknowledgements that had passed the gate let as many frames go as were on the way.
   expect(atLast.framesOut - atFirst.framesOut).toBeLessThanOrEqual(2 * framesOnTheWayMax);
   expect(atLast.bytesOut - atFirst.bytesOut).toBeLessThanOrEqual(
