@@ -96,6 +96,11 @@ export class Durability {
     }
   }
 
+  /** What it is stored in: others may keep records there beside it. */
+  get engine(): StorageEngine {
+    return this.#engine;
+  }
+
   /** What is on the disk. */
   get durable(): VersionVector {
     return this.#journal.durable;

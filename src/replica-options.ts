@@ -1,6 +1,8 @@
 /** What `openReplica` takes. */
 import type { Environment } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
+import type { LockBackend } from "./escalate/locks.ts";
+import { EmbeddedLocks } from "./escalate/locks/embedded.ts";
 import type { FsyncPolicy } from "./store/journal.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageBackend } from "./store/storage.ts";
@@ -58,6 +60,11 @@ export interface ReplicaOptions<S extends Schema> {
   readonly retention?: RetentionOptions;
   /** Where the state survives: a directory, or a backend of one's own. Omitted: in memory only. */
   readonly storage?: string | StorageOptions | StorageBackend;
+  /**
+   * What escalated operations go through. Default `embeddedLocks()`: whatever replica of the cluster hosts
+   * the lock authority; one with neither `listen` nor `peers` hosts its own. Disposed of with the replica.
+   */
+  readonly locks?: LockBackend;
   /** Default: silent. Anything that is pino-compatible. */
   readonly logger?: Logger;
   /** Default: silent. */
@@ -74,21 +81,19 @@ const options = new Set([
   "clockAheadMsMax",
   "retention",
   "storage",
+  "locks",
   "logger",
   "telemetry",
   "environment",
 ]);
 
-const later: ReadonlyMap<string, string> = new Map([
-  ["locks", "this version has no lock backends"],
-]);
-
 /** @throws UsageError for an option that does not exist, InvalidValueError for a value that cannot be. */
 export function checkOptions(given: ReplicaOptions<Schema>): void {
   for (const [name, value] of Object.entries(given)) {
-    const reason = later.get(name);
-    if (reason !== undefined && value !== undefined) throw new UsageError(`${name}: ${reason}`);
-    if (reason === undefined && !options.has(name)) throw new UsageError(`no option ${name}`);
+    if (value !== undefined && !options.has(name)) throw new UsageError(`no option ${name}`);
+  }
+  if (given.locks !== undefined && !(given.locks instanceof EmbeddedLocks)) {
+    throw new UsageError("locks: this version of a replica uses embeddedLocks() only");
   }
   checkStorage(given.storage);
   checkNumber("clockAheadMsMax", given.clockAheadMsMax);

@@ -1,11 +1,12 @@
 /** What a replica says of itself: when it is asked, and by itself. */
 import type { StorageStatus } from "./durability.ts";
+import type { SeatStatus } from "./escalate/embedded/seat.ts";
 import type { Conflict } from "./store/conflicts.ts";
 import type { PeerView } from "./sync/sync.ts";
 
 /** Something that an operator should know. */
 export interface Warning {
-  readonly kind: "held-stamps" | "forked" | "not-durable";
+  readonly kind: "held-stamps" | "forked" | "not-durable" | "lock-authority";
   readonly message: string;
 }
 
@@ -27,7 +28,8 @@ export interface ReplicaStatus {
   readonly peers: readonly PeerStatus[];
   readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
   readonly storage: StorageStatus;
-  readonly locks: { readonly kind: "none" };
+  /** `none`: nobody has claimed to be the lock authority, as far as is known here. */
+  readonly locks: { readonly kind: "none" } | ({ readonly kind: "embedded" } & SeatStatus);
   readonly rights: readonly never[];
   /** Live keys, by collection. */
   readonly keys: Readonly<Record<string, number>>;

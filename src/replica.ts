@@ -7,6 +7,7 @@ import { Durability, notDurable, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { InvalidValueError, UsageError, VersionLostError } from "./errors.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
+import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { openCollections } from "./store/collections/open.ts";
@@ -49,6 +50,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #keyspace: Keyspace;
   readonly #sync: Sync;
   readonly #storage: ReplicaOptions<S>["storage"];
+  readonly #locking: Locking;
   #durability: Durability | undefined;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
@@ -82,12 +84,20 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.collections = openCollections(this.#keyspace, options.schema);
     this.#waiting = new Waiting(environment);
     this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
+    this.#locking = new Locking({
+      replica: options,
+      name: this.#name,
+      environment,
+      logger: this.#logger,
+      onWarning: (message) => this.#tell("warning", { kind: "lock-authority", message }),
+    });
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
       environment,
       transport: options.environment?.network ?? webSocketTransport(environment),
       name: this.#name,
+      services: [this.#locking.seat],
       peers: options.peers ?? [],
       logger: this.#logger,
       telemetry: this.#telemetry,
@@ -133,8 +143,10 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       this.#changed();
     }
     try {
+      await this.#locking.start(this.#durability?.engine);
       await this.#sync.start();
     } catch (error) {
+      await this.#locking.close();
       await this.#durability?.close();
       throw error;
     }
@@ -275,7 +287,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
       storage: this.#durability?.status ?? { kind: "memory" },
-      locks: { kind: "none" },
+      locks: this.#locking.status,
       rights: [],
       keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
       bytes: nodes.bytes + cells.bytes,
@@ -299,7 +311,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#forgetting?.cancel();
     this.#waiting.close();
     this.#watchers.close();
+    await this.#locking.leave();
     await this.#sync.close();
+    await this.#locking.close();
     await this.#durability?.close();
   }
 

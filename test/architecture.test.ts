@@ -99,6 +99,13 @@ const rules: readonly Rule[] = [
     ),
   },
   {
+    files: /^src\/escalate\/locks\/embedded\.ts$/u,
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/(?:embedded|fence)/.+|node:.+)$`,
+      "u",
+    ),
+  },
+  {
     files: /^src\/escalate\/locks\/zookeeper[^/]*\.ts$/u,
     may: new RegExp(
       `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/zookeeper[^/]*\\.ts|node-zookeeper-client|node:.+)$`,

@@ -18,6 +18,8 @@ export interface GreeterOptions {
   readonly name: string;
   readonly isDurable: boolean;
   readonly skewMsMax: number;
+  /** Names of our services. */
+  readonly services: readonly string[];
 }
 
 interface Snapshot extends DigestedVector {
@@ -37,7 +39,7 @@ export class Greeter {
 
   /** A hello for one of our links, and the vector that it speaks of. O(actors) when that moved. */
   greet(link: number): Greeting {
-    const { keyspace, environment, name, isDurable } = this.#options;
+    const { keyspace, environment, name, isDurable, services } = this.#options;
     const nonce = environment.randomBytes(nonceBytes);
     this.#nonces.add(hex(nonce));
     for (const oldest of this.#nonces) {
@@ -60,6 +62,7 @@ export class Greeter {
         collections: keyspace.nodes.roots.map((root) => ({ name: root.name, tag: root.tag })),
         actors: entries.length,
         digest: ofEntries,
+        ...(services.length > 0 ? { services } : {}),
       },
     };
   }

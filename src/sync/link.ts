@@ -16,10 +16,11 @@ import type { Attendant } from "./attendant.ts";
 import { Channel } from "./channel.ts";
 import { numbered } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
+import type { LinkOptions } from "./link-options.ts";
 import type { LinkOwner } from "./link-owner.ts";
 import { Flow } from "./flow.ts";
 import { endingsIn, learn, untold } from "./obituary.ts";
-import type { Ended, Hello, Message } from "./message.ts";
+import { type Ended, type Hello, type Message, serviceBytesMax } from "./message.ts";
 import { Pulse } from "./pulse.ts";
 import type { Question } from "./question.ts";
 import { cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
@@ -28,20 +29,8 @@ import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
 /** Acknowledgements wait while more than this is buffered, in bytes. */
 const smallBufferedBytesMax = 64 * 1024;
-
-/** What a link is made of. */
-export interface LinkOptions {
-  readonly number: number;
-  /** The address that we dialed; absent when the peer dialed. */
-  readonly url?: string;
-  readonly exchanges: Exchanges;
-  readonly environment: Environment;
-  readonly telemetry: Telemetry;
-  readonly owner: LinkOwner;
-  readonly heartbeatMs: number;
-  /** What our disk has, if we have one; the owner calls `stored` when that is more. */
-  readonly durable?: () => VersionVector;
-}
+/** Services send nothing while more than this is buffered, in bytes. */
+const serviceBufferedBytesMax = 2 * serviceBytesMax;
 
 /** A conversation over one connection. */
 export class Link implements Receiver {
@@ -193,6 +182,15 @@ export class Link implements Receiver {
     if (this.#isStreaming()) for (const message of messages) this.#send(message);
   }
 
+  /** Sends bytes of a service; false if the peer does not have it, or there is no room. */
+  serve(service: string, bytes: Uint8Array): boolean {
+    if (bytes.length > serviceBytesMax) throw new Error(`${bytes.length} bytes of a service`);
+    if (!this.#isStreaming() || this.#peer?.services?.includes(service) !== true) return false;
+    if (this.#channel.bufferedBytes > serviceBufferedBytesMax) return false;
+    this.#send({ kind: "service", service, bytes });
+    return true;
+  }
+
   /** Our disk has more. */
   stored(): void {
     this.#disks?.stored();
@@ -253,8 +251,8 @@ export class Link implements Receiver {
       const acquaintance = this.#owner.acquaintance(message);
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
-      // Who goes on with a series does so before it says anything else, but what is told of actors.
-      const mayGoOn = message.kind === "frame" || message.kind === "ended";
+      // Who goes on with a series does so before it says anything else of what it holds.
+      const mayGoOn = ["frame", "ended", "service"].includes(message.kind);
       if (!mayGoOn && this.#exchange) this.#notResumed(this.#exchange);
       this.#step(message);
     }
@@ -303,6 +301,9 @@ export class Link implements Receiver {
         break;
       case "store":
         if (event.kind === "stored") this.#peerStored(event);
+        break;
+      case "serve":
+        if (event.kind === "service") this.#owner.served(this, event);
         break;
       case "learn":
         learn(this.#exchanges.keyspace, effect.endings);

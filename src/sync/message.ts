@@ -8,6 +8,7 @@
  *   ack      so many of your frames were taken in
  *   stored   what I had after so many frames is on my disk   only from who has one
  *   ended    actors that write no more                     when that is news
+ *   service  bytes of something else that both ends have   see service.ts
  *   ping, pong   are you there?
  *   bye      the link ends, and why
  *
@@ -57,6 +58,8 @@ export interface Hello {
   readonly digest: Uint8Array;
   /** Whether the sender is no replica, and only asks. */
   readonly isObserver?: boolean;
+  /** Services that the sender has; absent for none. */
+  readonly services?: readonly string[];
 }
 
 /** What we tell a peer of ourselves. */
@@ -111,6 +114,13 @@ export interface Ended {
   readonly endings: readonly (readonly [actor: ActorId, ending: Ending])[];
 }
 
+/** Bytes of a service that both ends have; what they mean is its own. */
+export interface ServiceMessage {
+  readonly kind: "service";
+  readonly service: string;
+  readonly bytes: Uint8Array;
+}
+
 /** Asks an observed replica. */
 export interface Ask {
   readonly kind: "ask";
@@ -151,6 +161,7 @@ export type Message =
   | Ack
   | Stored
   | Ended
+  | ServiceMessage
   | Ask
   | Answer
   | Ping
@@ -195,6 +206,11 @@ export type EndCode = keyof typeof endCodes;
 export const nonceBytes = 16;
 /** Bytes of a replica's name. */
 export const nameBytesMax = 256;
+/** Bytes of the name of a service, and how many a replica may have. */
+export const serviceNameBytesMax = 64;
+export const servicesMax = 16;
+/** Bytes that a service may send at a time. */
+export const serviceBytesMax: number = 16 * 1024 * 1024;
 /** Entries of the longest vector that is compared. */
 export const entriesMax: number = 2 ** 20;
 /** Entries in one message. */

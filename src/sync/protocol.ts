@@ -7,15 +7,16 @@
  *   vector  := flags (series frames)? count (16 bytes, sequence, ending)*
  *   ended   := count (16 bytes, ending)*          ending: see crdt/ending.ts, 0 for none
  *   frame   := the frame, to the end
+ *   service := name bytes                         to the end
  *   ack     := frames
  *   bye     := code reason
  *   ask, answer: see question-codec.ts
  *
  * Integers are varints. The number tells a broken network: one seen before is passed over, a gap ends
  * the link. A newer peer may add fields to a hello, under new ids, and bytes behind the bodies of all
- * but frames: both are passed over. Everything else that is new is a new protocol version. The hello
- * itself keeps its form in all versions, up to the fields; what is sent after it has the newest
- * version that both ends speak.
+ * but frames and services: both are passed over. Everything else that is new is a new protocol version.
+ * The hello itself keeps its form in all versions, up to the fields; what is sent after it has the newest
+ * version that both ends speak. What a peer did not name in its hello as a service of its own is not sent.
  */
 import { actorBytes, actorIdFromBytes, actorIdToBytes } from "../crdt/dot.ts";
 import { ByteReader, ByteWriter, malformed } from "../store/bytes.ts";
@@ -38,6 +39,9 @@ import {
   entriesMax,
   entriesPerMessageMax,
   type Hello,
+  serviceBytesMax,
+  serviceNameBytesMax,
+  servicesMax,
   type Message,
   nameBytesMax,
   nonceBytes,
@@ -66,6 +70,7 @@ const kinds = {
   ended: 10,
   ask: 11,
   answer: 12,
+  service: 13,
 } as const satisfies Record<Message["kind"], number>;
 
 const kindOf: readonly (Message["kind"] | undefined)[] = [
@@ -82,6 +87,7 @@ const kindOf: readonly (Message["kind"] | undefined)[] = [
   "ended",
   "ask",
   "answer",
+  "service",
 ];
 
 /** What goes around a frame, at most. */
@@ -99,6 +105,7 @@ export const messageBytesMax: Readonly<Record<Message["kind"], number>> = {
   ended: entriesPerMessageMax * entryBytesMax + smallBytesMax,
   ask: questionBytesMax + smallBytesMax,
   answer: replyBytesMax + smallBytesMax,
+  service: serviceBytesMax + smallBytesMax,
   ping: smallBytesMax,
   pong: smallBytesMax,
   bye: smallBytesMax,
@@ -122,7 +129,10 @@ const fields = {
   digest: 10,
   /** Only of who observes. */
   isObserver: 11,
+  /** Only of who has some. */
+  services: 12,
 } as const;
+const optionalFields = 2;
 
 const vectorMore = 1;
 const vectorStage = 2;
@@ -174,6 +184,10 @@ export class MessageWriter {
       case "ended":
         writeEndings(message.endings, out);
         break;
+      case "service":
+        out.text(message.service);
+        out.raw(message.bytes);
+        break;
       case "ask":
         writeQuestion(message.question, out);
         break;
@@ -196,8 +210,9 @@ export class MessageWriter {
     out.raw(magic);
     out.varint(hello.versions.min);
     out.varint(hello.versions.max);
-    const isObserver = hello.isObserver === true;
-    out.varint(Object.keys(fields).length - (isObserver ? 0 : 1));
+    const { isObserver = false, services = [] } = hello;
+    const optional = (isObserver ? 1 : 0) + (services.length > 0 ? 1 : 0);
+    out.varint(Object.keys(fields).length - optionalFields + optional);
     this.#put(fields.frameVersion, (field) => field.varint(hello.frameVersion));
     this.#put(fields.actor, (field) => field.raw(actorIdToBytes(hello.actor)));
     this.#put(fields.name, (field) => field.text(shortened(hello.name, nameBytesMax)));
@@ -209,6 +224,7 @@ export class MessageWriter {
     this.#put(fields.actors, (field) => field.varint(hello.actors));
     this.#put(fields.digest, (field) => field.raw(hello.digest));
     if (isObserver) this.#put(fields.isObserver, (field) => field.byte(1));
+    if (services.length > 0) this.#put(fields.services, (field) => writeNames(field, services));
   }
 
   #put(id: number, write: (field: ByteWriter) => void): void {
@@ -271,6 +287,8 @@ function readBody(kind: Message["kind"], input: ByteReader): Message {
       const answerDigest = Uint8Array.from(input.raw(digestBytes));
       return { kind, digest: answerDigest, reply: readReply(input) };
     }
+    case "service":
+      return { kind, service: input.text(serviceNameBytesMax), bytes: input.raw(input.left) };
     case "bye":
       return {
         kind,
@@ -300,6 +318,7 @@ function readHello(input: ByteReader): Hello {
     return read(new ByteReader(bytes));
   };
   const isObserver = given.get(fields.isObserver)?.[0] === 1;
+  const services = given.get(fields.services);
   return {
     kind: "hello",
     versions: { min, max },
@@ -314,7 +333,21 @@ function readHello(input: ByteReader): Hello {
     actors: field("actors", (bytes) => bytes.bounded(entriesMax, "the actors")),
     digest: field("digest", (bytes) => Uint8Array.from(bytes.raw(digestBytes))),
     ...(isObserver ? { isObserver } : {}),
+    ...(services ? { services: readNames(new ByteReader(services)) } : {}),
   };
+}
+
+function writeNames(out: ByteWriter, names: readonly string[]): void {
+  out.varint(names.length);
+  for (const name of names) out.text(name);
+}
+
+function readNames(input: ByteReader): string[] {
+  const names: string[] = [];
+  for (let left = input.bounded(servicesMax, "the services"); left > 0; left--) {
+    names.push(input.text(serviceNameBytesMax));
+  }
+  return names;
 }
 
 function writeCollections(out: ByteWriter, collections: readonly CollectionTag[]): void {

@@ -13,6 +13,7 @@ import type {
   Message,
   Ping,
   Pong,
+  ServiceMessage,
   Stored,
   Summary,
   Vector,
@@ -51,6 +52,7 @@ export interface Events {
   readonly ack: Ack;
   readonly stored: Stored;
   readonly ended: Ended;
+  readonly service: ServiceMessage;
   readonly ask: Ask;
   readonly answer: Answer;
   /** We ask who is observed. */
@@ -94,6 +96,8 @@ export type Effect =
   | { readonly kind: "acknowledge" }
   /** Notes what the peer has on its disk. */
   | { readonly kind: "store" }
+  /** Hands the bytes at hand to their service. */
+  | { readonly kind: "serve" }
   /** Notes which actors have ended. */
   | { readonly kind: "learn"; readonly endings: Ended["endings"] }
   /** The link is over. `tell` is whether the peer can be told why. */

@@ -67,6 +67,7 @@ const streaming: SessionState = { kind: "streaming" };
 const take: Outcome = { state: streaming, effects: [{ kind: "take" }] };
 const acknowledge: Outcome = { state: streaming, effects: [{ kind: "acknowledge" }] };
 const store: Outcome = { state: streaming, effects: [{ kind: "store" }] };
+const serve: Outcome = { state: streaming, effects: [{ kind: "serve" }] };
 
 const stay = (state: SessionState): Outcome => ({ state, effects: [] });
 
@@ -221,6 +222,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -242,6 +244,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -263,6 +266,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -284,6 +288,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -305,6 +310,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: () => acknowledge,
     stored: () => store,
     ended: (_, { endings }) => ({ state: streaming, effects: [{ kind: "learn", endings }] }),
+    service: () => serve,
     ask: unexpected,
     answer: unexpected,
     question: unexpected,
@@ -326,6 +332,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: unexpected,
     answer: heard,
     question: ask,
@@ -347,6 +354,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: unexpected,
     stored: unexpected,
     ended: unexpected,
+    service: unexpected,
     ask: asked,
     answer: unexpected,
     question: unexpected,
@@ -369,6 +377,7 @@ export const transitions: { readonly [S in keyof States]: Row<S> } = {
     ack: stay,
     stored: stay,
     ended: stay,
+    service: stay,
     ask: stay,
     answer: stay,
     question: stay,

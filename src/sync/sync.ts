@@ -9,7 +9,6 @@ import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError } from "../errors.ts";
 import { Exchange, type Received } from "../store/exchange.ts";
-import type { Exchanges } from "../store/exchanges.ts";
 import { fork } from "../store/fork.ts";
 import type { KnownPeer } from "../store/known-peer.ts";
 import type { Stage } from "../store/stage.ts";
@@ -23,24 +22,20 @@ import { Link } from "./link.ts";
 import { Members } from "./members.ts";
 import { obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
-import type { Hello } from "./message.ts";
+import type { Hello, ServiceMessage } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
 import { logEnd } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
-import type {
-  Address,
-  Connection,
-  DialTarget,
-  Listener,
-  ListenOptions,
-  Transport,
-} from "./transport.ts";
+import { Services } from "./service.ts";
+import type { SyncOptions } from "./sync-options.ts";
+import type { Address, Connection, DialTarget, Listener } from "./transport.ts";
 
 export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
+export type { SyncOptions } from "./sync-options.ts";
 
 /** Links at a time that peers may open. */
 export const defaultLinksMax = 1_024;
@@ -48,37 +43,6 @@ export const defaultLinksMax = 1_024;
 export const defaultHeartbeatMs = 5_000;
 /** How long closing waits for peers to take what is left, and again for connections to end, in ms. */
 const closeMsMax = 1_000;
-
-/** What `Sync` is made of. */
-export interface SyncOptions {
-  readonly keyspace: Keyspace;
-  readonly exchanges: Exchanges;
-  readonly environment: Environment;
-  readonly transport: Transport;
-  /** For people. */
-  readonly name: string;
-  /** What our disk has, if we have one; `stored` is called when that is more. */
-  readonly durable?: () => VersionVector;
-  readonly listen?: ListenOptions;
-  /** Whom to dial, and dial again whenever the link breaks. */
-  readonly peers?: readonly (string | DialTarget)[];
-  /** How far a peer's clock may be from ours, in ms. Default 60,000. */
-  readonly clockAheadMsMax?: number;
-  /** How long a silent peer is taken into account by `passed`, in ms. Default a day. */
-  readonly peerSilentMsMax?: number;
-  /** Default 1,024. */
-  readonly linksMax?: number;
-  /** Default 5,000. */
-  readonly heartbeatMs?: number;
-  readonly logger?: Logger;
-  readonly telemetry?: Telemetry;
-  /** Called after each frame that was taken in, with the peer's actor. */
-  readonly onReceived?: (received: Received, peer: ActorId) => void;
-  /** Called when we had to take another actor. */
-  readonly onForked?: (forked: Forked) => void;
-  /** Called once a turn when links or acknowledgements changed. */
-  readonly onChange?: () => void;
-}
 
 /** All links of one replica. */
 export class Sync implements LinkOwner, KeyspaceListener {
@@ -88,6 +52,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
   readonly #greeter: Greeter;
+  readonly #services: Services;
   readonly #observers: Observers;
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
@@ -117,12 +82,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#environment = environment;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#services = new Services(options.services ?? []);
     this.#greeter = new Greeter({
       keyspace,
       environment,
       name: options.name,
       isDurable: options.durable !== undefined,
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
+      services: this.#services.names,
     });
     this.#observers = new Observers({ keyspace, environment, greeter: this.#greeter });
     this.members = new Members(keyspace.held, this.#links, this.#dialers);
@@ -360,8 +327,13 @@ export class Sync implements LinkOwner, KeyspaceListener {
     }
     this.memory.forget(this.#nameOf(link));
     if (link.actor) this.memory.welcome(link.actor);
+    this.#services.started(link);
     this.#telemetry.count("trellis_links_started");
     this.#tell();
+  }
+
+  served(link: Link, message: ServiceMessage): void {
+    this.#services.served(link, message);
   }
 
   acknowledgedMore(): void {
@@ -374,6 +346,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   }
 
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
+    this.#services.ended(link);
     const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);

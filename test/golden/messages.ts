@@ -61,6 +61,11 @@ export const messageGoldens = (): Golden[] => [
       }),
     ),
   ),
+  written("message-service.hex", "who has services, and bytes of one", [
+    hello({ services: ["locks", "é"] }),
+    { kind: "service", service: "locks", bytes: Uint8Array.of(1, 2, 3) },
+    { kind: "service", service: "", bytes: new Uint8Array(0) },
+  ]),
   written("message-ask.hex", "questions about ranges of keys", questions().map(asked)),
   written("message-answer.hex", "what there is to say to them", replies().map(answered)),
   written("message-heartbeat.hex", "are you there?", [{ kind: "ping" }, { kind: "pong" }]),

@@ -1,9 +1,16 @@
 // The process of paused-holder.ts: holds, says its token, and commits when it is told to.
 import process from "node:process";
 
-const { backend, maker, options, resource, ttlMs } = JSON.parse(process.argv[2]);
+const { backend, maker, options, resource, ttlMs, replica } = JSON.parse(process.argv[2]);
 const module = await import(`trellis-state/locks/${backend}`);
 const locks = module[maker](options);
+if (replica) {
+  const { openReplica } = await import("trellis-state");
+  const opened = await openReplica({ schema: {}, ...replica, locks });
+  while (!opened.status().locks.isServing) await new Promise((resolve) => setTimeout(resolve, 5));
+  // What it gives back last goes with the links.
+  process.once("disconnect", () => void opened.close());
+}
 const lease = await locks.acquire(resource, { ttlMs, waitMs: 0 });
 const told = new Promise((resolve) => {
   // The first line after a pause: what does the lease say?

@@ -15,6 +15,8 @@ export interface HolderOptions {
   readonly options: object;
   readonly resource: string;
   readonly ttlMs: number;
+  /** What else the replica is opened with that these locks are for, if they are. */
+  readonly replica?: object;
 }
 
 /** What it saw on the first line after it went on, and what came of its commit. */

@@ -62,9 +62,10 @@ export function openProxiedStore(options: ProxiedStoreOptions): LockStore {
       requests: (client) => {
         const way = wayOf(client);
         const asked = way.reduce((sum, { traffic }) => sum + traffic.roundTrips, 0);
-        // While an answer is on its way this never stands still.
+        // While an answer is on its way, or comes in parts, this never stands still.
         const isAsking = way.some((proxy) => isFair(proxy) && proxy.askingConnections > 0);
-        return isAsking ? asked + ++looks * 1e-9 : asked;
+        const moved = way.reduce((sum, { traffic }) => sum + traffic.replyBytes, 0) * 1e-12;
+        return asked + moved + (isAsking ? ++looks * 1e-9 : 0);
       },
       ...options.faults,
     },

@@ -82,6 +82,11 @@ export class FaultyDisk implements StorageBackend {
     return this.#engine !== undefined;
   }
 
+  /** True while a write is under way. */
+  get isBusy(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** The machine fails, or the process does: at any moment, also within a write. */
   crash(): void {
     const doubtful = this.#running ? [...this.#unsynced, this.#running] : this.#unsynced;

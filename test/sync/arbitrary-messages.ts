@@ -119,6 +119,12 @@ export const message: fc.Arbitrary<Message> = fc.oneof(
     endings: fc.array(fc.tuple(actor, ending), { maxLength: 10 }),
   }),
   hello.map((observer): Hello => ({ ...observer, isObserver: true })),
+  hello.map((serving): Hello => ({ ...serving, services: ["", "locks"] })),
+  fc.record({
+    kind: fc.constant("service" as const),
+    service: text,
+    bytes: fc.uint8Array({ maxLength: 50 }),
+  }),
   fc.record({ kind: fc.constant("ask" as const), question }),
   fc.record({ kind: fc.constant("answer" as const), digest: bytes(16), reply }),
   fc.constant({ kind: "ping" as const }),

@@ -97,6 +97,7 @@ export const events = (): SessionEvent[] => [
   { kind: "ack", frames: 1 },
   { kind: "stored", taken: 1, sent: 0 },
   { kind: "ended", endings: [] },
+  { kind: "service", service: "locks", bytes: new Uint8Array(3) },
   { kind: "ask", question },
   answer,
   { kind: "question", question },

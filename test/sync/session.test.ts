@@ -53,6 +53,7 @@ describe("the table", () => {
       ack: "streaming: acknowledge",
       stored: "streaming: store",
       ended: "streaming: learn",
+      service: "streaming: serve",
       ping: "streaming: send pong",
       pong: "streaming:",
       tick: "streaming:",

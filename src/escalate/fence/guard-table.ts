@@ -50,6 +50,7 @@ interface Waiter {
 }
 
 interface Entry {
+  readonly resource: string;
   record: GuardRecord;
   /** In the order of arrival. */
   readonly line: Map<string, Waiter>;
@@ -57,28 +58,56 @@ interface Entry {
   timer: Timer | undefined;
 }
 
+/** What a table begins with, and who hears of its changes. */
+export interface GuardTableOptions {
+  /** Default: drawn at random. */
+  readonly birth?: string;
+  /** Tokens are larger than this. Default 0. */
+  readonly token?: bigint;
+  readonly records?: Iterable<readonly [resource: string, record: GuardRecord]>;
+  /** Called in the step that changes a record. One that says nothing any more is `untouched`. */
+  readonly onChange?: (resource: string, record: GuardRecord) => void;
+}
+
 /** A store of guards. */
 export class GuardTable implements Authority {
   readonly #environment: Environment;
+  readonly #onChange: NonNullable<GuardTableOptions["onChange"]>;
   readonly #entries = new Map<string, Entry>();
   #birth: string;
   /** The largest that was granted for any resource, so that an idle entry may be forgotten. */
-  #token = 0n;
+  #token: bigint;
 
-  constructor(environment: Environment) {
+  constructor(environment: Environment, options: GuardTableOptions = {}) {
+    const { birth = bornNow(environment), token = 0n, records = [] } = options;
     this.#environment = environment;
-    this.#birth = bornNow(environment);
+    this.#onChange = options.onChange ?? (() => undefined);
+    this.#birth = birth;
+    this.#token = token;
+    for (const [resource, record] of records) this.#entry(resource).record = record;
   }
 
   /** Everything is gone, as if the disk of the store had been replaced. */
   wipe(): void {
+    this.stop();
+    this.#entries.clear();
+    this.#token = 0n;
+    this.#birth = bornNow(this.#environment);
+  }
+
+  /** No timer is left, and nobody in line waits to be told. */
+  stop(): void {
     for (const { timer, line } of this.#entries.values()) {
       timer?.cancel();
       for (const { tell } of line.values()) tell?.();
     }
-    this.#entries.clear();
-    this.#token = 0n;
-    this.#birth = bornNow(this.#environment);
+  }
+
+  /** Sets a record back, as if what happened to it since had not; nobody hears of it. */
+  restore(resource: string, record: GuardRecord): void {
+    const entry = this.#entry(resource);
+    entry.record = record;
+    this.#arm(entry);
   }
 
   async birth(): Promise<string> {
@@ -109,9 +138,9 @@ export class GuardTable implements Authority {
     if (!entry) return;
     entry.line.get(nonce)?.tell?.();
     entry.line.delete(nonce);
-    entry.record = release(entry.record, nonce);
+    this.#put(entry, release(entry.record, nonce));
     this.#advance(entry);
-    this.#forget(resource, entry);
+    this.#forget(entry);
   }
 
   async renew({ birth, resource, fence, ttlMs }: RenewRequest): Promise<boolean> {
@@ -119,7 +148,7 @@ export class GuardTable implements Authority {
     if (!entry || (birth !== undefined && birth !== this.#birth)) return false;
     const renewed = renew(entry.record, { fence, ttlMs, nowMs: this.#environment.monotonic() });
     if (!renewed) return false;
-    entry.record = renewed;
+    this.#put(entry, renewed);
     this.#arm(entry);
     return true;
   }
@@ -144,7 +173,7 @@ export class GuardTable implements Authority {
     if (outcome.kind !== "committed") return outcome;
     for (const [i, { resource }] of request.parts.entries()) {
       const record = outcome.records[i];
-      if (record && record !== records[i]) this.#entry(resource).record = record;
+      if (record && record !== records[i]) this.#put(this.#entry(resource), record);
     }
     return { kind: "committed", versions: outcome.versions };
   }
@@ -159,10 +188,10 @@ export class GuardTable implements Authority {
       nowMs: this.#environment.monotonic(),
     });
     if (outcome.kind !== "written") {
-      this.#forget(request.resource, entry);
+      this.#forget(entry);
       return outcome;
     }
-    entry.record = outcome.record;
+    this.#put(entry, outcome.record);
     return { kind: "written", version: outcome.version, token: outcome.record.token };
   }
 
@@ -173,10 +202,10 @@ export class GuardTable implements Authority {
     this.#advance(entry);
     const outcome = operate(entry.record, { ...request, nowMs: this.#environment.monotonic() });
     if (outcome.kind !== "operated") return outcome;
-    entry.record = outcome.record;
+    this.#put(entry, outcome.record);
     const { applied, version, value } = outcome;
     const { token } = outcome.record;
-    this.#forget(request.resource, entry);
+    this.#forget(entry);
     return { kind: "operated", applied, present: { value, version, token } };
   }
 
@@ -188,16 +217,24 @@ export class GuardTable implements Authority {
   #entry(resource: string): Entry {
     let entry = this.#entries.get(resource);
     if (!entry) {
-      entry = { record: untouched, line: new Map(), timer: undefined };
+      entry = { resource, record: untouched, line: new Map(), timer: undefined };
       this.#entries.set(resource, entry);
     }
     return entry;
   }
 
   /** What says nothing need not be kept: tokens are drawn for the whole store. */
-  #forget(resource: string, { record, line }: Entry): void {
-    if (record.version > 0n || line.size > 0) return;
-    if (!isHeld(record, this.#environment.monotonic())) this.#entries.delete(resource);
+  #forget(entry: Entry): void {
+    if (entry.record.version > 0n || entry.line.size > 0) return;
+    if (isHeld(entry.record, this.#environment.monotonic())) return;
+    this.#put(entry, untouched);
+    this.#entries.delete(entry.resource);
+  }
+
+  #put(entry: Entry, record: GuardRecord): void {
+    if (entry.record === record) return;
+    entry.record = record;
+    this.#onChange(entry.resource, record);
   }
 
   #open(entry: Entry, request: OpenRequest, ttlMs = request.ttlMs): GuardRecord | undefined {
@@ -209,12 +246,12 @@ export class GuardTable implements Authority {
     });
     if (!opened) return undefined;
     if (opened.token > this.#token) this.#token = opened.token;
-    entry.record = opened;
+    this.#put(entry, opened);
     return opened;
   }
 
   #stand(entry: Entry, request: OpenRequest): OpenReply {
-    const { nonce, resource, waitMs } = request;
+    const { nonce, waitMs } = request;
     const { line } = entry;
     const nowMs = this.#environment.monotonic();
     if (waitMs > 0 && !line.has(nonce)) {
@@ -222,7 +259,7 @@ export class GuardTable implements Authority {
       line.set(nonce, { nonce, request, leaveMs: nowMs + waitMs, tell: undefined });
       this.#arm(entry);
     }
-    this.#forget(resource, entry);
+    this.#forget(entry);
     const place = [...line.keys()].indexOf(nonce);
     const leftMs = Math.max(0, (entry.record.holder?.untilMs ?? nowMs) - nowMs);
     return { kind: "held", place, leftMs: leftMs + askApartMs * (place + 1) };
@@ -236,8 +273,9 @@ export class GuardTable implements Authority {
       const waiter = line.values().next().value;
       if (!waiter) break;
       line.delete(waiter.nonce);
-      if (waiter.leaveMs <= nowMs) continue;
-      this.#open(entry, waiter.request, Math.min(claimMs, waiter.request.ttlMs));
+      if (waiter.leaveMs > nowMs) {
+        this.#open(entry, waiter.request, Math.min(claimMs, waiter.request.ttlMs));
+      }
       waiter.tell?.();
     }
     this.#arm(entry);

@@ -1,0 +1,358 @@
+/**
+ * Requests to an authority, and its answers, as bytes.
+ *
+ *   message := format kind number body     number: of the request; its answer has the same
+ *
+ * Versions and tokens are eight bytes, times doubles in ms, what may be absent has a byte before it. What
+ * comes from a peer is not trusted: lengths and numbers are checked before anything is made of them.
+ */
+import { ByteReader, ByteWriter, malformed } from "../../store/bytes.ts";
+import { operationIdBytesMax } from "../fence/arguments.ts";
+import type { CommitPart } from "../fence/authority.ts";
+import {
+  birthBytesMax,
+  flag,
+  nameBytesMax,
+  nonceBytesMax,
+  optional,
+  partsMax,
+  present,
+  readBig,
+  readOperation,
+  readPart,
+  readPresent,
+  readRefused,
+  readTime,
+  readValue,
+  reasonBytesMax,
+  shortened,
+  writeBig,
+  writeOperation,
+  writePart,
+  writePresent,
+  writeRefused,
+  writeValue,
+} from "./authority-fields.ts";
+import type { Call, Replies, Reply } from "./authority-message.ts";
+
+/** The form of all messages; a change of meaning makes a new one. */
+const format = 1;
+/** The largest message: several values at their largest. */
+export const authorityBytesMax: number = 16 * 1024 * 1024;
+
+const placeMax = 2 ** 20;
+
+const calls = {
+  birth: 1,
+  open: 2,
+  turn: 3,
+  cancel: 4,
+  renew: 5,
+  read: 6,
+  commit: 7,
+  compareAndSet: 8,
+  operate: 9,
+} as const satisfies Record<Call["kind"], number>;
+
+const replies = {
+  born: 32,
+  done: 33,
+  alive: 34,
+  present: 35,
+  opened: 36,
+  queued: 37,
+  full: 38,
+  committed: 39,
+  written: 40,
+  operated: 41,
+  forgotten: 42,
+  "no-integer": 43,
+  stale: 44,
+  moved: 45,
+  held: 46,
+  reborn: 47,
+  unavailable: 48,
+  failed: 49,
+} as const;
+
+type ReplyTag = keyof typeof replies;
+
+const refusals = ["stale", "moved", "held", "reborn"] as const;
+const always = ["unavailable", "failed"] as const;
+
+/** What may answer what. */
+const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
+  birth: ["born", ...always],
+  open: ["opened", "queued", "full", "reborn", ...always],
+  turn: ["done", ...always],
+  cancel: ["done", ...always],
+  renew: ["alive", ...always],
+  read: ["present", "reborn", ...always],
+  commit: ["committed", ...refusals, ...always],
+  compareAndSet: ["written", ...refusals, ...always],
+  operate: ["operated", "forgotten", "no-integer", ...refusals, ...always],
+};
+
+/** A request and its number. */
+export interface NumberedCall {
+  readonly number: number;
+  readonly call: Call;
+}
+
+/** The bytes of a request. O(bytes). */
+export function writeCall({ number, call }: NumberedCall): Uint8Array {
+  const out = begin(calls[call.kind], number);
+  if (call.kind === "birth") return out.take();
+  optional(out, call.request.birth, (birth) => out.text(birth));
+  if (call.kind === "commit") {
+    const { parts, operationId } = call.request;
+    out.text(operationId);
+    out.varint(parts.length);
+    for (const part of parts) writePart(out, part);
+    return out.take();
+  }
+  out.text(call.request.resource);
+  writeRequest(out, call);
+  return out.take();
+}
+
+type OneResource = Exclude<Call, { kind: "birth" | "commit" }>;
+
+function writeRequest(out: ByteWriter, call: OneResource): void {
+  switch (call.kind) {
+    case "read":
+      break;
+    case "open":
+      out.text(call.request.nonce);
+      out.double(call.request.ttlMs);
+      out.double(call.request.waitMs);
+      optional(out, call.request.maxHoldMs, (maxHoldMs) => out.double(maxHoldMs));
+      break;
+    case "turn":
+    case "cancel":
+      out.text(call.request.nonce);
+      break;
+    case "renew":
+      writeBig(out, call.request.fence.token);
+      out.text(call.request.fence.nonce);
+      out.double(call.request.ttlMs);
+      break;
+    case "compareAndSet":
+      out.text(call.request.operationId);
+      writeBig(out, call.request.expected);
+      writeValue(out, call.request.value);
+      break;
+    case "operate":
+      out.text(call.request.operationId);
+      writeBig(out, call.request.since);
+      writeOperation(out, call.request.operation);
+      break;
+  }
+}
+
+/**
+ * Reads a request that is not trusted. O(bytes).
+ * @throws MalformedError when it is none.
+ */
+export function readCall(bytes: Uint8Array): NumberedCall {
+  const reader = new ByteReader(bytes);
+  const code = readHead(reader, bytes);
+  const number = reader.varint();
+  const call = readCallBody(code, reader);
+  reader.end();
+  return { number, call };
+}
+
+function readCallBody(code: number, reader: ByteReader): Call {
+  if (code === calls.birth) return { kind: "birth" };
+  const birth = present(reader) ? reader.text(birthBytesMax) : undefined;
+  if (code === calls.commit) {
+    const operationId = reader.text(operationIdBytesMax);
+    const parts: CommitPart[] = [];
+    for (let left = reader.bounded(partsMax, "the parts"); left > 0; left--) {
+      parts.push(readPart(reader));
+    }
+    if (parts.length === 0) malformed("a commit of nothing");
+    return { kind: "commit", request: { birth, operationId, parts } };
+  }
+  const one = { birth, resource: reader.text(nameBytesMax) };
+  switch (code) {
+    case calls.open: {
+      const nonce = reader.text(nonceBytesMax);
+      const times = { ttlMs: readTime(reader), waitMs: readTime(reader) };
+      const hold = present(reader) ? { maxHoldMs: readTime(reader) } : {};
+      return { kind: "open", request: { ...one, nonce, ...times, ...hold } };
+    }
+    case calls.turn:
+      return { kind: "turn", request: { ...one, nonce: reader.text(nonceBytesMax) } };
+    case calls.cancel:
+      return { kind: "cancel", request: { ...one, nonce: reader.text(nonceBytesMax) } };
+    case calls.renew: {
+      const fence = { token: readBig(reader), nonce: reader.text(nonceBytesMax) };
+      return { kind: "renew", request: { ...one, fence, ttlMs: readTime(reader) } };
+    }
+    case calls.read:
+      return { kind: "read", request: one };
+    case calls.compareAndSet: {
+      const operationId = reader.text(operationIdBytesMax);
+      const expected = readBig(reader);
+      const request = { ...one, operationId, expected, value: readValue(reader) };
+      return { kind: "compareAndSet", request };
+    }
+    case calls.operate: {
+      const operationId = reader.text(operationIdBytesMax);
+      const since = readBig(reader);
+      const request = { ...one, operationId, since, operation: readOperation(reader) };
+      return { kind: "operate", request };
+    }
+    default:
+      return malformed(`a request of kind ${code}`);
+  }
+}
+
+/** The bytes of the answer to request `number`. O(bytes). */
+export function writeReply(number: number, reply: Reply): Uint8Array {
+  const isQueued = reply.kind === "held" && "place" in reply;
+  const out = begin(replies[isQueued ? "queued" : reply.kind], number);
+  writeReplyBody(out, reply);
+  return out.take();
+}
+
+function writeReplyBody(out: ByteWriter, reply: Reply): void {
+  switch (reply.kind) {
+    case "born":
+    case "reborn":
+      out.text(reply.birth);
+      break;
+    case "alive":
+      out.byte(reply.isAlive ? 1 : 0);
+      break;
+    case "present":
+      writePresent(out, reply.present);
+      break;
+    case "opened":
+      writeBig(out, reply.token);
+      writePresent(out, reply.present);
+      break;
+    case "committed":
+      out.varint(reply.versions.length);
+      for (const version of reply.versions) writeBig(out, version);
+      break;
+    case "written":
+      writeBig(out, reply.version);
+      writeBig(out, reply.token);
+      break;
+    case "operated":
+      out.byte(reply.applied ? 1 : 0);
+      writePresent(out, reply.present);
+      break;
+    case "forgotten":
+      writeBig(out, reply.version);
+      break;
+    case "unavailable":
+    case "failed":
+      out.text(shortened(reply.reason));
+      break;
+    case "held":
+      if ("place" in reply) {
+        out.varint(reply.place + 1);
+        out.double(reply.leftMs);
+        break;
+      }
+      writeRefused(out, reply);
+      break;
+    case "stale":
+    case "moved":
+      writeRefused(out, reply);
+      break;
+    default:
+      break;
+  }
+}
+
+/** The number of the request that this answers. @throws MalformedError */
+export function numberOfReply(bytes: Uint8Array): number {
+  const reader = new ByteReader(bytes);
+  if (readHead(reader, bytes) < replies.born) malformed("no answer");
+  return reader.varint();
+}
+
+/** Whether this is a request; otherwise it may be an answer. @throws MalformedError */
+export const isCall = (bytes: Uint8Array): boolean =>
+  readHead(new ByteReader(bytes), bytes) < replies.born;
+
+/**
+ * Reads the answer to a request of this kind; it is not trusted. O(bytes).
+ * @throws MalformedError when it cannot be one.
+ */
+export function readReply<K extends Call["kind"]>(
+  kind: K,
+  bytes: Uint8Array,
+): Replies[K] | Extract<Reply, { kind: (typeof always)[number] }>;
+export function readReply(kind: Call["kind"], bytes: Uint8Array): Reply {
+  const reader = new ByteReader(bytes);
+  const code = readHead(reader, bytes);
+  reader.varint();
+  const tag = repliesTo[kind].find((one) => replies[one] === code);
+  if (tag === undefined) return malformed(`an answer of kind ${code} to ${kind}`);
+  const reply = readReplyBody(tag, reader);
+  reader.end();
+  return reply;
+}
+
+function readReplyBody(tag: ReplyTag, reader: ByteReader): Reply {
+  switch (tag) {
+    case "done":
+    case "full":
+    case "no-integer":
+      return { kind: tag };
+    case "born":
+    case "reborn":
+      return { kind: tag, birth: reader.text(birthBytesMax) };
+    case "alive":
+      return { kind: tag, isAlive: flag(reader) };
+    case "present":
+      return { kind: tag, present: readPresent(reader) };
+    case "opened":
+      return { kind: tag, token: readBig(reader), present: readPresent(reader) };
+    case "queued": {
+      const place = reader.bounded(placeMax, "a place in line") - 1;
+      return { kind: "held", place, leftMs: readTime(reader) };
+    }
+    case "committed": {
+      const versions: bigint[] = [];
+      for (let left = reader.bounded(partsMax, "the parts"); left > 0; left--) {
+        versions.push(readBig(reader));
+      }
+      return { kind: tag, versions };
+    }
+    case "written":
+      return { kind: tag, version: readBig(reader), token: readBig(reader) };
+    case "operated":
+      return { kind: tag, applied: flag(reader), present: readPresent(reader) };
+    case "forgotten":
+      return { kind: tag, version: readBig(reader) };
+    case "stale":
+    case "moved":
+    case "held":
+      return readRefused(tag, reader);
+    case "unavailable":
+    case "failed":
+      return { kind: tag, reason: reader.text(reasonBytesMax) };
+  }
+}
+
+function begin(kind: number, number: number): ByteWriter {
+  const out = new ByteWriter();
+  out.byte(format);
+  out.byte(kind);
+  out.varint(number);
+  return out;
+}
+
+function readHead(reader: ByteReader, bytes: Uint8Array): number {
+  if (bytes.length > authorityBytesMax) malformed(`${bytes.length} bytes`);
+  const found = reader.byte();
+  if (found !== format) malformed(`a message of format ${found}; ${format} is known here`);
+  return reader.byte();
+}

@@ -1,0 +1,186 @@
+/**
+ * Keeps guards in the store of a replica. What survives a crash? Every answer that was given: values,
+ * versions, tokens, remembered ids and installed fences were on the disk first. A lease that lived at the
+ * crash lives again for as long as it may have had left then, counted from the restart, so nobody else is
+ * granted it too early, and its holder may commit and renew as before. A line is lost; who stood in it asks
+ * again by itself.
+ *
+ * Tokens are drawn in memory, above the epoch of this start in their upper half. The epoch is on the disk
+ * before the first of them, and not below the wall clock's seconds: so tokens go on growing also when a
+ * directory was set back, unless the clock was, too.
+ *
+ * Nothing is read or written before somebody asks for the first time.
+ */
+import type { Environment } from "../../environment.ts";
+import { LockUnavailableError } from "../../errors.ts";
+import type { StorageEngine } from "../../store/storage.ts";
+import type {
+  Authority,
+  CommitReply,
+  CommitRequest,
+  CompareAndSetRequest,
+  NonceRequest,
+  OpenReply,
+  OpenRequest,
+  OperateReply,
+  OperateRequest,
+  Present,
+  Reborn,
+  RenewRequest,
+  ResourceRequest,
+  WriteReply,
+} from "../fence/authority.ts";
+import { GuardTable } from "../fence/guard-table.ts";
+import { GuardJournal } from "./guard-journal.ts";
+import {
+  authorityKey,
+  type AuthorityRecord,
+  type KeptGuards,
+  readGuards,
+  writeAuthority,
+} from "./guard-records.ts";
+
+const birthBytes = 16;
+/** Tokens have 64 bits, an epoch the upper half of them. */
+const epochBits = 32n;
+const epochMax = 2 ** 32 - 1;
+
+/** What is there once it has begun. */
+interface Open {
+  readonly table: GuardTable;
+  readonly journal: GuardJournal;
+}
+
+/** What it is made of. */
+export interface DurableAuthorityOptions {
+  readonly engine: StorageEngine;
+  readonly environment: Environment;
+}
+
+/** Guards on a disk. Every answer waits for it. */
+export class DurableAuthority implements Authority {
+  readonly #options: DurableAuthorityOptions;
+  #open: Open | undefined;
+  #beginning: Promise<Open> | undefined;
+  #isClosed = false;
+
+  constructor(options: DurableAuthorityOptions) {
+    this.#options = options;
+  }
+
+  async birth(): Promise<string> {
+    const { table } = await this.#begun();
+    return table.birth();
+  }
+
+  open(request: OpenRequest): Promise<OpenReply | Reborn> {
+    return this.#lasting([request], (table) => table.open(request));
+  }
+
+  /** Tells of memory only: who is told asks to open, and that waits for the disk. */
+  async turn(request: NonceRequest): Promise<void> {
+    const { table } = await this.#begun();
+    await table.turn(request);
+  }
+
+  cancel(request: NonceRequest): Promise<void> {
+    return this.#lasting([request], (table) => table.cancel(request));
+  }
+
+  renew(request: RenewRequest): Promise<boolean> {
+    return this.#lasting([request], (table) => table.renew(request));
+  }
+
+  read(
+    request: ResourceRequest,
+  ): Promise<{ readonly kind: "present"; readonly present: Present } | Reborn> {
+    return this.#lasting([request], (table) => table.read(request));
+  }
+
+  commit(request: CommitRequest): Promise<CommitReply> {
+    return this.#lasting(request.parts, (table) => table.commit(request));
+  }
+
+  compareAndSet(request: CompareAndSetRequest): Promise<WriteReply> {
+    return this.#lasting([request], (table) => table.compareAndSet(request));
+  }
+
+  operate(request: OperateRequest): Promise<OperateReply> {
+    return this.#lasting([request], (table) => table.operate(request));
+  }
+
+  /** Resolves when what was asked is on the disk, or refused. Later requests are refused. Twice is harmless. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#beginning?.catch(() => undefined);
+    this.#open?.table.stop();
+    await this.#open?.journal.rest();
+  }
+
+  /** One step in memory, whose answer waits until all of it, and all that it has seen, is on the disk. */
+  async #lasting<T>(
+    parts: readonly { readonly resource: string }[],
+    step: (table: GuardTable) => Promise<T>,
+  ): Promise<T> {
+    const { table, journal } = this.#open ?? (await this.#begun());
+    if (this.#isClosed) throw this.#refused("it is closed");
+    // A step runs to its end before its promise is there.
+    const reply = step(table);
+    await journal.synced(parts.map(({ resource }) => resource));
+    return reply;
+  }
+
+  #begun(): Promise<Open> {
+    if (this.#isClosed) return Promise.reject(this.#refused("it is closed"));
+    this.#beginning ??= this.#begin().catch((error: unknown) => {
+      // The next one who asks tries again.
+      this.#beginning = undefined;
+      throw this.#refused("its disk refuses", error);
+    });
+    return this.#beginning;
+  }
+
+  async #begin(): Promise<Open> {
+    const { engine, environment } = this.#options;
+    const kept = await readGuards(engine, environment.monotonic());
+    const authority = this.#next(kept);
+    const batch = engine.batch();
+    batch.put(authorityKey(), writeAuthority(authority));
+    await batch.write({ sync: true });
+    const { birth, epoch } = authority;
+    const table: GuardTable = new GuardTable(environment, {
+      birth,
+      token: BigInt(epoch) << epochBits,
+      records: [...kept.guards].map(([resource, { record }]) => [resource, record]),
+      onChange: (resource, record) => journal.changed(resource, record),
+    });
+    const journal: GuardJournal = new GuardJournal({
+      ...{ engine, environment, birth, kept: kept.guards },
+      undo: (resource, record) => table.restore(resource, record),
+    });
+    this.#open = { table, journal };
+    return this.#open;
+  }
+
+  /** Above every epoch there was. */
+  #next({ authority, guards }: KeptGuards): AuthorityRecord {
+    const { environment } = this.#options;
+    const seconds = Math.floor(environment.now() / 1000);
+    let epoch = Math.max((authority?.epoch ?? 0) + 1, Math.min(seconds, epochMax));
+    for (const { record } of guards.values()) {
+      epoch = Math.max(epoch, Number(record.token >> epochBits) + 1);
+    }
+    if (epoch > epochMax) throw new Error(`epoch ${epoch} is beyond the bits of a token`);
+    const birth =
+      authority?.birth ?? Buffer.from(environment.randomBytes(birthBytes)).toString("hex");
+    return { birth, epoch };
+  }
+
+  #refused(why: string, cause?: unknown): LockUnavailableError {
+    const { location } = this.#options.engine;
+    return new LockUnavailableError(
+      `the lock authority at ${location} does not serve: ${why}; nothing was done`,
+      { backend: "embedded", ...(cause === undefined ? {} : { cause }) },
+    );
+  }
+}

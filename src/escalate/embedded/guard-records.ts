@@ -1,0 +1,175 @@
+/**
+ * The records of a lock authority, in the store of its replica: one a guard, one about the authority. They
+ * stand beside those of the keyspace (`store/image.ts`), under first bytes of their own.
+ */
+import { CorruptStorageError } from "../../errors.ts";
+import { ByteReader, ByteWriter, malformed, MalformedError } from "../../store/bytes.ts";
+import { foreignKinds } from "../../store/image.ts";
+import type { StorageEngine } from "../../store/storage.ts";
+import type { GuardRecord } from "../fence/guard.ts";
+import { decodeGuard, encodeGuard } from "../fence/guard-codec.ts";
+import { type Claim, readClaim, writeClaim } from "./standing.ts";
+
+/** The form of both kinds of records; another one is refused. */
+const format = 1;
+const birthBytesMax = 64;
+
+/** Who the authority is. */
+export interface AuthorityRecord {
+  readonly birth: string;
+  /** How often it began, or more: the upper half of its tokens. */
+  readonly epoch: number;
+}
+
+/**
+ * A guard as the disk has it. When its lease ends belongs to the clock of one process, so what is kept is
+ * how long it may still have been when it was granted or prolonged, in whole ms: after a restart it lives
+ * for that long again, which is never too short.
+ */
+export interface KeptGuard {
+  readonly record: GuardRecord;
+  readonly leaseMs: number;
+  /** `undefined`: for as long as it is renewed. */
+  readonly holdMs: number | undefined;
+}
+
+/** The key of the record of a guard. O(length). */
+export function guardKey(resource: string): Uint8Array {
+  const name = Buffer.from(resource);
+  const key = new Uint8Array(name.length + 1);
+  key[0] = foreignKinds.guard;
+  key.set(name, 1);
+  return key;
+}
+
+/** The key of the record about the authority that is hosted here. */
+export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 0);
+
+/** The key of the record of who is the authority of the cluster. */
+const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
+
+/** O(bytes). */
+export function writeAuthority({ birth, epoch }: AuthorityRecord): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(format);
+  writer.text(birth);
+  writer.varint(epoch);
+  return writer.take();
+}
+
+/** O(bytes). */
+export function writeGuard({ record, leaseMs, holdMs }: KeptGuard, birth: string): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(format);
+  writer.varint(leaseMs);
+  writer.varint(holdMs === undefined ? 0 : holdMs + 1);
+  const { holder, ...stored } = record;
+  writer.raw(encodeGuard({ ...stored, birth, nonce: holder?.nonce }));
+  return writer.take();
+}
+
+/** Resolves when it is on the disk. @throws StorageError */
+export async function keepClaim(engine: StorageEngine, claim: Claim): Promise<void> {
+  const batch = engine.batch();
+  batch.put(claimKey(), writeClaim(claim));
+  await batch.write({ sync: true });
+}
+
+/** Who is recorded as the authority, and the birth of the one that is, or was, hosted here. */
+export interface KeptClaim {
+  readonly claim: Claim | undefined;
+  readonly birth: string | undefined;
+}
+
+/** @throws CorruptStorageError */
+export async function readKeptClaim(engine: StorageEngine): Promise<KeptClaim> {
+  let [claim, birth]: [Claim | undefined, string | undefined] = [undefined, undefined];
+  const { location } = engine;
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 2))) {
+    for (const { key, value } of page) {
+      if (key[1] === 0) birth = checked(location, () => readAuthority(value)).birth;
+      else claim = checked(location, () => readClaim(value));
+    }
+  }
+  return { claim, birth };
+}
+
+/** What the disk has. */
+export interface KeptGuards {
+  readonly authority: AuthorityRecord | undefined;
+  readonly guards: ReadonlyMap<string, KeptGuard>;
+}
+
+/**
+ * Reads all of it; leases that lived count from `nowMs` on. O(records).
+ * @throws CorruptStorageError for what is not such a record, or of another birth than the authority's.
+ */
+export async function readGuards(engine: StorageEngine, nowMs: number): Promise<KeptGuards> {
+  let authority: AuthorityRecord | undefined;
+  const guards = new Map<string, KeptGuard>();
+  const { location } = engine;
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 1))) {
+    for (const { value } of page) authority = checked(location, () => readAuthority(value));
+  }
+  for await (const page of engine.read(
+    Uint8Array.of(foreignKinds.guard),
+    Uint8Array.of(foreignKinds.guard + 1),
+  )) {
+    for (const { key, value } of page) {
+      const resource = Buffer.from(key.subarray(1)).toString("utf8");
+      const { birth, ...kept } = checked(location, () => readGuard(value, resource, nowMs));
+      if (birth !== authority?.birth) {
+        const whose = `of ${birth}, not of ${authority?.birth ?? "anybody"}`;
+        throw new CorruptStorageError(`${location}: the guard of ${resource} is ${whose}`, {
+          path: location,
+        });
+      }
+      guards.set(resource, kept);
+    }
+  }
+  return { authority, guards };
+}
+
+function readAuthority(value: Uint8Array): AuthorityRecord {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const record = { birth: reader.text(birthBytesMax), epoch: reader.varint() };
+  reader.end();
+  return record;
+}
+
+function readGuard(
+  value: Uint8Array,
+  resource: string,
+  nowMs: number,
+): KeptGuard & { readonly birth: string } {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const leaseMs = reader.varint();
+  const hold = reader.varint();
+  const holdMs = hold === 0 ? undefined : hold - 1;
+  const { birth, nonce, ...stored } = decodeGuard(reader.raw(reader.left), resource);
+  const endMs = holdMs === undefined ? Number.POSITIVE_INFINITY : nowMs + holdMs;
+  const holder =
+    nonce === undefined
+      ? undefined
+      : { token: stored.token, nonce, untilMs: Math.min(nowMs + leaseMs, endMs), endMs };
+  return { birth, record: { ...stored, holder }, leaseMs, holdMs };
+}
+
+function checkFormat(reader: ByteReader): void {
+  const found = reader.byte();
+  if (found !== format) malformed(`its format is ${found}; ${format} is known here`);
+}
+
+function checked<T>(location: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof MalformedError)) throw error;
+    throw new CorruptStorageError(`${location}: a record of the authority: ${error.message}`, {
+      path: location,
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Something besides replication that replicas talk about over their links. Its bytes are opaque here, go in
+ * order with everything else, and only to peers that have the service, too.
+ */
+import type { ActorId } from "../crdt/dot.ts";
+import type { Link } from "./link.ts";
+import { type ServiceMessage, serviceNameBytesMax, servicesMax } from "./message.ts";
+
+/** A peer that has the service, while the link to it stands. */
+export interface ServicePeer {
+  readonly actor: ActorId;
+  /** For people. */
+  readonly name: string;
+  /** At most 16 MiB. False if there is no room, or the link is over: then nothing was sent. */
+  send(bytes: Uint8Array): boolean;
+}
+
+/** One service. None of its calls may throw, but `received`. */
+export interface Service {
+  /** The same at both ends. */
+  readonly name: string;
+  linked(peer: ServicePeer): void;
+  unlinked(peer: ServicePeer): void;
+  /** The bytes are only there until the next turn. @throws MalformedError for what is not its own: ends the link. */
+  received(peer: ServicePeer, bytes: Uint8Array): void;
+}
+
+/** The services of one replica, on all its links. */
+export class Services {
+  readonly #services: ReadonlyMap<string, Service>;
+  readonly #peers = new Map<Link, Map<string, ServicePeer>>();
+
+  constructor(services: readonly Service[]) {
+    this.#services = new Map(services.map((service) => [service.name, service]));
+    const tooLong = this.names.find((name) => Buffer.byteLength(name) > serviceNameBytesMax);
+    if (tooLong !== undefined || services.length > servicesMax) {
+      throw new Error(`assertion: ${services.length} services, or a long name`);
+    }
+  }
+
+  get names(): string[] {
+    return [...this.#services.keys()];
+  }
+
+  /** The link streams. */
+  started(link: Link): void {
+    const { actor, peer: hello } = link;
+    if (actor === undefined || hello === undefined) return;
+    const peers = new Map<string, ServicePeer>();
+    this.#peers.set(link, peers);
+    for (const [name, service] of this.#services) {
+      if (hello.services?.includes(name) !== true) continue;
+      const send = (bytes: Uint8Array): boolean => link.serve(name, bytes);
+      const peer = { actor, name: hello.name, send };
+      peers.set(name, peer);
+      service.linked(peer);
+    }
+  }
+
+  /** Bytes came. What is for nobody here is passed over. @throws MalformedError */
+  served(link: Link, { service, bytes }: ServiceMessage): void {
+    const peer = this.#peers.get(link)?.get(service);
+    if (peer) this.#services.get(service)?.received(peer, bytes);
+  }
+
+  /** The link is over. */
+  ended(link: Link): void {
+    const peers = this.#peers.get(link);
+    this.#peers.delete(link);
+    for (const [name, peer] of peers ?? []) this.#services.get(name)?.unlinked(peer);
+  }
+}

@@ -1,0 +1,4 @@
+import { lockConformance } from "./conformance.ts";
+import { embeddedSubject } from "./embedded-subject.ts";
+
+lockConformance(embeddedSubject);
