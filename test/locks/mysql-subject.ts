@@ -4,7 +4,7 @@ import { mysqlLocks } from "../../src/escalate/locks/mysql.ts";
 import { tableName } from "../../src/escalate/locks/sql-names.ts";
 import { service } from "../servers/service.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
-import { openProxied } from "./proxied.ts";
+import { openProxiedStore } from "./proxied-store.ts";
 
 /** Short, since many cases wait for answers that do not come. */
 const shortMs = 1_000;
@@ -33,9 +33,9 @@ export async function openMysqlStore({ answerMs = shortMs } = {}): Promise<LockS
     await queryMysql(url, `DELETE FROM ${table}`).catch(() => undefined);
   }
   const prefix = `cases_${process.pid}/`;
-  return openProxied({
-    ...{ url, prefix, waitsInServer: true },
-    connect: (through, at) => {
+  return openProxiedStore({
+    ...{ servers: [url], prefix, waitsInServer: true },
+    connect: ([through = ""], at) => {
       names.add(tableName(at));
       return mysqlLocks({ url: through, prefix: at, answerMs });
     },

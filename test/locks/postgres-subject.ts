@@ -4,7 +4,7 @@ import { postgresLocks } from "../../src/escalate/locks/postgres.ts";
 import { tableName } from "../../src/escalate/locks/sql-names.ts";
 import { service } from "../servers/service.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
-import { openProxied } from "./proxied.ts";
+import { openProxiedStore } from "./proxied-store.ts";
 
 /** Short, since many cases wait for answers that do not come. */
 const shortMs = 1_000;
@@ -34,9 +34,9 @@ export async function openPostgresStore({ answerMs = shortMs } = {}): Promise<Lo
     await queryPostgres(url, `DELETE FROM ${table}`).catch(() => undefined);
   }
   const prefix = `cases_${process.pid}/`;
-  return openProxied({
-    ...{ url, prefix },
-    connect: (through, at) => {
+  return openProxiedStore({
+    ...{ servers: [url], prefix },
+    connect: ([through = ""], at) => {
       names.add(tableName(at));
       return postgresLocks({ url: through, prefix: at, answerMs });
     },

@@ -7,6 +7,9 @@ import type { LockFaults, LockStore } from "./faults.ts";
 /** How long a reply that is to be lost may take to come, in ms. */
 const lossMsMax = 5_000;
 
+/** After so long, in ms, the one answer that is missing is one that waits in the server. */
+const patientMs = 300;
+
 let stores = 0;
 
 /** A prefix that no other case of this run, or of one before, uses. */
@@ -23,11 +26,14 @@ export interface ProxiedStoreOptions {
   /** Removes what was stored. */
   readonly close?: (prefix: string) => Promise<void>;
   readonly prefix?: string;
+  /** One question of each client may wait in the server; it looks as if an answer were on its way. */
+  readonly waitsInServer?: boolean;
 }
 
 /** An empty store in which each client has proxies of its own. */
 export function openProxiedStore(options: ProxiedStoreOptions): LockStore {
-  const { servers, connect, prefix = freshPrefix() } = options;
+  const { servers, connect, prefix = freshPrefix(), waitsInServer = false } = options;
+  const quietSince = new Map<LockBackend, { readonly asked: number; readonly sinceMs: number }>();
   const ways = new Map<LockBackend, readonly Proxy[]>();
   const wayOf = (client: LockBackend): readonly Proxy[] => ways.get(client) ?? [];
   let looks = 0;
@@ -62,9 +68,17 @@ export function openProxiedStore(options: ProxiedStoreOptions): LockStore {
       requests: (client) => {
         const way = wayOf(client);
         const asked = way.reduce((sum, { traffic }) => sum + traffic.roundTrips, 0);
-        // While an answer is on its way, or comes in parts, this never stands still.
-        const isAsking = way.some((proxy) => isFair(proxy) && proxy.askingConnections > 0);
+        const asking = way.reduce(
+          (sum, proxy) => sum + (isFair(proxy) ? proxy.askingConnections : 0),
+          0,
+        );
+        const nowMs = performance.now();
+        const quiet = quietSince.get(client);
+        if (quiet?.asked !== asked || asking > 1) quietSince.set(client, { asked, sinceMs: nowMs });
+        const isPatient = quiet !== undefined && nowMs - quiet.sinceMs > patientMs;
         const moved = way.reduce((sum, { traffic }) => sum + traffic.replyBytes, 0) * 1e-12;
+        // While an answer is on its way, or comes in parts, this never stands still.
+        const isAsking = asking > 1 || (asking > 0 && !(waitsInServer && isPatient));
         return asked + moved + (isAsking ? ++looks * 1e-9 : 0);
       },
       ...options.faults,

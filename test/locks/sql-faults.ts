@@ -8,7 +8,7 @@ import { until } from "../servers/until.ts";
 import { expectGrowing } from "./cases/leases.ts";
 import { lockCases, runLockCase } from "./conformance.ts";
 import { PausedHolder } from "./paused-holder.ts";
-import { openProxied } from "./proxied.ts";
+import { openProxiedStore } from "./proxied-store.ts";
 import { aborted, bytes, operationId, rejection, text } from "./trial.ts";
 
 /** One dialect. */
@@ -227,9 +227,9 @@ export function sqlFaults(dialect: SqlDialect): void {
     const running = runLockCase(one, {
       name: dialect.name,
       open: async () =>
-        openProxied({
-          ...{ url: server.url, prefix: "restarted/" },
-          connect: (url, prefix) => dialect.open({ url, prefix, answerMs }),
+        openProxiedStore({
+          ...{ servers: [server.url], prefix: "restarted/" },
+          connect: ([url = ""], prefix) => dialect.open({ url, prefix, answerMs }),
           faults: { restartStore: restart },
         }),
     });

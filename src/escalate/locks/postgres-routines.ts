@@ -51,7 +51,7 @@ function createAll(name: string): string {
 const header = `LANGUAGE plpgsql SET lock_timeout = '${lockMs}ms' AS $body$`;
 
 /** Only for what changes no guard: its row is locked until the transaction is on the disk. */
-const hasty = "PERFORM set_config('synchronous_commit', 'off', true);";
+const hasty = "PERFORM set_config('synchronous_commit', 'off', true) WHERE NOT granted;";
 
 /** When no renewal helps any more. */
 const hold = (ms: string): string =>
@@ -120,23 +120,23 @@ END $body$;
 
 -- If the guard is free: makes the first of the line the holder, for as long as it may take to come.
 CREATE OR REPLACE FUNCTION ${f("advance")}(a_key bytea, moment timestamptz, claim_ms float8)
-RETURNS void LANGUAGE plpgsql AS $body$
+RETURNS boolean LANGUAGE plpgsql AS $body$
 DECLARE next record;
 BEGIN
   PERFORM FROM ${t("guards")} g WHERE g.key = a_key AND g.holder IS NOT NULL AND g.until > moment;
-  IF FOUND THEN RETURN; END IF;
+  IF FOUND THEN RETURN false; END IF;
   LOOP
     DELETE FROM ${t("line")} l WHERE l.guard = a_key
       AND l.place = (SELECT min(m.place) FROM ${t("line")} m WHERE m.guard = a_key)
       RETURNING l.nonce, l.client, l.ttl_ms, l.hold_ms, l.leaves INTO next;
-    IF NOT FOUND THEN RETURN; END IF;
+    IF NOT FOUND THEN RETURN false; END IF;
     IF next.leaves > moment THEN
       UPDATE ${t("guards")} g SET token = g.token + 1, holder = next.nonce, claimant = next.client,
         ends = ${hold("next.hold_ms")},
         until = least(moment + least(claim_ms, next.ttl_ms) * interval '1 ms', ${hold("next.hold_ms")})
         WHERE g.key = a_key;
       PERFORM pg_notify(next.client, next.nonce);
-      RETURN;
+      RETURN true;
     END IF;
   END LOOP;
 END $body$;
@@ -162,12 +162,12 @@ CREATE OR REPLACE FUNCTION ${f("open")}(
   OUT kind text, OUT born text, OUT token bigint, OUT version bigint, OUT value bytea,
   OUT place bigint, OUT left_ms float8
 ) ${header}
-DECLARE moment timestamptz; was record; mine bigint;
+DECLARE moment timestamptz; granted boolean; was record; mine bigint;
 BEGIN
   born := ${f("enter")}(a_key, a_resource, a_birth);
   IF born IS NOT NULL THEN kind := 'reborn'; RETURN; END IF;
   moment := clock_timestamp();
-  PERFORM ${f("advance")}(a_key, moment, claim_ms);
+  granted := ${f("advance")}(a_key, moment, claim_ms);
   SELECT g.holder, g.until, g.holder IS NOT NULL AND g.until > moment AS is_held
     INTO was FROM ${t("guards")} g WHERE g.key = a_key;
   IF was.is_held AND was.holder <> a_nonce THEN
@@ -250,7 +250,7 @@ CREATE OR REPLACE FUNCTION ${f("commit")}(
   a_birth text, a_operation bytea,
   OUT kind text, OUT born text, OUT versions text, OUT part int, OUT installed bigint, OUT forgotten boolean
 ) ${header}
-DECLARE one record; known boolean := false; left_versions bigint[] := versions_seen;
+DECLARE one record; granted boolean := false; known boolean := false; left_versions bigint[] := versions_seen;
 BEGIN
   -- In one order for all, so that no two commits wait for each other.
   PERFORM FROM ${t("guards")} g WHERE g.key = ANY(keys) ORDER BY g.key FOR UPDATE;
@@ -298,12 +298,12 @@ CREATE OR REPLACE FUNCTION ${f("compare_and_set")}(
   OUT kind text, OUT born text, OUT token bigint, OUT version bigint,
   OUT part int, OUT installed bigint, OUT forgotten boolean
 ) ${header}
-DECLARE moment timestamptz; was record;
+DECLARE moment timestamptz; granted boolean; was record;
 BEGIN
   born := ${f("enter")}(a_key, a_resource, a_birth);
   IF born IS NOT NULL THEN kind := 'reborn'; RETURN; END IF;
   moment := clock_timestamp();
-  PERFORM ${f("advance")}(a_key, moment, claim_ms);
+  granted := ${f("advance")}(a_key, moment, claim_ms);
   SELECT g.version, g.token, g.holder, g.holder IS NOT NULL AND g.until > moment AS is_held
     INTO was FROM ${t("guards")} g WHERE g.key = a_key;
   token := was.token;
@@ -331,12 +331,12 @@ CREATE OR REPLACE FUNCTION ${f("operate")}(
   OUT kind text, OUT born text, OUT token bigint, OUT version bigint, OUT value bytea,
   OUT part int, OUT installed bigint, OUT forgotten boolean
 ) ${header}
-DECLARE moment timestamptz; was record; digits text; sum numeric;
+DECLARE moment timestamptz; granted boolean; was record; digits text; sum numeric;
 BEGIN
   born := ${f("enter")}(a_key, a_resource, a_birth);
   IF born IS NOT NULL THEN kind := 'reborn'; RETURN; END IF;
   moment := clock_timestamp();
-  PERFORM ${f("advance")}(a_key, moment, claim_ms);
+  granted := ${f("advance")}(a_key, moment, claim_ms);
   SELECT g.version, g.token, g.holder, g.holder IS NOT NULL AND g.until > moment AS is_held
     INTO was FROM ${t("guards")} g WHERE g.key = a_key;
   token := was.token;
