@@ -49,6 +49,18 @@ interface Rule {
 
 const ports = "src/(?:errors|environment|telemetry)\\.ts";
 
+/** The lock adapters `names`, each a file and a folder of its parts, share their parts and their clients. */
+function lockFamily(names: string, clients: string): Rule {
+  const family = `src/escalate/locks/(?:${names})(?:\\.ts|/.+)`;
+  return {
+    files: new RegExp(`^${family}$`, "u"),
+    may: new RegExp(
+      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|${family}|${clients}|node:.+)$`,
+      "u",
+    ),
+  };
+}
+
 const rules: readonly Rule[] = [
   { files: /^src\/(?:errors|telemetry)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
@@ -77,38 +89,14 @@ const rules: readonly Rule[] = [
     files: /^src\/store\/storage\//u,
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
   },
-  {
-    files: /^src\/escalate\/locks\/red(?:is|lock)[^/]*\.ts$/u,
-    may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/red(?:is|lock)[^/]*\\.ts|ioredis|node:.+)$`,
-      "u",
-    ),
-  },
-  {
-    files: /^src\/escalate\/locks\/(?:postgres|mysql|sql)[^/]*\.ts$/u,
-    may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/(?:postgres|mysql|sql)[^/]*\\.ts|pg|mysql2/promise|node:.+)$`,
-      "u",
-    ),
-  },
-  {
-    files: /^src\/escalate\/locks\/etcd[^/]*\.ts$/u,
-    may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/etcd[^/]*\\.ts|undici|node:.+)$`,
-      "u",
-    ),
-  },
+  lockFamily("redis|redlock", "ioredis"),
+  lockFamily("postgres|mysql|sql", "pg|mysql2/promise"),
+  lockFamily("etcd", "undici"),
+  lockFamily("zookeeper", "node-zookeeper-client"),
   {
     files: /^src\/escalate\/locks\/embedded\.ts$/u,
     may: new RegExp(
       `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/(?:embedded|fence)/.+|node:.+)$`,
-      "u",
-    ),
-  },
-  {
-    files: /^src\/escalate\/locks\/zookeeper[^/]*\.ts$/u,
-    may: new RegExp(
-      `^(?:${ports}|src/escalate/locks\\.ts|src/escalate/fence/.+|src/escalate/locks/zookeeper[^/]*\\.ts|node-zookeeper-client|node:.+)$`,
       "u",
     ),
   },

@@ -1,7 +1,7 @@
 /** `mysqlLocks` as a subject of the suite. */
 import { createConnection } from "mysql2/promise";
 import { mysqlLocks } from "../../src/escalate/locks/mysql.ts";
-import { tableName } from "../../src/escalate/locks/sql-names.ts";
+import { tableName } from "../../src/escalate/locks/sql/names.ts";
 import { service } from "../servers/service.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
 import { openProxiedStore } from "./proxied-store.ts";

@@ -1,7 +1,7 @@
 /** `postgresLocks` as a subject of the suite. */
 import { Client } from "pg";
 import { postgresLocks } from "../../src/escalate/locks/postgres.ts";
-import { tableName } from "../../src/escalate/locks/sql-names.ts";
+import { tableName } from "../../src/escalate/locks/sql/names.ts";
 import { service } from "../servers/service.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
 import { openProxiedStore } from "./proxied-store.ts";

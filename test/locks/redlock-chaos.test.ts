@@ -13,7 +13,7 @@ import { redlockLocks } from "../../src/escalate/locks/redlock.ts";
 import {
   type RedlockScriptName,
   redlockScripts,
-} from "../../src/escalate/locks/redlock-scripts.ts";
+} from "../../src/escalate/locks/redlock/scripts.ts";
 import { Random } from "../simulation/virtual-environment.ts";
 import { startRedisMasters } from "../servers/redis.ts";
 import type { Cluster } from "../servers/server.ts";

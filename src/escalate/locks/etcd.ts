@@ -12,11 +12,11 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { EtcdAuthority } from "./etcd-authority.ts";
-import { type EtcdClient, Gateway } from "./etcd-gateway.ts";
-import { EtcdStore } from "./etcd-store.ts";
+import { EtcdAuthority } from "./etcd/authority.ts";
+import { type EtcdClient, Gateway } from "./etcd/gateway.ts";
+import { EtcdStore } from "./etcd/store.ts";
 
-export type { EtcdClient } from "./etcd-gateway.ts";
+export type { EtcdClient } from "./etcd/gateway.ts";
 
 /** How to open: with the hosts, or with a client that is ready. */
 export interface EtcdLocksOptions {

@@ -11,12 +11,12 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { MysqlDatabase } from "./mysql-database.ts";
-import { type MysqlPool, openPool } from "./mysql-pool.ts";
-import { SqlAuthority } from "./sql-authority.ts";
-import { tableName } from "./sql-names.ts";
+import { MysqlDatabase } from "./mysql/database.ts";
+import { type MysqlPool, openPool } from "./mysql/pool.ts";
+import { SqlAuthority } from "./sql/authority.ts";
+import { tableName } from "./sql/names.ts";
 
-export type { MysqlConnection, MysqlField, MysqlPool, MysqlQuery } from "./mysql-pool.ts";
+export type { MysqlConnection, MysqlField, MysqlPool, MysqlQuery } from "./mysql/pool.ts";
 
 /** How to open. Either `url` or `client`. */
 export interface MysqlLocksOptions {

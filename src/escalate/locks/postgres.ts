@@ -10,12 +10,12 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { PostgresDatabase } from "./postgres-database.ts";
-import { openPool, type PostgresPool } from "./postgres-pool.ts";
-import { SqlAuthority } from "./sql-authority.ts";
-import { tableName } from "./sql-names.ts";
+import { PostgresDatabase } from "./postgres/database.ts";
+import { openPool, type PostgresPool } from "./postgres/pool.ts";
+import { SqlAuthority } from "./sql/authority.ts";
+import { tableName } from "./sql/names.ts";
 
-export type { PostgresConnection, PostgresPool, PostgresQuery } from "./postgres-pool.ts";
+export type { PostgresConnection, PostgresPool, PostgresQuery } from "./postgres/pool.ts";
 
 /** How to open. Either `url` or `client`. */
 export interface PostgresLocksOptions {

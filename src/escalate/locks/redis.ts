@@ -11,12 +11,12 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { RedisAuthority } from "./redis-authority.ts";
-import { RedisConnection } from "./redis-connection.ts";
-import { RedisKeys } from "./redis-keys.ts";
-import { redisScripts } from "./redis-scripts.ts";
-import { checkRedisSettings, loadRedisScripts } from "./redis-settings.ts";
-import { RedisTurns } from "./redis-turns.ts";
+import { RedisAuthority } from "./redis/authority.ts";
+import { RedisConnection } from "./redis/connection.ts";
+import { RedisKeys } from "./redis/keys.ts";
+import { redisScripts } from "./redis/scripts.ts";
+import { checkRedisSettings, loadRedisScripts } from "./redis/settings.ts";
+import { RedisTurns } from "./redis/turns.ts";
 
 /** How to open. */
 export interface RedisLocksOptions {

@@ -2,7 +2,7 @@
  * Guards on several Redis masters that know nothing of each other, of which a majority is enough. It goes
  * on while a minority is away.
  *
- * What can it promise? With masters that never forget, all that the others do; `redlock-register.ts` says
+ * What can it promise? With masters that never forget, all that the others do; `redlock/register.ts` says
  * why. But masters forget: without `appendfsync always` the last second is gone with the power, and a
  * master that was wiped or replaced by its replica has lost what it promised to others. Then a token may be
  * granted twice, and a stale write be accepted. So its fences are `advisory`, unless every master is
@@ -16,14 +16,14 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { RedisConnection } from "./redis-connection.ts";
-import { RedisKeys } from "./redis-keys.ts";
-import { checkRedisSettings, loadRedisScripts } from "./redis-settings.ts";
-import { RedisTurns } from "./redis-turns.ts";
-import { RedlockAuthority } from "./redlock-authority.ts";
-import { RedlockMasters } from "./redlock-masters.ts";
-import { RedlockRegister } from "./redlock-register.ts";
-import { redlockScripts } from "./redlock-scripts.ts";
+import { RedisConnection } from "./redis/connection.ts";
+import { RedisKeys } from "./redis/keys.ts";
+import { checkRedisSettings, loadRedisScripts } from "./redis/settings.ts";
+import { RedisTurns } from "./redis/turns.ts";
+import { RedlockAuthority } from "./redlock/authority.ts";
+import { RedlockMasters } from "./redlock/masters.ts";
+import { RedlockRegister } from "./redlock/register.ts";
+import { redlockScripts } from "./redlock/scripts.ts";
 
 /** How to open. */
 export interface RedlockLocksOptions {

@@ -11,17 +11,17 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { ZookeeperAuthority } from "./zookeeper-authority.ts";
-import type { ZookeeperClient } from "./zookeeper-connection.ts";
-import { ZookeeperSessions } from "./zookeeper-sessions.ts";
-import { ZookeeperStore } from "./zookeeper-store.ts";
+import { ZookeeperAuthority } from "./zookeeper/authority.ts";
+import type { ZookeeperClient } from "./zookeeper/connection.ts";
+import { ZookeeperSessions } from "./zookeeper/sessions.ts";
+import { ZookeeperStore } from "./zookeeper/store.ts";
 
 export type {
   NodeStat,
   PartResult,
   ZookeeperClient,
   ZookeeperTransaction,
-} from "./zookeeper-connection.ts";
+} from "./zookeeper/connection.ts";
 
 /** How to open: with the hosts, or with a client that is ready. */
 export interface ZookeeperLocksOptions {
