@@ -37,7 +37,7 @@ export type LockingStatus =
   | ({ readonly kind: "backend" } & BackendStatus);
 
 /** How long closing waits for those who hold locks, in ms. */
-const leaveMsMax = 5_000;
+const leaveMsMax = 2_000;
 
 /** Locks, from the opening of a replica to its end. */
 export class Locking {

@@ -239,7 +239,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** What each operation needs, and why. */
   explain(): Explanation[] {
-    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type.tag));
+    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type));
   }
 
   /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */

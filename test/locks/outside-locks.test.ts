@@ -52,6 +52,7 @@ test("closing does not wait for ever for who holds a lock", async () => {
   });
   await until("the lock is held", 5_000, () => isIn);
   await replica.close();
+  await expect(replica.locks.withLock("other", () => 1)).rejects.toThrow("closed");
   letGo();
   await holding.catch(() => undefined);
 });
