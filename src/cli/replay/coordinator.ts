@@ -26,6 +26,7 @@ import {
 import type { Entry, Figures } from "./messages.ts";
 import { type Bounds, ReplicaProcess } from "./process.ts";
 import { seededRandom } from "./random.ts";
+import { type ShopOptions, type ShopResult, ShopRun } from "./shop-run.ts";
 import type { SiteCollection, Visit } from "./site.ts";
 import { tally } from "./tally.ts";
 
@@ -38,6 +39,8 @@ export interface ReplayOptions extends Bounds {
   readonly cut: boolean;
   /** Gives each replica a directory, kills the last one in the middle, and starts it again. */
   readonly durable: boolean;
+  /** Sells something meanwhile; the replicas are durable then. */
+  readonly shop?: ShopOptions;
   /** Decides which replica takes which request. */
   readonly seed: number;
   readonly logLevel: string;
@@ -73,6 +76,8 @@ export interface ReplayResult {
   readonly cut: CutResult | undefined;
   /** Undefined if the replicas are not durable. */
   readonly killed: KillResult | undefined;
+  /** Undefined if nothing was sold. */
+  readonly shop: ShopResult | undefined;
   readonly verdict: Verdict;
   /** Whether every replica came to hold everything, as the tally has it. */
   readonly agrees: boolean;
@@ -89,6 +94,7 @@ interface Run {
   readonly options: ReplayOptions;
   readonly members: readonly Member[];
   readonly links: readonly Link[];
+  readonly shop: ShopRun | undefined;
   /** The member that takes each visit, by the visit's index. */
   readonly shares: readonly Member[];
   /** A replica was started again. */
@@ -121,13 +127,18 @@ async function replayIn(
     const process = new ReplicaProcess(name, options);
     onProcess(process);
     const own = directory === undefined ? undefined : join(directory, name);
-    return { name, directory: own, process, url: "", taken: 0 };
+    const locks = options.shop?.locks(index);
+    return { name, directory: own, locks, process, url: "", taken: 0 };
   });
   try {
     await Promise.all(members.map((member) => openMember(member, options.logLevel)));
     const links = linksOf(members, options.topology);
     const shares = share(members, options);
-    const result = await carryOut({ options, members, links, shares, onProcess });
+    const shop =
+      directory !== undefined && options.shop
+        ? new ShopRun(members, directory, options.shop)
+        : undefined;
+    const result = await carryOut({ options, members, links, shop, shares, onProcess });
     await Promise.all(members.map(({ process }) => process.ask({ kind: "close" }, "done")));
     return result;
   } finally {
@@ -141,26 +152,33 @@ function share(members: readonly Member[], { visits, seed }: ReplayOptions): Mem
 }
 
 async function carryOut(run: Run): Promise<ReplayResult> {
-  const { options, members, links } = run;
+  const { options, members, links, shop } = run;
   const isolated = options.cut && members.length > 1 ? members.at(-1) : undefined;
   const cutAt = Math.floor(options.visits.length / 3);
   const killAt = Math.floor(options.visits.length / 2);
   const healAt = Math.floor((options.visits.length * 2) / 3);
 
   await changeLinks(members, { add: links, carrying: links });
+  await shop?.open();
   const startedAt = performance.now();
-  await take(run, 0, cutAt);
+  await Promise.all([take(run, 0, cutAt), shop?.sellSome(), shop?.contest()]);
   const known = isolated && (await cutOff(run, isolated));
+  const except = options.durable ? victimOf(run, isolated) : undefined;
+  const selling = shop?.sellSome({ cutOff: isolated, except });
   await take(run, cutAt, killAt);
   const killed = await takeKilling(run, { from: killAt, to: healAt, isolated });
+  await selling;
   const cut = isolated && (await examineCut(run, { isolated, known: known ?? 0, cutAt, healAt }));
   const healedAt = performance.now();
   const before = cut && (await versions(members));
   if (isolated) await changeLinks(members, { add: linksAt(links, isolated), carrying: undefined });
+  // Before all is compared, so that what the sale wrote is waited for, too.
+  const sellingOut = shop?.sellOut();
   const [{ takenAt, settledMs }, caughtUpMs] = await Promise.all([
-    takeRest(run, healAt),
+    takeRest(run, healAt, sellingOut),
     Promise.all(members.map(async (member) => before && (await reachMs(member, before, healedAt)))),
   ]);
+  const sold = shop && (await shop.result((await sellingOut) ?? []));
   const compared = await compareAll(run, { caughtUpMs, settledMs });
   const slowestMs = settledMs.reduce<number | undefined>(
     (slowest, ms) =>
@@ -169,9 +187,10 @@ async function carryOut(run: Run): Promise<ReplayResult> {
   );
   return {
     ...compared,
-    agrees: compared.verdict.agrees && slowestMs !== undefined,
+    agrees: compared.verdict.agrees && slowestMs !== undefined && (sold?.faults ?? []).length === 0,
     cut,
     killed,
+    shop: sold,
     takenMs: takenAt - startedAt,
     convergedMs: slowestMs === undefined ? undefined : takenAt - startedAt + slowestMs,
   };
@@ -226,7 +245,7 @@ async function takeKilling(
   { from, to, isolated }: Stretch,
 ): Promise<KillResult | undefined> {
   const { options, members, onProcess } = run;
-  const member = options.durable ? members.at(-1) : undefined;
+  const member = options.durable ? victimOf(run, isolated) : undefined;
   if (member === undefined) {
     await take(run, from, to);
     return undefined;
@@ -237,7 +256,9 @@ async function takeKilling(
   const results: KillResult[] = [];
   const give = async (visits: readonly Visit[]): Promise<number> => {
     const killing = { member, members, links, visits, bounds: options, logLevel, onProcess };
+    const selling = run.shop?.sellUntilKilled(member);
     const result = await killAndRestart(killing);
+    await selling;
     results.push(result);
     return visits.length - result.unanswered + result.held;
   };
@@ -245,14 +266,22 @@ async function takeKilling(
   return results[0];
 }
 
+/**
+ * Who is killed: the one that is cut off, since nobody else has what it wrote; in a shop another one that is
+ * not the first, so that both troubles are there at once and the authority of the locks is left.
+ */
+const victimOf = ({ members, shop }: Run, isolated: Member | undefined): Member | undefined =>
+  shop && isolated && members.length > 2 ? members.at(-2) : members.at(-1);
+
 interface Ending {
   readonly takenAt: number;
   readonly settledMs: readonly (number | undefined)[];
 }
 
 /** Takes what is left; resolves when every member holds everything, or has failed to. */
-async function takeRest(run: Run, from: number): Promise<Ending> {
+async function takeRest(run: Run, from: number, selling?: Promise<unknown>): Promise<Ending> {
   const takenAt = await take(run, from, run.options.visits.length);
+  await selling;
   const all = await versions(run.members);
   const settledMs = await Promise.all(run.members.map((member) => reachMs(member, all, takenAt)));
   return { takenAt, settledMs };

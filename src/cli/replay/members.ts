@@ -1,4 +1,5 @@
 /** The replicas of a replay, and the links between them, as the coordinator knows them. */
+import type { LocksChoice } from "./locks-choice.ts";
 import type { ReplicaProcess } from "./process.ts";
 
 /** Who is linked with whom: everybody with everybody, or everybody with the first. */
@@ -9,6 +10,8 @@ export interface Member {
   readonly name: string;
   /** Where it keeps what it holds; undefined in memory. */
   readonly directory: string | undefined;
+  /** Of a shop. */
+  readonly locks: LocksChoice | undefined;
   process: ReplicaProcess;
   url: string;
   /** Requests that it was given and said to have taken. */
@@ -23,10 +26,13 @@ export interface Link {
 
 /** Opens a replica in the process that the member has now. */
 export async function openMember(member: Member, logLevel: string): Promise<void> {
-  const { name, directory } = member;
-  const command = { kind: "open", name, logLevel } as const;
+  const { name, directory, locks } = member;
   const { url } = await member.process.ask(
-    directory === undefined ? command : { ...command, directory },
+    {
+      ...({ kind: "open", name, logLevel } as const),
+      ...(directory === undefined ? {} : { directory }),
+      ...(locks === undefined ? {} : { locks }),
+    },
     "opened",
   );
   member.url = url;

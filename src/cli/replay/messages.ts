@@ -1,4 +1,6 @@
 /** What the coordinator asks of a replica's process, and what it is answered. */
+import type { LocksChoice } from "./locks-choice.ts";
+import type { SaleEnd } from "./sale.ts";
 import type { SiteCollection, Visit } from "./site.ts";
 
 /** A request to a replica's process. */
@@ -9,6 +11,8 @@ export type Command =
       readonly name: string;
       readonly logLevel: string;
       readonly directory?: string;
+      /** It is a shop, over these locks. */
+      readonly locks?: LocksChoice;
     }
   /** Adds a link to be dialed. Answered by `done`. */
   | { readonly kind: "dial"; readonly url: string }
@@ -31,6 +35,22 @@ export type Command =
   | { readonly kind: "figures" }
   /** Reads a part of a collection, from the key at `offset`. Answered by `page`. */
   | { readonly kind: "read"; readonly collection: SiteCollection; readonly offset: number }
+  /** Waits until its lock backend can be asked. Answered by `done`. */
+  | { readonly kind: "await-locks" }
+  /** Adds units to the stock. Answered by `done` when they are on the disk. */
+  | { readonly kind: "restock"; readonly units: number }
+  /** Sells until so many are sold here, or there is a reason to stop. Answered by `sold`. */
+  | {
+      readonly kind: "sell";
+      readonly units: number;
+      readonly customers: number;
+      readonly ledger: string;
+      readonly waitMs: number;
+    }
+  /** Redeems the coupon and claims the name for so many customers at once. Answered by `won`. */
+  | { readonly kind: "contest"; readonly customers: readonly string[] }
+  /** Answered by `shop`. */
+  | { readonly kind: "shop" }
   /** Closes the replica. Answered by `done`; the process ends once it is let go. */
   | { readonly kind: "close" };
 
@@ -51,6 +71,17 @@ export interface Figures {
   readonly lagBatchesMax: number;
 }
 
+/** What a shop says of itself. */
+export interface ShopFigures {
+  readonly stock: number;
+  /** Who redeemed the coupon, as its copy here has it. */
+  readonly redeemedBy: string | undefined;
+  /** Who has the name, as its copy here has it. */
+  readonly owner: string | undefined;
+  /** Units that nobody can sell until a holder comes back or an operator decides. */
+  readonly stranded: number;
+}
+
 /** An answer. */
 export type Reply =
   | { readonly kind: "opened"; readonly url: string }
@@ -58,6 +89,14 @@ export type Reply =
   | { readonly kind: "taken"; readonly count: number }
   | { readonly kind: "version"; readonly version: string }
   | { readonly kind: "figures"; readonly figures: Figures }
+  | { readonly kind: "sold"; readonly sold: number; readonly end: SaleEnd }
+  /** The customers who were told that it is theirs. */
+  | {
+      readonly kind: "won";
+      readonly redeemed: readonly string[];
+      readonly claimed: readonly string[];
+    }
+  | { readonly kind: "shop"; readonly figures: ShopFigures }
   /** `next` is missing on the last page. */
   | { readonly kind: "page"; readonly entries: readonly Entry[]; readonly next?: number }
   | { readonly kind: "failed"; readonly reason: string };
@@ -74,6 +113,15 @@ export interface Answered {
   readonly id: number;
   readonly reply: Reply;
 }
+
+/** Sent unasked while a sale is under way. */
+export interface SoldSoFar {
+  readonly sold: number;
+}
+
+/** Whether a message says how far a sale is. */
+export const isSoldSoFar = (message: unknown): message is SoldSoFar =>
+  typeof message === "object" && message !== null && "sold" in message && !("reply" in message);
 
 /** Whether a message is a command. Both ends are this file, so no more is looked at. */
 export const isAsked = (message: unknown): message is Asked =>

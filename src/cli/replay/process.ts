@@ -1,7 +1,14 @@
 /** One replica in a process of its own, started, asked and ended from here. */
 import { type ChildProcess, fork } from "node:child_process";
 import { ReplayError } from "./failure.ts";
-import { type Answered, type Asked, type Command, isAnswered, type Reply } from "./messages.ts";
+import {
+  type Answered,
+  type Asked,
+  type Command,
+  isAnswered,
+  isSoldSoFar,
+  type Reply,
+} from "./messages.ts";
 
 /** How long a process may take to end by itself before it is killed, in ms. */
 const endMs = 2_000;
@@ -30,6 +37,9 @@ export class ReplicaProcess implements AsyncDisposable {
   readonly #exited: Promise<void>;
   #ended: ReplayError | undefined;
   #asked = 0;
+  #isKilled = false;
+  /** Told how many units were sold so far in the sale that is under way. */
+  onSold: (sold: number) => void = () => undefined;
 
   constructor(name: string, bounds: Bounds) {
     this.name = name;
@@ -40,6 +50,7 @@ export class ReplicaProcess implements AsyncDisposable {
     });
     this.#child.on("message", (message: unknown) => {
       if (isAnswered(message)) this.#answered(message);
+      else if (isSoldSoFar(message)) this.onSold(message.sold);
     });
     this.#exited = new Promise((resolve) => {
       this.#child.once("exit", (code, by) => {
@@ -73,8 +84,14 @@ export class ReplicaProcess implements AsyncDisposable {
     throw new ReplayError(`${this.name}, asked to ${command.kind}: ${what}`);
   }
 
+  /** Whether it was ended on purpose, in the middle of whatever it was at. */
+  get isKilled(): boolean {
+    return this.#isKilled;
+  }
+
   /** Kills the process, whatever it is at. Resolves when it is gone. @throws ReplayError if it stays. */
   async kill(): Promise<void> {
+    this.#isKilled = true;
     this.#child.kill("SIGKILL");
     await withinMs(this.#exited, endMs);
     if (this.#ended === undefined) throw new ReplayError(`${this.name} cannot be killed`);

@@ -7,8 +7,11 @@ import { destination, pino } from "pino";
 import { openReplica, type Replica } from "../../index.ts";
 import { ReplayError } from "./failure.ts";
 import { LinkFigures } from "./link-figures.ts";
+import { isWeak, openLocks } from "./locks-choice.ts";
 import { type Answered, type Asked, type Command, type Entry, isAsked } from "./messages.ts";
-import type { Figures, Reply } from "./messages.ts";
+import type { Figures, Reply, ShopFigures } from "./messages.ts";
+import { claim, redeem, sell } from "./sale.ts";
+import { shopKeys, type ShopSchema, shopSchema } from "./shop.ts";
 import { record, type SiteCollection, type SiteSchema, siteSchema, type Visit } from "./site.ts";
 
 type Site = Replica<SiteSchema>;
@@ -26,6 +29,8 @@ const lookEveryMs = 5;
 const closeMs = 1_500;
 
 let site: Site | undefined;
+/** The same replica, if it is a shop. */
+let shop: Replica<ShopSchema> | undefined;
 /** The name under which a durable replica notes what it took; undefined in memory. */
 let durableAs: string | undefined;
 let operations = 0;
@@ -81,6 +86,20 @@ async function perform(command: Command, timeoutMs: number): Promise<Reply> {
       return { kind: "figures", figures: figures() };
     case "read":
       return readPage(command.collection, command.offset);
+    case "await-locks":
+      await awaitLocks(timeoutMs);
+      return { kind: "done" };
+    case "restock":
+      await restock(command.units, timeoutMs);
+      return { kind: "done" };
+    case "sell": {
+      const onSold = (sold: number): void => void process.send?.({ sold });
+      return { kind: "sold", ...(await sell(openedShop(), { ...command, onSold })) };
+    }
+    case "contest":
+      return { kind: "won", ...(await contest(command.customers)) };
+    case "shop":
+      return { kind: "shop", figures: shopFigures(openedShop()) };
     case "close":
       await opened().close();
       return { kind: "done" };
@@ -92,16 +111,25 @@ function opened(): Site {
   return site;
 }
 
-async function openSite({ name, logLevel, directory }: Opening): Promise<string> {
+function openedShop(): Replica<ShopSchema> {
+  if (shop === undefined) throw new ReplayError("the replica is no shop");
+  return shop;
+}
+
+async function openSite({ name, logLevel, directory, locks }: Opening): Promise<string> {
   const logger = pino({ name, level: logLevel }, destination({ dest: 2, sync: true }));
-  site = await openReplica({
-    schema: siteSchema,
+  const options = {
     name,
     listen: { port: 0 },
     logger,
     telemetry: links,
     ...(directory === undefined ? {} : { storage: directory }),
-  });
+  };
+  if (locks === undefined) site = await openReplica({ ...options, schema: siteSchema });
+  else {
+    const schema = shopSchema(isWeak(locks));
+    site = shop = await openReplica({ ...options, schema, locks: await openLocks(locks) });
+  }
   if (directory !== undefined) durableAs = name;
   if (site.address === undefined) throw new ReplayError("the replica is bound to no port");
   const url = `ws://${site.address.host}:${site.address.port}`;
@@ -141,6 +169,45 @@ async function awaitLinks(expected: number, timeoutMs: number): Promise<void> {
     }
     await sleep(lookEveryMs);
   }
+}
+
+async function awaitLocks(timeoutMs: number): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  for (;;) {
+    const { locks } = openedShop().status();
+    if (locks.kind === "backend" || (locks.kind === "embedded" && locks.isServing)) return;
+    if (performance.now() > deadline) throw new ReplayError(`no locks after ${timeoutMs} ms`);
+    await sleep(lookEveryMs);
+  }
+}
+
+async function restock(units: number, timeoutMs: number): Promise<void> {
+  openedShop().collections.stock.increment(shopKeys.sku, units);
+  // A decrement that is refused would say the same: what was added is on the disk.
+  await openedShop().acknowledged(openedShop().version(), { by: "durable", timeoutMs });
+}
+
+async function contest(
+  customers: readonly string[],
+): Promise<{ readonly redeemed: readonly string[]; readonly claimed: readonly string[] }> {
+  const winners = async (
+    attempt: (shop: Replica<ShopSchema>, customer: string) => Promise<boolean>,
+  ): Promise<string[]> => {
+    const won = await Promise.all(customers.map((customer) => attempt(openedShop(), customer)));
+    return customers.filter((_, index) => won[index]);
+  };
+  const [redeemed, claimed] = await Promise.all([winners(redeem), winners(claim)]);
+  return { redeemed, claimed };
+}
+
+function shopFigures({ collections }: Replica<ShopSchema>): ShopFigures {
+  const { stock, coupon, username } = collections;
+  return {
+    stock: stock.value(shopKeys.sku),
+    redeemedBy: coupon.get(shopKeys.coupon)?.redeemedBy,
+    owner: username.owner(shopKeys.username),
+    stranded: 0,
+  };
 }
 
 function figures(): Figures {
