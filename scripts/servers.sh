@@ -16,7 +16,7 @@ for folder in /usr/sbin /usr/lib/postgresql/*/bin; do PATH="$PATH:$folder"; done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The same as in test/servers/installed.ts.
+# The same as in src/cli/servers/installed.ts.
 found() {
   case $1 in
     redis) has redis-server ;;

@@ -5,6 +5,7 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import { type DemoCommandOptions, demoCommand } from "./demo.ts";
 import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
@@ -13,6 +14,7 @@ import { type PeerCommandOptions, peerCommand } from "./peer.ts";
 import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
+import { lockServers } from "./servers/lock-url.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { type VerifyCommandOptions, verifyCommand } from "./verify.ts";
 
@@ -107,6 +109,43 @@ program
   .option("--json", "print it as JSON")
   .action(async (file: string, options: ExplainCommandOptions) => {
     await explainCommand(file, options);
+  });
+
+program
+  .command("demo")
+  .description("a storefront on a bad day: three replicas, one cut off, one killed, no rule broken")
+  .addOption(
+    new Option("--locks <where>", "what guards the rules; a server is started for it")
+      .choices(["embedded", ...lockServers])
+      .default("embedded"),
+  )
+  .option("--input <file>", "an access log to replay meanwhile, plain or gzip")
+  .addOption(
+    new Option("--generate <count>", "without one, make up so many requests")
+      .argParser(integer(1, requestsMax))
+      .default(10_000),
+  )
+  .addOption(
+    new Option("--units <count>", "what is on sale")
+      .argParser(integer(100, 1_000_000))
+      .default(10_000),
+  )
+  .addOption(
+    new Option("--seed <number>", "decides the made-up requests, and who takes which")
+      .argParser(integer(0, 2 ** 32 - 1))
+      .default(1),
+  )
+  .addOption(
+    new Option("--timeout <seconds>", "the longest that any wait may take")
+      .argParser(integer(1, 86_400))
+      .default(60),
+  )
+  .addOption(
+    new Option("--log-level <level>", "what the replicas log").choices(logLevels).default("error"),
+  )
+  .option("--json", "print the outcome as JSON")
+  .action(async (options: DemoCommandOptions) => {
+    process.exitCode = (await demoCommand(options, stopSignal())) ? 0 : 1;
   });
 
 program

@@ -10,7 +10,7 @@ import { counter, openReplica, type Replica } from "../../src/index.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import { assertBuilt } from "../cli/command.ts";
-import { until } from "../servers/until.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import { expectGrowing } from "./cases/leases.ts";
 import { PausedHolder } from "./paused-holder.ts";
 import { bytes, operationId, rejection, text } from "./trial.ts";

@@ -3,7 +3,7 @@ import { createConnection, createPool } from "mysql2/promise";
 import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { type MysqlPool, mysqlLocks } from "../../src/escalate/locks/mysql.ts";
-import { startMysql } from "../servers/mysql.ts";
+import { startMysql } from "../../src/cli/servers/mysql.ts";
 import { isServiceSkipped } from "../servers/service.ts";
 import { queryMysql } from "./mysql-subject.ts";
 import { sqlFaults } from "./sql-faults.ts";

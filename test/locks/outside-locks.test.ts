@@ -2,7 +2,7 @@
 import { expect, test } from "vitest";
 import { counter, LockTimeoutError, openReplica, UsageError } from "../../src/index.ts";
 import { memoryLocks } from "../../src/escalate/locks/memory.ts";
-import { until } from "../servers/until.ts";
+import { until } from "../../src/cli/servers/until.ts";
 
 const schema = { likes: counter() };
 

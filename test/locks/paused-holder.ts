@@ -3,8 +3,8 @@ import { fork, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { assertBuilt } from "../cli/command.ts";
-import { processState } from "../servers/process-tree.ts";
-import { until } from "../servers/until.ts";
+import { processState } from "../../src/cli/servers/process-tree.ts";
+import { until } from "../../src/cli/servers/until.ts";
 
 /** What the process holds, and with which backend. */
 export interface HolderOptions {

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { type PostgresPool, postgresLocks } from "../../src/escalate/locks/postgres.ts";
-import { startPostgres } from "../servers/postgres.ts";
+import { startPostgres } from "../../src/cli/servers/postgres.ts";
 import { isServiceSkipped, service } from "../servers/service.ts";
 import { lockCases, runLockCase } from "./conformance.ts";
 import { openPostgresStore, queryPostgres } from "./postgres-subject.ts";

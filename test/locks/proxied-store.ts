@@ -1,7 +1,7 @@
 /** A store on real servers, with a bad network of its own before each client. */
 import type { LockBackend } from "../../src/escalate/locks.ts";
-import { Proxy } from "../servers/proxy.ts";
-import { until } from "../servers/until.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import type { LockFaults, LockStore } from "./faults.ts";
 
 /** How long a reply that is to be lost may take to come, in ms. */

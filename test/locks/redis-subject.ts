@@ -3,8 +3,8 @@ import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { redisLocks } from "../../src/escalate/locks/redis.ts";
-import { Proxy } from "../servers/proxy.ts";
-import { until } from "../servers/until.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import type { LockFaults, LockStore, LockSubject } from "./faults.ts";
 
 /** Short, so that what is lost is soon known to be; longer than the delays of the suite. */

@@ -1,7 +1,7 @@
 /** A Redlock client behind a network of its own to each master. */
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { redlockLocks } from "../../src/escalate/locks/redlock.ts";
-import { Proxy } from "../servers/proxy.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
 import { answerMs } from "./redis-subject.ts";
 
 /** One client. */

@@ -15,8 +15,8 @@ import {
   redlockScripts,
 } from "../../src/escalate/locks/redlock/scripts.ts";
 import { Random } from "../simulation/virtual-environment.ts";
-import { startRedisMasters } from "../servers/redis.ts";
-import type { Cluster } from "../servers/server.ts";
+import { startRedisMasters } from "../../src/cli/servers/redis.ts";
+import type { Cluster } from "../../src/cli/servers/server.ts";
 import { isServiceSkipped } from "../servers/service.ts";
 import { isLinearizable, type Observed, versionFaults } from "./linearizability.ts";
 import { answerMs } from "./redis-subject.ts";

@@ -9,10 +9,10 @@ import {
 } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { redlockLocks, type RedlockLocksOptions } from "../../src/escalate/locks/redlock.ts";
-import { startRedisMasters } from "../servers/redis.ts";
-import type { Cluster } from "../servers/server.ts";
+import { startRedisMasters } from "../../src/cli/servers/redis.ts";
+import type { Cluster } from "../../src/cli/servers/server.ts";
 import { isServiceSkipped } from "../servers/service.ts";
-import { until } from "../servers/until.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import { expectGrowing } from "./cases/leases.ts";
 import { lockCases, runLockCase } from "./conformance.ts";
 import { PausedHolder } from "./paused-holder.ts";

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { redlockLocks } from "../../src/escalate/locks/redlock.ts";
-import { Proxy } from "../servers/proxy.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
 import type { LockFaults, LockStore, LockSubject } from "./faults.ts";
 import { answerMs, countedRedis, networkFaults, removeKeys, type Way } from "./redis-subject.ts";
 

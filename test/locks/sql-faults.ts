@@ -2,9 +2,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { StoreRolledBackError } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
-import { Proxy } from "../servers/proxy.ts";
-import type { Server } from "../servers/server.ts";
-import { until } from "../servers/until.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
+import type { Server } from "../../src/cli/servers/server.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import { expectGrowing } from "./cases/leases.ts";
 import { lockCases, runLockCase } from "./conformance.ts";
 import { PausedHolder } from "./paused-holder.ts";

@@ -8,11 +8,11 @@ import { ZookeeperAuthority } from "../../src/escalate/locks/zookeeper/authority
 import { ZookeeperSessions } from "../../src/escalate/locks/zookeeper/sessions.ts";
 import { ZookeeperStore } from "../../src/escalate/locks/zookeeper/store.ts";
 import { zookeeperLocks } from "../../src/escalate/locks/zookeeper.ts";
-import { Proxy } from "../servers/proxy.ts";
-import type { Server } from "../servers/server.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
+import type { Server } from "../../src/cli/servers/server.ts";
 import { isServiceSkipped } from "../servers/service.ts";
-import { until } from "../servers/until.ts";
-import { startZookeeper } from "../servers/zookeeper.ts";
+import { until } from "../../src/cli/servers/until.ts";
+import { startZookeeper } from "../../src/cli/servers/zookeeper.ts";
 import { expectGrowing } from "./cases/leases.ts";
 import { PausedHolder } from "./paused-holder.ts";
 import { freshPrefix } from "./proxied-store.ts";

@@ -1,7 +1,7 @@
 /** Keeps the shared servers of a run, and tells suites, which run in processes of their own, where they are. */
 import { createServer, type Server } from "node:http";
 import type { TestProject } from "vitest/node";
-import { isServiceName, SharedServers } from "./shared.ts";
+import { isServiceName, SharedServers } from "../../src/cli/servers/shared.ts";
 
 declare module "vitest" {
   interface ProvidedContext {

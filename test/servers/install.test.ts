@@ -13,7 +13,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { isInstalled, serverKinds } from "./installed.ts";
+import { isInstalled, serverKinds } from "../../src/cli/servers/installed.ts";
 
 const script = fileURLToPath(new URL("../../scripts/servers.sh", import.meta.url));
 const tools = ["bash", "chmod", "env", "grep", "mktemp", "rm", "tail", "tee", "timeout"];

@@ -6,9 +6,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { isSkipped, serverKinds } from "./installed.ts";
-import { processState, processTree } from "./process-tree.ts";
-import { until } from "./until.ts";
+import { isSkipped, serverKinds } from "../../src/cli/servers/installed.ts";
+import { processState, processTree } from "../../src/cli/servers/process-tree.ts";
+import { until } from "../../src/cli/servers/until.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 /** Apart from what other commands build, which may be running. */

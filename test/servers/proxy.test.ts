@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { Proxy } from "./proxy.ts";
-import { until } from "./until.ts";
+import { Proxy } from "../../src/cli/servers/proxy.ts";
+import { until } from "../../src/cli/servers/until.ts";
 
 /** For what is expected to come. */
 const soonMs = 5_000;

@@ -4,8 +4,8 @@
  * until this is interrupted. However this ends, they end with it.
  */
 import { spawn } from "node:child_process";
-import { isSkipped } from "./installed.ts";
-import { serviceNames, services, SharedServers } from "./shared.ts";
+import { isSkipped } from "../../src/cli/servers/installed.ts";
+import { serviceNames, services, SharedServers } from "../../src/cli/servers/shared.ts";
 
 const interrupted = new Promise<number>((resolve) => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => resolve(130));

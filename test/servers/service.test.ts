@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, test, vi } from "vitest";
-import { exchange } from "./exchange.ts";
-import { isSkipped } from "./installed.ts";
+import { exchange } from "../../src/cli/servers/exchange.ts";
+import { isSkipped } from "../../src/cli/servers/installed.ts";
 import { isServiceSkipped, service } from "./service.ts";
-import { services } from "./shared.ts";
+import { services } from "../../src/cli/servers/shared.ts";
 
 afterEach(() => vi.unstubAllEnvs());
 

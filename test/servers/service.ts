@@ -1,7 +1,7 @@
 /** Where a suite finds the servers that it shares with others; it keeps to a prefix of its own there. */
 import { inject } from "vitest";
-import { isSkipped } from "./installed.ts";
-import { type ServiceName, services } from "./shared.ts";
+import { isSkipped } from "../../src/cli/servers/installed.ts";
+import { type ServiceName, services } from "../../src/cli/servers/shared.ts";
 
 /**
  * As the backend of that name takes them: URLs, or hosts with ports for etcd and ZooKeeper. From the
