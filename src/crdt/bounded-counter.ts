@@ -1,66 +1,86 @@
 /**
- * A counter with a lower bound, perhaps an upper one, that holds while nobody coordinates.
+ * A counter that stays within its bounds, cluster-wide, though most changes are local.
  *
- * Meaning: the value is `initial`, more by all that was ever created, less by all that was ever spent. What
- * keeps it within its bounds is not here: a write is only made by who has the right to it (`escalate/escrow`).
+ * Meaning: `initial` and the sum of what all holders have created, less the sum of what they have spent.
+ * A holder is one directory, or one run of a replica in memory. Its figures only grow and only it moves
+ * them, so of two cells of one holder the larger figures are the later ones, whichever actor wrote them:
+ * publishing them again, after a crash, under another actor, counts nothing twice.
  *
- * Under each key one child a *holder* of rights, with its own two figures. They only grow, and they are
- * published after the holder's disk has them, so of several cells of one holder the largest of each figure
- * is right: publishing can be repeated, by whomever, and nothing counts twice.
+ * What may be spent is not decided here but by rights (`escalate/escrow.ts`). A replica may see a spend
+ * before the creation that it rests on, so what is shown is kept within the bounds.
  *
- * @see Balegas et al. 2015, "Extending Eventually Consistent Cloud Databases for Enforcing Numeric Invariants"
+ * @see O'Neil 1986, "The Escrow transactional method"; Balegas et al. 2015, "Extending eventually
+ * consistent cloud databases for enforcing numeric invariants"
  */
 import { type DataType, stampedShape } from "./data-type.ts";
+import {
+  defaultIdempotencyWindowMs,
+  type GuardedTypeOptions,
+  type IdempotencyOptions,
+} from "./fenced-register.ts";
 
-/** Between which integers a counter stays, and where it begins. */
-export interface CounterBounds {
+/** What must always hold, and where it begins. Safe integers, `min <= initial <= max`. */
+export interface Bounds {
   readonly min: number;
-  /** None unless given: then increments need rights, too. */
   readonly max?: number;
-  /** Default `min`. */
+  /** Of a key that nobody has used yet. Default `min`. */
   readonly initial?: number;
 }
 
-/** How to declare bounded counters. */
-export interface BoundedCounterOptions extends CounterBounds {
-  /** Accepts a lock backend whose fencing is not durable: what it forgets may be sold twice. */
-  readonly weakFence?: boolean;
-}
-
-/** Counters within bounds; never removed. */
+/** A collection of bounded counters. */
 export interface BoundedCounterType extends DataType {
   readonly kind: "bounded-counter";
   readonly min: number;
   readonly max: number | undefined;
   readonly initial: number;
   readonly weakFence: boolean;
+  readonly idempotencyWindowMs: number;
 }
 
-/** Declares a collection of bounded counters. */
-export function boundedCounter(options: BoundedCounterOptions): BoundedCounterType {
+/** Declares a collection of counters that are never below `min`, nor above `max` if there is one. */
+export function boundedCounter(
+  options: Bounds & GuardedTypeOptions & IdempotencyOptions,
+): BoundedCounterType {
   const { min, max, initial = min, weakFence = false } = options;
-  const bounds = JSON.stringify({ min, ...(max === undefined ? {} : { max }), initial });
+  const { idempotencyWindowMs = defaultIdempotencyWindowMs } = options;
   return {
     kind: "bounded-counter",
-    tag: `bounded-counter/1${bounds}`,
+    // Replicas that disagree about the bounds must not meet in one collection.
+    tag: `bounded-counter/1${JSON.stringify([min, max ?? null, initial])}`,
     shape: { kind: "items", names: "string", item: stampedShape },
-    ...{ min, max, initial, weakFence },
+    ...{ min, max, initial, weakFence, idempotencyWindowMs },
   };
 }
 
-/** How far a holder is: 0 on its own, 1 the pool has an entry of it, 2 it is closed there. */
+/** What a holder has done, all told. Each figure only grows. */
+export interface Figures {
+  /** By increments. */
+  readonly created: number;
+  /** By decrements. */
+  readonly spent: number;
+}
+
+/** The later of each figure: the join of two cells of one holder. */
+export const joinFigures = (left: Figures, right: Figures): Figures => ({
+  created: Math.max(left.created, right.created),
+  spent: Math.max(left.spent, right.spent),
+});
+
+/** How far a holder is: 0 on its own, 1 the pool of rights has an entry of it, 2 it is closed there. */
 export type HolderPhase = 0 | 1 | 2;
 
-/** What one holder ever did to one counter. */
-export interface HolderFigures {
-  /** All increments. */
-  readonly created: number;
-  /** All decrements. */
-  readonly spent: number;
+/** What one holder shows to its peers. */
+export interface HolderFigures extends Figures {
   readonly phase: HolderPhase;
 }
 
-/** The figures as a cell carries them. */
+/** All that either of them knows. */
+export const joinHolderFigures = (left: HolderFigures, right: HolderFigures): HolderFigures => ({
+  ...joinFigures(left, right),
+  phase: left.phase > right.phase ? left.phase : right.phase,
+});
+
+/** As a cell carries them. */
 export const writeHolderFigures = ({ created, spent, phase }: HolderFigures): readonly number[] => [
   created,
   spent,
@@ -76,21 +96,14 @@ export function readHolderFigures(payload: unknown): HolderFigures | undefined {
   return { created, spent, phase };
 }
 
-/** All that either of them knows. */
-export const joinHolderFigures = (left: HolderFigures, right: HolderFigures): HolderFigures => ({
-  created: Math.max(left.created, right.created),
-  spent: Math.max(left.spent, right.spent),
-  phase: left.phase > right.phase ? left.phase : right.phase,
-});
-
-/** The value to show: what was spent elsewhere may be known before the creation that it rests on. */
+/** The value to show, of the sums over all holders. */
 export function boundedValue(
   { initial, min, max }: BoundedCounterType,
-  created: number,
-  spent: number,
+  { created, spent }: Figures,
 ): number {
   const value = Math.max(min, initial + (created - spent));
   return Math.min(max ?? Number.MAX_SAFE_INTEGER, value);
 }
 
-const isFigure = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
+const isFigure = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
