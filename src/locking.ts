@@ -6,6 +6,7 @@ import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
 import type { Logger } from "./telemetry.ts";
+import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
 export interface LockingOptions {
@@ -22,11 +23,13 @@ export class Locking {
   /** A service of the links. */
   readonly seat: Seat;
   readonly #locks: EmbeddedLocks;
+  readonly #replica: ReplicaOptions<Schema>;
 
   /** @throws UsageError if another replica has these locks. */
   constructor({ replica, ...options }: LockingOptions) {
     const { locks } = replica;
     const { environment } = options;
+    this.#replica = replica;
     this.#locks = locks instanceof EmbeddedLocks ? locks : new EmbeddedLocks({ environment });
     this.seat = new Seat({ ...options, ambition: ambitionOf(replica, this.#locks) });
     this.#locks.attach(this.seat);
@@ -39,8 +42,10 @@ export class Locking {
   }
 
   /** `engine` is where the replica is durable. @throws see `Seat.start` */
-  start(engine: StorageEngine | undefined): Promise<void> {
-    return this.seat.start(engine);
+  async start(engine: StorageEngine | undefined): Promise<void> {
+    if (!engine) return this.seat.start();
+    const witness = await witnessOf(this.#replica);
+    return this.seat.start({ engine, witness, isExclusive: isExclusive(this.#replica) });
   }
 
   /** Gives back what is held, while the links stand. */
