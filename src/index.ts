@@ -33,12 +33,7 @@ export type {
   Section,
 } from "./escalate/locks.ts";
 export type { Explanation, Route } from "./escalate/policy.ts";
-export {
-  type AcknowledgedBy,
-  type AcknowledgedOptions,
-  openReplica,
-  type Replica,
-} from "./replica.ts";
+export { openReplica, type Replica } from "./replica.ts";
 export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
   ListenOptions,
@@ -58,3 +53,6 @@ export type { WaitOptions } from "./store/waiting.ts";
 export type { Change, Watcher, WatchOptions } from "./store/watch.ts";
 export type { Address, Authenticate, Transport } from "./sync/transport.ts";
 export type { Logger, Telemetry } from "./telemetry.ts";
+export type { AcknowledgedBy, AcknowledgedOptions } from "./versions.ts";
+export type { OutsideLocks } from "./escalate/outside-locks.ts";
+export type { WithLockOptions } from "./escalate/named-locks.ts";

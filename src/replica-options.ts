@@ -2,7 +2,6 @@
 import type { Environment } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import type { LockBackend } from "./escalate/locks.ts";
-import { EmbeddedLocks } from "./escalate/locks/embedded.ts";
 import type { Witness } from "./escalate/witness.ts";
 import type { FsyncPolicy } from "./store/journal.ts";
 import type { Schema } from "./store/schema.ts";
@@ -99,8 +98,8 @@ export function checkOptions(given: ReplicaOptions<Schema>): void {
   for (const [name, value] of Object.entries(given)) {
     if (value !== undefined && !options.has(name)) throw new UsageError(`no option ${name}`);
   }
-  if (given.locks !== undefined && !(given.locks instanceof EmbeddedLocks)) {
-    throw new UsageError("locks: this version of a replica uses embeddedLocks() only");
+  if (given.locks !== undefined && typeof given.locks?.compareAndSet !== "function") {
+    throw new UsageError("locks: no lock backend, such as embeddedLocks() or etcdLocks({ hosts })");
   }
   checkStorage(given.storage);
   checkNumber("clockAheadMsMax", given.clockAheadMsMax);

@@ -6,6 +6,7 @@
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
 import { explainFailure } from "./exit-status.ts";
+import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
 import { inspectCommand } from "./inspect.ts";
 import { type PeerCommandOptions, peerCommand } from "./peer.ts";
@@ -96,6 +97,16 @@ program
   .option("--json", "print it as JSON")
   .action(async (a: string, b: string, options: VerifyCommandOptions) => {
     process.exitCode = (await verifyCommand(a, b, options)) ? 0 : 1;
+  });
+
+program
+  .command("explain")
+  .description("show what each operation of a schema needs before it takes effect, and why")
+  .argument("<module>", "a compiled module that exports the schema; it is run")
+  .option("--export <name>", "the name of that export", "schema")
+  .option("--json", "print it as JSON")
+  .action(async (file: string, options: ExplainCommandOptions) => {
+    await explainCommand(file, options);
   });
 
 program
