@@ -15,6 +15,7 @@ import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
 import type { Logger } from "./telemetry.ts";
+import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
 export interface LockingOptions {
@@ -50,10 +51,12 @@ export class Locking {
   readonly #options: { readonly environment: Environment };
   readonly #given: LockBackend;
   readonly #resilient: ResilientLocks;
+  readonly #replica: ReplicaOptions<Schema>;
 
   /** @throws UsageError if another replica has these locks. */
   constructor({ replica, sightings, ...options }: LockingOptions) {
     const { environment } = options;
+    this.#replica = replica;
     const given = replica.locks ?? new EmbeddedLocks({ environment });
     this.#options = options;
     this.#given = given;
@@ -75,8 +78,10 @@ export class Locking {
   }
 
   /** `engine` is where the replica is durable. @throws see `Seat.start` */
-  start(engine: StorageEngine | undefined): Promise<void> {
-    return this.seat.start(engine);
+  async start(engine: StorageEngine | undefined): Promise<void> {
+    if (!engine) return this.seat.start();
+    const witness = await witnessOf(this.#replica);
+    return this.seat.start({ engine, witness, isExclusive: isExclusive(this.#replica) });
   }
 
   /** Gives back what is held, while the links stand. Who holds a lock and does not let go is not waited for. */
