@@ -133,6 +133,10 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/escalate/witness\\.ts|node:.+)$`, "u"),
   },
   {
+    files: /^src\/escalate\/escrow\/key-hash\.ts$/u,
+    may: /^node:crypto$/u,
+  },
+  {
     files: /^src\/escalate\//u,
     may: new RegExp(
       `^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+)$`,

@@ -28,19 +28,28 @@ export interface Bounds {
 }
 
 /** A collection of bounded counters. */
-export interface BoundedCounterType extends DataType {
+export interface BoundedCounterType<
+  Max extends number | undefined = number | undefined,
+> extends DataType {
   readonly kind: "bounded-counter";
   readonly min: number;
-  readonly max: number | undefined;
+  readonly max: Max;
   readonly initial: number;
   readonly weakFence: boolean;
   readonly idempotencyWindowMs: number;
 }
 
+/** How to declare bounded counters. */
+export type BoundedCounterOptions = Bounds & GuardedTypeOptions & IdempotencyOptions;
+
 /** Declares a collection of counters that are never below `min`, nor above `max` if there is one. */
 export function boundedCounter(
-  options: Bounds & GuardedTypeOptions & IdempotencyOptions,
-): BoundedCounterType {
+  options: BoundedCounterOptions & { readonly max: number },
+): BoundedCounterType<number>;
+export function boundedCounter(
+  options: BoundedCounterOptions & { readonly max?: undefined },
+): BoundedCounterType<undefined>;
+export function boundedCounter(options: BoundedCounterOptions): BoundedCounterType {
   const { min, max, initial = min, weakFence = false } = options;
   const { idempotencyWindowMs = defaultIdempotencyWindowMs } = options;
   return {

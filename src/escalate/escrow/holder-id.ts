@@ -12,7 +12,9 @@ const timeBytes = 6;
 
 /** An id that no other has. */
 export function newHolderId(environment: Environment): HolderId {
-  const time = Math.max(0, environment.now()).toString(16).padStart(timeBytes * 2, "0");
+  const time = Math.max(0, environment.now())
+    .toString(16)
+    .padStart(timeBytes * 2, "0");
   const drawn = environment.randomBytes(holderIdBytes - timeBytes);
   return time.slice(-timeBytes * 2) + Buffer.from(drawn).toString("hex");
 }

@@ -85,7 +85,7 @@ export class Holding {
   isDirty = false;
   readonly #dirty: Dirty;
   /** Called when rights run low. */
-  onLow: () => void = () => undefined;
+  onLow: () => void = ignore;
   readonly collection: string;
   readonly key: string;
   readonly holder: HolderId;
@@ -95,9 +95,11 @@ export class Holding {
   /** Why nothing is spent from it any more. */
   stopped: Error | undefined;
   seen: Seen | undefined;
-  readonly pending = new Map<string, Pending>();
+  readonly pending: Map<string, Pending> = new Map();
   /** A write that has it is under way. */
   isWriting = false;
+  /** What peers were shown of it. */
+  shown: { readonly created: number; readonly spent: number } = { created: 0, spent: 0 };
   #kept: Kept;
 
   constructor(options: HoldingOptions) {
@@ -261,6 +263,7 @@ export class Holding {
   }
 }
 
+const ignore = (): void => undefined;
 const none: readonly Pending[] = [];
 const nothing: KeptAccount = { granted: 0, returned: 0, created: 0, spent: 0, reserved: 0 };
 

@@ -2,7 +2,7 @@
  * Who waits for rights of one side of one counter. Whoever can be served is, in the order of coming; who
  * wants more than there is does not keep others from less.
  */
-import type { Environment, Timer } from "../../environment.ts";
+import type { Environment } from "../../environment.ts";
 
 /** How to wait. */
 export interface WaitForRights {
@@ -73,7 +73,6 @@ export class Line {
     round: number,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      let timer: Timer | undefined;
       const leave = (): void => {
         this.#waiters.delete(waiter);
         timer?.cancel();
@@ -90,17 +89,15 @@ export class Line {
           reject(error);
         },
       };
-      const abort = (): void => {
-        waiter.refuse(signal?.reason);
+      const giveUp = (error: unknown): void => {
+        waiter.refuse(error);
         this.#events.left();
       };
+      const abort = (): void => giveUp(signal?.reason);
+      const late = (): void => giveUp(this.#events.late(by));
+      const timer = waitMs > 0 ? this.#environment.schedule(waitMs, late) : undefined;
       this.#waiters.add(waiter);
       signal?.addEventListener("abort", abort, { once: true });
-      if (waitMs <= 0) return;
-      timer = this.#environment.schedule(waitMs, () => {
-        waiter.refuse(this.#events.late(by));
-        this.#events.left();
-      });
     });
   }
 

@@ -38,7 +38,7 @@ export interface Claimed {
 
 /** Who has the key, if anybody. O(claims). @throws LockUnavailableError */
 export const findClaim = (current: Uint8Array | undefined, hash: string): Claim | undefined =>
-  readClaims(current).find((claim) => claim.hash === hash);
+  readClaims(current).find((found) => found.hash === hash);
 
 /**
  * Claims a key, unless somebody has. O(claims).

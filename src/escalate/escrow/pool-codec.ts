@@ -98,7 +98,14 @@ function readEntry(from: ByteReader, hasMax: boolean): PoolEntry {
   const isClosed = from.bounded(1, "whether a holder is closed") === 1;
   const seenMs = from.varint();
   const down = readShare(from);
-  return { id, name, isClosed, seenMs, down, up: hasMax ? readShare(from) : { ...none(), wants: 0 } };
+  return {
+    id,
+    name,
+    isClosed,
+    seenMs,
+    down,
+    up: hasMax ? readShare(from) : { ...none(), wants: 0 },
+  };
 }
 
 function writeFigures(out: ByteWriter, { granted, returned, created, spent }: Figures): void {

@@ -37,7 +37,11 @@ export function holdersIn(pool: Pool, side: Side): NamedHolder[] {
   return holders.sort((left, right) => right.rights - left.rights).slice(0, namedMax);
 }
 
-export const insufficient = (named: Named, requested: number, available: number): InsufficientError =>
+export const insufficient = (
+  named: Named,
+  requested: number,
+  available: number,
+): InsufficientError =>
   new InsufficientError(
     `${quoted(named)}: ${requested} were asked for, ${available} are left anywhere; nothing was spent`,
     { ...named, requested, available },

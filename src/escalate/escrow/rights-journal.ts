@@ -19,14 +19,15 @@ import {
   writeDirectory,
   writeKept,
 } from "./rights-records.ts";
-import type { Witness } from "./witness.ts";
+import type { Stand } from "../witness.ts";
 
 /** What a journal is made of. */
 export interface RightsJournalOptions {
   readonly environment: Environment;
   /** Without one nothing is durable, and nobody waits. */
   readonly engine?: StorageEngine | undefined;
-  readonly witness?: Witness | undefined;
+  /** Told of each write. */
+  readonly stand?: Stand | undefined;
   /** The directory as it was found, or a new one. */
   readonly directory: DirectoryRecord;
   /** What may be shown to peers now. */
@@ -145,7 +146,7 @@ export class RightsJournal {
   }
 
   async #write(engine: StorageEngine, group: Group): Promise<void> {
-    const { directory, witness } = this.#options;
+    const { directory, stand } = this.#options;
     const taken = this.#take();
     const [former, ended] = [this.#former.splice(0), this.#ended.splice(0)];
     const serial = this.#serial + 1;
@@ -156,7 +157,7 @@ export class RightsJournal {
       for (const found of former) batch.put(holdingKey(found), writeKept(found.kept));
       for (const name of ended) batch.delete(holdingKey(name));
       await batch.write({ sync: true });
-      witness?.testify(directory.id, serial);
+      stand?.mark(serial);
     } catch (error) {
       batch.discard();
       // Something of it may have been written all the same: the number is used.
@@ -178,11 +179,7 @@ export class RightsJournal {
     this.#options.onWritten(holding, kept);
   }
 
-  #refused(
-    taken: readonly { readonly holding: Holding }[],
-    group: Group,
-    cause: unknown,
-  ): void {
+  #refused(taken: readonly { readonly holding: Holding }[], group: Group, cause: unknown): void {
     const { engine, environment, onRefused } = this.#options;
     for (const { holding } of taken) {
       holding.isWriting = false;

@@ -8,7 +8,11 @@ import type { Holding } from "./holding.ts";
 import { type Pool, report, type Side, standingOf } from "./pool.ts";
 
 /** Returns whether the record has more than before. O(holders). */
-export function reportShown(pool: Pool, shown: ShownFigures, { key, holder, up }: Holding): boolean {
+export function reportShown(
+  pool: Pool,
+  shown: ShownFigures,
+  { key, holder, up }: Holding,
+): boolean {
   let hasGrown = false;
   for (const [id, { created, spent }] of shown.of(key)) {
     const entry = pool.entries.get(id);
@@ -20,7 +24,11 @@ export function reportShown(pool: Pool, shown: ShownFigures, { key, holder, up }
 }
 
 /** Rights that somebody has created of whom the record knows nothing. O(holders). */
-export function unrecorded(pool: Pool, shown: ShownFigures, { key, holder, up }: Holding): Readonly<Record<Side, number>> {
+export function unrecorded(
+  pool: Pool,
+  shown: ShownFigures,
+  { key, holder, up }: Holding,
+): Readonly<Record<Side, number>> {
   const sums = { down: 0, up: 0 };
   for (const [id, figures] of shown.of(key)) {
     if (id === holder || !isUnrecorded(pool, id, figures)) continue;
