@@ -3,11 +3,13 @@
  * operations pass through them. It composes what stands in `escalate/`; nothing there knows of the links.
  */
 import { createHash } from "node:crypto";
+import type { BoundedCounterType } from "./crdt/bounded-counter.ts";
 import type { DataType } from "./crdt/data-type.ts";
 import type { FencedRegisterType } from "./crdt/fenced-register.ts";
 import type { Environment } from "./environment.ts";
 import { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
 import { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
+import { Escrow, type EscrowStorage, type RightsStatus } from "./escalate/escrow.ts";
 import { Births } from "./escalate/fenced/births.ts";
 import { FencedWatch, sightingsOfOthers } from "./escalate/fenced/fenced-watch.ts";
 import { KeptBirth } from "./escalate/fenced/kept-birth.ts";
@@ -20,17 +22,20 @@ import type { Locking } from "./locking.ts";
 import type { Conflict } from "./store/conflicts.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import type { Root } from "./store/nodes.ts";
-import type { StorageEngine } from "./store/storage.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 
 /** What it is made of. */
 export interface EscalationOptions {
+  /** Of the replica, for people. */
+  readonly name: string;
   readonly keyspace: Keyspace;
   readonly locking: Locking;
   readonly environment: Environment;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
   readonly onConflict: (conflict: Conflict) => void;
+  /** Somebody should see to this. */
+  readonly onWarning: (message: string) => void;
 }
 
 /** How long closing waits for those who hold locks, in ms. */
@@ -41,6 +46,7 @@ const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(by
 /** The guarded half of one replica, from its opening to its end. */
 export class Escalation {
   readonly fenced: FencedValues;
+  readonly escrow: Escrow;
   /** For what stands outside Trellis. */
   readonly locks: OutsideLocks;
   readonly #options: EscalationOptions;
@@ -67,12 +73,20 @@ export class Escalation {
       ...{ watch: this.#watch, births, updates: this.#updates, locks: this.#named, hash: sha256 },
       isAway: () => locking.isAway,
     });
+    this.escrow = new Escrow({ ...options, backend: this.#watch, updates: this.#updates });
+  }
+
+  /** What to show of rights. */
+  get rights(): readonly RightsStatus[] {
+    return this.escrow.status;
   }
 
   /** The collection of a guarded type; `undefined` for any other. */
   open(root: Root, type: DataType): unknown {
     const { kind } = type as { readonly kind?: unknown };
     switch (kind) {
+      case "bounded-counter":
+        return this.escrow.collection(root, type as BoundedCounterType);
       case "fenced-register":
         return new FencedRegisterCollection(this.fenced, root, type as FencedRegisterType);
       case "unique-claims":
@@ -82,13 +96,15 @@ export class Escalation {
     }
   }
 
-  /** @throws CorruptStorageError */
-  async start(engine: StorageEngine | undefined): Promise<void> {
-    await this.#birth.load(engine);
+  /** `storage` is where the replica is durable. @throws CorruptStorageError */
+  async start(storage: EscrowStorage | undefined): Promise<void> {
+    await this.#birth.load(storage?.engine);
+    await this.escrow.start(storage);
   }
 
   /** Gives back what is held, while the links stand. Who holds a lock and does not let go is not waited for. */
   async leave(): Promise<void> {
+    await this.escrow.leave();
     const { environment } = this.#options;
     const atRest = Promise.all([this.#named.close(), this.#updates.close()]);
     const late = new Promise<void>((resolve) => {

@@ -80,3 +80,10 @@ export type {
   UpdateOptions,
 } from "./escalate/fenced.ts";
 export type { Adopted } from "./escalate/fenced/adoption.ts";
+export type {
+  BoundedCounterCollection,
+  BoundedCounterHandle,
+  DecrementOptions,
+  SpendOptions,
+} from "./escalate/collections/bounded-counters.ts";
+export type { RightsStatus } from "./escalate/escrow.ts";

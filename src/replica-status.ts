@@ -1,12 +1,13 @@
 /** What a replica says of itself: when it is asked, and by itself. */
 import type { StorageStatus } from "./durability.ts";
+import type { RightsStatus } from "./escalate/escrow.ts";
 import type { LockingStatus } from "./locking.ts";
 import type { Conflict } from "./store/conflicts.ts";
 import type { PeerView } from "./sync/sync.ts";
 
 /** Something that an operator should know. */
 export interface Warning {
-  readonly kind: "held-stamps" | "forked" | "not-durable" | "lock-authority";
+  readonly kind: "held-stamps" | "forked" | "not-durable" | "lock-authority" | "rights";
   readonly message: string;
 }
 
@@ -29,7 +30,8 @@ export interface ReplicaStatus {
   readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
   readonly storage: StorageStatus;
   readonly locks: LockingStatus;
-  readonly rights: readonly never[];
+  /** Of the bounded counters that were used here. */
+  readonly rights: readonly RightsStatus[];
   /** Live keys, by collection. */
   readonly keys: Readonly<Record<string, number>>;
   /** Of the arrays that hold cells and names; strings and values come on top. */

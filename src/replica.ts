@@ -5,6 +5,7 @@ import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { UsageError } from "./errors.ts";
+import type { EscrowStorage } from "./escalate/escrow.ts";
 import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
 import type { Adopted } from "./escalate/fenced/adoption.ts";
 import type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
@@ -32,6 +33,7 @@ import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
+import { isExclusive, witnessOf } from "./witnesses.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
 
 /** How long removals and names are left before they are looked at, in ms. */
@@ -50,7 +52,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
   readonly #sync: Sync;
-  readonly #storage: ReplicaOptions<S>["storage"];
+  readonly #options: ReplicaOptions<S>;
   readonly #locking: Locking;
   readonly #escalation: Escalation;
   #durability: Durability | undefined;
@@ -70,7 +72,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
     const environment = options.environment ?? systemEnvironment;
     this.#schema = options.schema;
-    this.#storage = options.storage;
+    this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
     this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
@@ -98,9 +100,10 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });
     this.#escalation = new Escalation({
-      ...{ keyspace: this.#keyspace, locking: this.#locking, environment },
+      ...{ name: this.#name, keyspace: this.#keyspace, locking: this.#locking, environment },
       ...{ logger: this.#logger, telemetry: this.#telemetry },
       onConflict: (conflict) => this.#events.tell("conflict", conflict),
+      onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
     const open = openCollections(this.#keyspace, options.schema, (root, type) =>
@@ -113,7 +116,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       environment,
       transport: options.environment?.network ?? webSocketTransport(environment),
       name: this.#name,
-      services: [this.#locking.seat],
+      services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
       logger: this.#logger,
       telemetry: this.#telemetry,
@@ -140,9 +143,10 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** Reads the storage, listens and begins to dial. Called by `openReplica`. */
   async start(): Promise<void> {
-    if (this.#storage !== undefined) {
+    const { storage } = this.#options;
+    if (storage !== undefined) {
       this.#durability = await Durability.open({
-        storage: this.#storage,
+        storage,
         keyspace: this.#keyspace,
         environment: this.#environment,
         waiting: this.#waiting,
@@ -160,7 +164,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     }
     try {
       await this.#locking.start(this.#durability?.engine);
-      await this.#escalation.start(this.#durability?.engine);
+      await this.#escalation.start(await this.#rightsStorage());
       await this.#sync.start();
     } catch (error) {
       await this.#locking.close();
@@ -296,7 +300,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
       storage: this.#durability?.status ?? { kind: "memory" },
       locks: this.#locking.status,
-      rights: [],
+      rights: this.#escalation.rights,
       keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
       bytes: nodes.bytes + cells.bytes,
       forks: this.#forks,
@@ -324,6 +328,14 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
+  }
+
+  /** Where rights are kept, if this replica is durable. */
+  async #rightsStorage(): Promise<EscrowStorage | undefined> {
+    const engine = this.#durability?.engine;
+    if (!engine) return undefined;
+    const witness = await witnessOf(this.#options);
+    return { engine, witness, isExclusive: isExclusive(this.#options) };
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */

@@ -13,7 +13,7 @@ import {
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import { memoryLocks } from "../../src/escalate/locks/memory.ts";
 import { memoryStorage } from "../../src/store/storage/memory.ts";
-import { until } from "../servers/until.ts";
+import { until } from "../../src/cli/servers/until.ts";
 
 interface Coupon {
   readonly by: string;

@@ -8,6 +8,7 @@ import { foreignKinds } from "../../store/image.ts";
 import type { StorageEngine } from "../../store/storage.ts";
 import type { GuardRecord } from "../fence/guard.ts";
 import { decodeGuard, encodeGuard } from "../fence/guard-codec.ts";
+import type { OnDisk } from "../witness.ts";
 import { type Claim, readClaim, writeClaim } from "./standing.ts";
 
 /** The form of both kinds of records; another one is refused. */
@@ -48,6 +49,28 @@ export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authori
 /** The key of the record of who is the authority of the cluster. */
 const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
 
+/** The key of the serial of the last write of the authority that is hosted here. */
+export const markKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 2);
+
+/** O(1). */
+export function writeMark({ serial, isClosed }: OnDisk): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(format);
+  writer.varint(serial);
+  writer.byte(isClosed ? 1 : 0);
+  return writer.take();
+}
+
+function readMark(value: Uint8Array): OnDisk {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const serial = reader.varint();
+  const isClosed = reader.byte();
+  if (isClosed > 1) malformed(`a flag that is ${isClosed}`);
+  reader.end();
+  return { serial, isClosed: isClosed === 1 };
+}
+
 /** O(bytes). */
 export function writeAuthority({ birth, epoch }: AuthorityRecord): Uint8Array {
   const writer = new ByteWriter();
@@ -75,42 +98,42 @@ export async function keepClaim(engine: StorageEngine, claim: Claim): Promise<vo
   await batch.write({ sync: true });
 }
 
-/** Who is recorded as the authority, and the birth of the one that is, or was, hosted here. */
-export interface KeptClaim {
+/** What a replica has recorded of the authority, but the guards. */
+export interface KeptSeat {
+  /** Who it is. */
   readonly claim: Claim | undefined;
-  readonly birth: string | undefined;
+  /** The one that is, or was, hosted here. */
+  readonly authority: AuthorityRecord | undefined;
+  /** Where that was with its writes. One of before there were serials counts as closed. */
+  readonly mark: OnDisk;
 }
 
-/** @throws CorruptStorageError */
-export async function readKeptClaim(engine: StorageEngine): Promise<KeptClaim> {
-  let [claim, birth]: [Claim | undefined, string | undefined] = [undefined, undefined];
+/** O(1). @throws CorruptStorageError */
+export async function readKeptSeat(engine: StorageEngine): Promise<KeptSeat> {
+  let [claim, authority]: [Claim | undefined, AuthorityRecord | undefined] = [undefined, undefined];
+  let mark: OnDisk = { serial: 0, isClosed: true };
   const { location } = engine;
-  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 2))) {
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 3))) {
     for (const { key, value } of page) {
-      if (key[1] === 0) birth = checked(location, () => readAuthority(value)).birth;
-      else claim = checked(location, () => readClaim(value));
+      if (key[1] === 0) authority = checked(location, () => readAuthority(value));
+      else if (key[1] === 1) claim = checked(location, () => readClaim(value));
+      else mark = checked(location, () => readMark(value));
     }
   }
-  return { claim, birth };
-}
-
-/** What the disk has. */
-export interface KeptGuards {
-  readonly authority: AuthorityRecord | undefined;
-  readonly guards: ReadonlyMap<string, KeptGuard>;
+  return { claim, authority, mark };
 }
 
 /**
- * Reads all of it; leases that lived count from `nowMs` on. O(records).
- * @throws CorruptStorageError for what is not such a record, or of another birth than the authority's.
+ * Reads all guards of the authority of this birth; leases that lived count from `nowMs` on. O(records).
+ * @throws CorruptStorageError for what is not such a record, or of another birth.
  */
-export async function readGuards(engine: StorageEngine, nowMs: number): Promise<KeptGuards> {
-  let authority: AuthorityRecord | undefined;
+export async function readGuards(
+  engine: StorageEngine,
+  expected: string | undefined,
+  nowMs: number,
+): Promise<ReadonlyMap<string, KeptGuard>> {
   const guards = new Map<string, KeptGuard>();
   const { location } = engine;
-  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 1))) {
-    for (const { value } of page) authority = checked(location, () => readAuthority(value));
-  }
   for await (const page of engine.read(
     Uint8Array.of(foreignKinds.guard),
     Uint8Array.of(foreignKinds.guard + 1),
@@ -118,8 +141,8 @@ export async function readGuards(engine: StorageEngine, nowMs: number): Promise<
     for (const { key, value } of page) {
       const resource = Buffer.from(key.subarray(1)).toString("utf8");
       const { birth, ...kept } = checked(location, () => readGuard(value, resource, nowMs));
-      if (birth !== authority?.birth) {
-        const whose = `of ${birth}, not of ${authority?.birth ?? "anybody"}`;
+      if (birth !== expected) {
+        const whose = `of ${birth}, not of ${expected ?? "anybody"}`;
         throw new CorruptStorageError(`${location}: the guard of ${resource} is ${whose}`, {
           path: location,
         });
@@ -127,7 +150,7 @@ export async function readGuards(engine: StorageEngine, nowMs: number): Promise<
       guards.set(resource, kept);
     }
   }
-  return { authority, guards };
+  return guards;
 }
 
 function readAuthority(value: Uint8Array): AuthorityRecord {

@@ -7,14 +7,13 @@
  */
 import type { Environment, Timer } from "../../environment.ts";
 import { LockUnavailableError, UsageError } from "../../errors.ts";
-import type { StorageEngine } from "../../store/storage.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Authority } from "../fence/authority.ts";
 import { GuardTable } from "../fence/guard-table.ts";
 import { isCall } from "./authority-codec.ts";
 import { AuthorityHost } from "./authority-host.ts";
-import { DurableAuthority } from "./durable-authority.ts";
-import { keepClaim, readKeptClaim } from "./guard-records.ts";
+import { DurableAuthority, type DurableAuthorityOptions } from "./durable-authority.ts";
+import { keepClaim, readKeptSeat } from "./guard-records.ts";
 import { RemoteAuthority } from "./remote-authority.ts";
 import { type Claim, isStanding, judge, readStanding, writeStanding } from "./standing.ts";
 
@@ -38,6 +37,9 @@ export interface SeatOptions {
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
+
+/** Where the replica is durable, and who else knows how new that is. */
+export type SeatStorage = Omit<DurableAuthorityOptions, "environment">;
 
 /** What is known of the authority. */
 export interface SeatStatus {
@@ -86,7 +88,7 @@ export class Seat {
   #keeping: Promise<void> | undefined;
   #hosted: Hosted | undefined;
   #standing: Promise<void> | undefined;
-  #engine: StorageEngine | undefined;
+  #storage: SeatStorage | undefined;
   #again: Timer | undefined;
   #isClosed = false;
 
@@ -100,10 +102,11 @@ export class Seat {
    * @throws UsageError the seat is somebody else's; CorruptStorageError; LockUnavailableError when a claim
    * cannot be written.
    */
-  async start(engine?: StorageEngine): Promise<void> {
+  async start(storage?: SeatStorage): Promise<void> {
     const { ambition } = this.#options;
-    this.#engine = engine;
-    const { claim, birth } = engine ? await readKeptClaim(engine) : {};
+    this.#storage = storage;
+    const { claim, authority } = storage ? await readKeptSeat(storage.engine) : {};
+    const birth = authority?.birth;
     this.#claim = claim;
     this.#kept = claim;
     // A disk that refuses now is no reason not to open.
@@ -120,7 +123,7 @@ export class Seat {
   /** What the authority in reach promises; the least, while none is known. */
   get fencing(): "durable" | "until-restart" {
     const mayHost = this.#options.ambition !== "never";
-    const isDurable = this.#claim?.isDurable ?? (mayHost && this.#engine !== undefined);
+    const isDurable = this.#claim?.isDurable ?? (mayHost && this.#storage !== undefined);
     return isDurable ? "durable" : "until-restart";
   }
 
@@ -197,7 +200,7 @@ export class Seat {
     this.#hosted = { ...hosted, id: authority };
     this.#claim ??= {
       ...{ authority, host: this.#options.name },
-      ...{ isDurable: this.#engine !== undefined, isEstablished: false },
+      ...{ isDurable: this.#storage !== undefined, isEstablished: false },
     };
     await this.#recorded();
     this.#tellAll();
@@ -273,17 +276,17 @@ export class Seat {
 
   /** Resolves when what is known is on the disk. @throws LockUnavailableError */
   async #recorded(): Promise<void> {
-    const engine = this.#engine;
-    if (!engine) return;
+    const storage = this.#storage;
+    if (!storage) return;
     while (this.#claim && this.#kept !== this.#claim) {
-      this.#keeping ??= this.#keep(engine, this.#claim).finally(() => {
+      this.#keeping ??= this.#keep(storage, this.#claim).finally(() => {
         this.#keeping = undefined;
       });
       await this.#keeping;
     }
   }
 
-  async #keep(engine: StorageEngine, claim: Claim): Promise<void> {
+  async #keep({ engine }: SeatStorage, claim: Claim): Promise<void> {
     try {
       await keepClaim(engine, claim);
       this.#kept = claim;
@@ -305,9 +308,8 @@ export class Seat {
   /** Of the id that is on the disk; it is drawn when it is asked for, if there is none. */
   #hostedAs(id: string | undefined): Hosted {
     const { environment } = this.#options;
-    const engine = this.#engine;
-    if (engine) {
-      const authority = new DurableAuthority({ engine, environment });
+    if (this.#storage) {
+      const authority = new DurableAuthority({ ...this.#storage, environment });
       return { authority, id, close: () => authority.close() };
     }
     const table = new GuardTable(environment);
