@@ -53,7 +53,9 @@ export async function killAndRestart(killing: Killing): Promise<KillResult> {
 
   if (own.length > 0) {
     await changeLinks(members, { add: own, carrying: links });
-    const held = await versions(others);
+    // Whoever was not linked to it has nothing of it that these do not have.
+    const linked = own.map(({ from, to }) => (from === member ? to : from));
+    const held = await versions(linked);
     await member.process.ask({ kind: "await-versions", versions: held }, "done");
   }
   const { count } = await member.process.ask({ kind: "taken" }, "taken");
