@@ -180,21 +180,20 @@ async function carryOut(run: Run): Promise<ReplayResult> {
   ]);
   const sold = shop && (await shop.result((await sellingOut) ?? []));
   const compared = await compareAll(run, { caughtUpMs, settledMs });
-  const slowestMs = settledMs.reduce<number | undefined>(
-    (slowest, ms) =>
-      slowest === undefined || ms === undefined ? undefined : Math.max(slowest, ms),
-    0,
-  );
-  return {
-    ...compared,
-    agrees: compared.verdict.agrees && slowestMs !== undefined && (sold?.faults ?? []).length === 0,
-    cut,
-    killed,
-    shop: sold,
-    takenMs: takenAt - startedAt,
-    convergedMs: slowestMs === undefined ? undefined : takenAt - startedAt + slowestMs,
-  };
+  const takenMs = takenAt - startedAt;
+  const convergedMs = lastOf(settledMs, takenMs);
+  const holds = sold === undefined || sold.faults.length === 0;
+  const agrees = compared.verdict.agrees && convergedMs !== undefined && holds;
+  return { ...compared, agrees, cut, killed, shop: sold, takenMs, convergedMs };
 }
+
+/** When the last of them had settled; undefined when one never did. */
+const lastOf = (settledMs: readonly (number | undefined)[], sinceMs: number): number | undefined =>
+  settledMs.reduce<number | undefined>(
+    (last, ms) =>
+      last === undefined || ms === undefined ? undefined : Math.max(last, sinceMs + ms),
+    sinceMs,
+  );
 
 /** Gives a member its first visits in another way; resolves with how many of them it took. */
 interface Exception {

@@ -37,8 +37,10 @@ export type Command =
   | { readonly kind: "read"; readonly collection: SiteCollection; readonly offset: number }
   /** Waits until its lock backend can be asked. Answered by `done`. */
   | { readonly kind: "await-locks" }
-  /** Adds units to the stock. Answered by `done` when they are on the disk. */
+  /** Adds units to the stock. Answered by `done`. */
   | { readonly kind: "restock"; readonly units: number }
+  /** Waits until the stock is so large, as far as it is known there. Answered by `done`. */
+  | { readonly kind: "await-stock"; readonly units: number }
   /** Sells until so many are sold here, or there is a reason to stop. Answered by `sold`. */
   | {
       readonly kind: "sell";

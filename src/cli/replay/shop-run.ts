@@ -72,7 +72,11 @@ export class ShopRun {
       this.#members.map(({ process }) => process.ask({ kind: "await-locks" }, "done")),
     );
     const [first] = this.#members;
-    await first?.process.ask({ kind: "restock", units: this.#options.units }, "done");
+    const { units } = this.#options;
+    await first?.process.ask({ kind: "restock", units }, "done");
+    await Promise.all(
+      this.#members.map(({ process }) => process.ask({ kind: "await-stock", units }, "done")),
+    );
   }
 
   /** A stretch of selling, by all but one. */

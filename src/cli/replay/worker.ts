@@ -90,7 +90,10 @@ async function perform(command: Command, timeoutMs: number): Promise<Reply> {
       await awaitLocks(timeoutMs);
       return { kind: "done" };
     case "restock":
-      await restock(command.units, timeoutMs);
+      openedShop().collections.stock.increment(shopKeys.sku, command.units);
+      return { kind: "done" };
+    case "await-stock":
+      await awaitStock(command.units, timeoutMs);
       return { kind: "done" };
     case "sell": {
       const onSold = (sold: number): void => void process.send?.({ sold });
@@ -181,10 +184,14 @@ async function awaitLocks(timeoutMs: number): Promise<void> {
   }
 }
 
-async function restock(units: number, timeoutMs: number): Promise<void> {
-  openedShop().collections.stock.increment(shopKeys.sku, units);
-  // A decrement that is refused would say the same: what was added is on the disk.
-  await openedShop().acknowledged(openedShop().version(), { by: "durable", timeoutMs });
+/** Resolves when the stock is seen here. What was added is told to others once it is on the disk. */
+async function awaitStock(units: number, timeoutMs: number): Promise<void> {
+  const { stock } = openedShop().collections;
+  const deadline = performance.now() + timeoutMs;
+  while (stock.value(shopKeys.sku) !== units) {
+    if (performance.now() > deadline) throw new ReplayError(`no stock after ${timeoutMs} ms`);
+    await sleep(lookEveryMs);
+  }
 }
 
 async function contest(
