@@ -220,7 +220,8 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
   test("a client whose server is gone is disposed of in time, and opens nothing afterwards", async () => {
     await using proxy = await Proxy.start(server.address);
     const client = zookeeperLocks({ hosts: [proxy.address], prefix: freshPrefix(), answerMs: 500 });
-    await client.acquire("r", { ttlMs, waitMs: 0 });
+    const many = Array.from({ length: 30 }, (_, i) => `r${i}`);
+    await Promise.all(many.map((each) => client.acquire(each, { ttlMs: 20_000, waitMs: 0 })));
     proxy.requests.fate = proxy.replies.fate = "lose";
     const startedMs = performance.now();
     await client[Symbol.asyncDispose]();

@@ -118,6 +118,7 @@ export class ZookeeperAuthority implements Authority {
       // Its session may live on and keep the node: whoever asked gives up, this does not.
       if (!this.#isClosed) {
         const again = (): void => void this.#expire(standing);
+        standing.end?.cancel();
         standing.end = this.#environment.schedule(removeAgainMs, again);
       }
       throw error;
@@ -165,13 +166,15 @@ export class ZookeeperAuthority implements Authority {
   /** Ends the sessions, and so all that lives in ZooKeeper only for this client. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const standing of this.#standings.values()) {
+    const removing = [...this.#standings.values()].map(async (standing) => {
       standing.isOver = true;
       standing.end?.cancel();
       standing.call.tell();
       // A session that was handed in lives on.
-      await this.#remove(standing).catch(() => undefined);
-    }
+      await this.#remove(standing);
+    });
+    // At once: where nobody answers, each takes as long as an answer may.
+    await Promise.allSettled(removing);
     await this.#sessions.close();
   }
 
