@@ -21,7 +21,7 @@ import type { FencedWatch } from "./fenced-watch.ts";
 import type { KeyMemory } from "./key-memory.ts";
 
 /** Values in one section. */
-export const sectionHandlesMax = 64;
+export const sectionHandlesMax = 128;
 /** Sections are entered after all locks for what is outside: those have lower ranks. */
 export const sectionRank = 1_000_000;
 /** A lineage is worth more than all tokens that a store grants: those of an adopted store are larger. */
