@@ -12,6 +12,7 @@ import type { Authority } from "../../src/escalate/fence/authority.ts";
 import { type GuardRecord, untouched } from "../../src/escalate/fence/guard.ts";
 import { GuardTable } from "../../src/escalate/fence/guard-table.ts";
 import { Births, birthsOfThisProcess, type BirthMemory } from "../../src/escalate/fenced/births.ts";
+import type { Hash } from "../../src/escalate/fenced/call-identity.ts";
 import { FencedWatch, sightingsOfOthers } from "../../src/escalate/fenced/fenced-watch.ts";
 import { FencedValues } from "../../src/escalate/fenced.ts";
 import { GuardedUpdates } from "../../src/escalate/guarded-updates.ts";
@@ -55,6 +56,7 @@ export interface SiteOptions {
   /** What is kept from an earlier life. */
   readonly births?: BirthMemory;
   readonly keyspace?: Keyspace;
+  readonly hash?: Hash;
 }
 
 /** One replica, as `replica.ts` composes it, without links. */
@@ -75,7 +77,7 @@ export class Site {
   readonly username: UniqueClaimsCollection;
   readonly conflicts: Conflict[] = [];
 
-  constructor({ environment, backend, births, keyspace }: SiteOptions) {
+  constructor({ environment, backend, births, keyspace, hash = sha256 }: SiteOptions) {
     this.environment = environment;
     this.keyspace = keyspace ?? new Keyspace({ schema, environment });
     this.exchanges = new Exchanges(this.keyspace);
@@ -88,7 +90,7 @@ export class Site {
     this.locks = new NamedLocks(this.watch, environment);
     this.fenced = new FencedValues({
       ...{ keyspace: this.keyspace, watch: this.watch, births: known, environment },
-      ...{ updates: this.updates, locks: this.locks, hash: sha256 },
+      ...{ updates: this.updates, locks: this.locks, hash },
       ...{ logger: silentLogger, telemetry: silentTelemetry },
       onConflict: (conflict) => void this.conflicts.push(conflict),
       isAway: () => this.resilient.status.calls !== "closed",
