@@ -20,7 +20,7 @@ import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
-import { checkedResult, keysAreFull } from "./fenced/checked-result.ts";
+import { checkedResult, checkFits, keysAreFull } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
@@ -299,7 +299,9 @@ export class FencedValues {
       }
       const atMs = environment.now();
       const memory = hash === undefined ? before : before.with({ hash, atMs, result: value });
-      return { value: encodeEnvelope({ ...envelope, value, memory }), result: value };
+      const next = encodeEnvelope({ ...envelope, value, memory });
+      checkFits([next], this.#options.watch);
+      return { value: next, result: value };
     };
   }
 
