@@ -267,7 +267,7 @@ export class AuthorityClient implements LockBackend, Grantor {
       ...{ resource, fence: { token, nonce }, current: this.#seen(resource, present) },
       ...{ ttlMs, maxHoldMs, elapsedMs },
     });
-    if (lease.lost.aborted) return undefined;
+    if (lease.isLost) return undefined;
     this.#leases.add(lease);
     return lease;
   }
