@@ -80,7 +80,7 @@ local function write(key, guard, value, id, forgotten, told)
     -- First what is always read: small hashes are searched from the front.
     redis.call('HSET', key, 'b', birth, 'v', after, 'f', '0', 'n', '', 'u', '0', 'e', '0')
   end
-  redis.call('HSET', key, 'b', birth, 'v', after, 'd', value, slot, id,
+  redis.call('HSET', key, 'v', after, 'd', value, slot, id,
     'o' .. id, told and after .. ':' .. told or after)
   if version == 1 then redis.call('PERSIST', key) end
   return after
