@@ -110,13 +110,18 @@ export const createWrites = (names: Names): readonly string[] => [
 )`,
     common,
     `${enter(names, { into: ", known_version", from: `, ${knownVersion(names, "a_guard")}` })}
+    IF known_version IS NULL AND (is_held OR o_version <> expected) THEN
+      -- Again, by a statement that surely began after the row was locked: a refusal must be right.
+      SELECT version INTO known_version FROM ${names.t("operations")}
+        WHERE guard = a_guard AND operation = a_operation LIMIT 1;
+      IF known_version IS NULL THEN
+        SET o_kind = IF(is_held, 'held', 'moved');
+        SET o_forgotten = o_version - ${operationsRemembered} > expected;
+        LEAVE step;
+      END IF;
+    END IF;
     IF known_version IS NOT NULL THEN
       SET o_kind = 'written', o_version = known_version;
-      LEAVE step;
-    END IF;
-    IF is_held OR o_version <> expected THEN
-      SET o_kind = IF(is_held, 'held', 'moved');
-      SET o_forgotten = o_version - ${operationsRemembered} > expected;
       LEAVE step;
     END IF;
     SET o_kind = 'written';
