@@ -80,7 +80,8 @@ export const write = ({ t }: Names, guard: string, value: string, remembered: st
 
 /**
  * Locks the guard, hands it to the next in line if it is free, and reads it. Most often it is there and nobody
- * is to come: one statement, whose inner ones see what was committed before the row was locked.
+ * is to come: one statement. What its inner ones overlook, if they looked before it had waited for the row,
+ * came later than this.
  */
 export const enter = (
   { t, f }: Names,
