@@ -17,7 +17,7 @@ export interface Coupon {
 /** The types of a shop. */
 export type ShopSchema = SiteSchema & {
   /** Units left, never below 0. */
-  readonly stock: BoundedCounterType;
+  readonly stock: BoundedCounterType<undefined>;
   /** To be redeemed once. */
   readonly coupon: FencedRegisterType<Coupon>;
   /** One owner each. */

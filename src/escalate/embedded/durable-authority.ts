@@ -56,7 +56,7 @@ interface Open {
   readonly table: GuardTable;
   readonly journal: GuardJournal;
   readonly serials: Serials;
-  readonly epoch: number;
+  readonly record: AuthorityRecord;
 }
 
 /** What it is made of. */
@@ -80,9 +80,16 @@ export class DurableAuthority implements Authority {
     this.#options = options;
   }
 
-  /** The upper half of the tokens of this start; 0 before the first request. */
-  get epoch(): number {
-    return this.#open?.epoch ?? 0;
+  /** What is on the disk of this start; undefined before the first request. */
+  get record(): AuthorityRecord | undefined {
+    return this.#open?.record;
+  }
+
+  /** Why it will refuse to serve, as far as that can be known before it is asked. @throws CorruptStorageError */
+  async doubt(): Promise<string | undefined> {
+    const { engine, witness, isExclusive = false } = this.#options;
+    const { authority, mark } = await readKeptSeat(engine);
+    return authority && objection(mark, await witness.recall(authority.birth), isExclusive);
   }
 
   async birth(): Promise<string> {
@@ -179,6 +186,9 @@ export class DurableAuthority implements Authority {
   async #begin(): Promise<Open> {
     const { engine, environment } = this.#options;
     const kept = await readKeptSeat(engine);
+    if (kept.authority && kept.authority.seal !== "") {
+      throw this.#refused("the part was moved away from here");
+    }
     const birth = kept.authority?.birth ?? bornNow(environment);
     const { stand, serial } = await this.#believed(birth, kept);
     try {
@@ -217,23 +227,20 @@ export class DurableAuthority implements Authority {
     return { stand, serial };
   }
 
-  #opened(
-    { birth, epoch }: AuthorityRecord,
-    kept: ReadonlyMap<string, KeptGuard>,
-    serials: Serials,
-  ): Open {
+  #opened(record: AuthorityRecord, kept: ReadonlyMap<string, KeptGuard>, serials: Serials): Open {
     const { engine, environment } = this.#options;
+    const { birth, epoch } = record;
     const table: GuardTable = new GuardTable(environment, {
       birth,
       token: BigInt(epoch) << epochBits,
-      records: [...kept].map(([resource, { record }]) => [resource, record]),
-      onChange: (resource, record) => journal.changed(resource, record),
+      records: [...kept].map(([resource, guard]) => [resource, guard.record]),
+      onChange: (resource, after) => journal.changed(resource, after),
     });
     const journal: GuardJournal = new GuardJournal({
       ...{ engine, environment, birth, kept, serials },
-      undo: (resource, record) => table.restore(resource, record),
+      undo: (resource, before) => table.restore(resource, before),
     });
-    return { table, journal, serials, epoch };
+    return { table, journal, serials, record };
   }
 
   /** Above every epoch there was. */
@@ -248,7 +255,9 @@ export class DurableAuthority implements Authority {
       epoch = Math.max(epoch, Number(record.token >> epochBits) + 1);
     }
     if (epoch > epochMax) throw new Error(`epoch ${epoch} is beyond the bits of a token`);
-    return { birth, epoch };
+    // Who answers for it anew stands above every copy, and above what others recorded of it.
+    const generation = (before?.generation ?? 0) + (before && this.#options.isExclusive ? 1 : 0);
+    return { birth, epoch, generation, seal: "" };
   }
 
   #refused(why: string, cause?: unknown): LockUnavailableError {
