@@ -19,6 +19,12 @@ import { type PeerCommandOptions, peerCommand } from "./peer.ts";
 import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
+import {
+  reclaimCommand,
+  type ReclaimCommandOptions,
+  rightsCommand,
+  type RightsCommandOptions,
+} from "./rights.ts";
 import { lockServers } from "./servers/lock-url.ts";
 import { stopSignal } from "./stop-signal.ts";
 import { type VerifyCommandOptions, verifyCommand } from "./verify.ts";
@@ -141,6 +147,52 @@ program
   .action(async (file: string, options: ExplainCommandOptions) => {
     await explainCommand(file, options);
   });
+
+const rights = program
+  .command("rights")
+  .description("who holds rights to a bounded counter; free what a holder that is gone has left");
+
+/** Where the pool is. */
+const withPlace = (command: Command): Command =>
+  command
+    .argument("<collection>", "the name of the collection in the schema")
+    .argument("<key>", "the counter")
+    .addOption(
+      new Option("--locks <url>", "the lock store, such as etcd://127.0.0.1:2379").env(
+        "TRELLIS_LOCKS",
+      ),
+    )
+    .addOption(
+      new Option(
+        "--join <url>",
+        "a replica of a cluster with embedded locks; may be repeated",
+      ).argParser(peerUrl),
+    )
+    .addOption(
+      new Option("--token <token>", "secret that the replica asks for").env("TRELLIS_TOKEN"),
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "the longest to wait for the replica")
+        .argParser(integer(1, 86_400))
+        .default(10),
+    );
+
+withPlace(rights.command("show", { isDefault: true }).description("list the holders"))
+  .option("--json", "print it as JSON")
+  .action(async (collection: string, key: string, options: RightsCommandOptions) => {
+    await rightsCommand(collection, key, options);
+  });
+
+withPlace(
+  rights.command("reclaim").description("make free what a holder has left; says the risk first"),
+)
+  .argument("<holder>", "its id, as it is listed")
+  .option("--yes", "the risk was read and is accepted")
+  .action(
+    async (collection: string, key: string, holder: string, options: ReclaimCommandOptions) => {
+      await reclaimCommand(collection, key, holder, options);
+    },
+  );
 
 program
   .command("demo")

@@ -17,7 +17,7 @@ export interface EtcdPulse {
 const usualPulse: EtcdPulse = { heartbeatMs: 100, electionMs: 1_000 };
 
 /** A cluster of etcd; three nodes serve on without any one of them. */
-export async function startEtcd(count = 3, pulse = usualPulse): Promise<Cluster> {
+export async function startEtcd(count = 3, pulse: EtcdPulse = usualPulse): Promise<Cluster> {
   const ports = await reservePorts(2 * count);
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
