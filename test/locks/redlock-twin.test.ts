@@ -6,8 +6,8 @@ import {
   redlockScripts,
 } from "../../src/escalate/locks/redlock/scripts.ts";
 import { Random } from "../simulation/virtual-environment.ts";
-import { startRedis } from "../servers/redis.ts";
-import type { Server } from "../servers/server.ts";
+import { startRedis } from "../../src/cli/servers/redis.ts";
+import type { Server } from "../../src/cli/servers/server.ts";
 import { isServiceSkipped } from "../servers/service.ts";
 import { latin, RedisTwin, type Reply } from "./simulation/redis-twin.ts";
 import { runTwin } from "./simulation/redlock-twin.ts";

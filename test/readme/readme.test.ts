@@ -106,8 +106,17 @@ class Program implements AsyncDisposable {
   }
 }
 
+test("the story of the README runs as printed, in 30 lines", async () => {
+  const code = blockWith("ts", "boundedCounter");
+  const lines = code.split("\n").filter((line) => line.trim() !== "");
+  expect(lines.length).toBeLessThanOrEqual(30);
+  const path = await compiled("story", adapted(code, { "port: 7001": "port: 0" }));
+  await using story = new Program(path);
+  expect(await story.line()).toBe("sold out: 0 left, coupon used by ada");
+}, 30_000);
+
 test("the service of the README runs as printed, and tells what another replica changes", async () => {
-  const code = blockWith("ts", "openReplica");
+  const code = blockWith("ts", "openReplica", "lwwRegister");
   await using other = await openReplica({
     schema: { likes: counter(), tags: orSet(), profile: lwwRegister<{ name: string }>() },
     listen: { port: 0 },
@@ -146,7 +155,7 @@ test("the clock of the README runs as printed", async () => {
 });
 
 test("no other program is in the README", () => {
-  expect(blocks("ts")).toHaveLength(2);
+  expect(blocks("ts")).toHaveLength(3);
 });
 
 test("the sync peer of the README starts as printed", async () => {
