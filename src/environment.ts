@@ -3,7 +3,7 @@
  * Nothing else in the library reaches for them, so that a whole cluster runs in one process under
  * a seed. The network is handed in beside it, as a `Transport`.
  */
-import { randomBytes, randomFillSync } from "node:crypto";
+import { randomBytes } from "node:crypto";
 
 /** A timer that was asked for and may be taken back. */
 export interface Timer {
@@ -35,23 +35,6 @@ export function fraction(environment: Environment): number {
 /** Node fires longer timers at once. */
 const timerMsMax = 2 ** 31 - 1;
 
-const randomPool = new Uint8Array(4_096);
-let randomUsed = randomPool.length;
-
-/** Asking the kernel takes longer than what most callers do with the answer: so for many at once. */
-function drawBytes(count: number): Uint8Array {
-  if (count > randomPool.length / 8) return randomBytes(count);
-  if (randomUsed + count > randomPool.length) {
-    randomFillSync(randomPool);
-    randomUsed = 0;
-  }
-  const [from, to] = [randomUsed, (randomUsed += count)];
-  const drawn = randomPool.slice(from, to);
-  // Nobody reads it twice.
-  randomPool.fill(0, from, to);
-  return drawn;
-}
-
 /** The real world: Node's clocks, timers and kernel randomness. */
 export const systemEnvironment: Environment = {
   now: Date.now,
@@ -63,5 +46,5 @@ export const systemEnvironment: Environment = {
   defer: (task) => {
     setImmediate(task);
   },
-  randomBytes: drawBytes,
+  randomBytes: (count) => randomBytes(count),
 };

@@ -1,11 +1,19 @@
-/** The locks of a replica: its seat among the lock authority's, and the backend that asks there. */
+/**
+ * The locks of a replica: its seat among the lock authority's, and the backend that was given or the embedded
+ * one, behind a deadline, a circuit and a bulkhead.
+ */
+import type { DataType } from "./crdt/data-type.ts";
 import type { Environment } from "./environment.ts";
+import { UsageError } from "./errors.ts";
 import { type Ambition, Seat, type SeatStatus } from "./escalate/embedded/seat.ts";
+import type { LockBackend, LockGuarantees } from "./escalate/locks.ts";
 import { EmbeddedLocks } from "./escalate/locks/embedded.ts";
+import { type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
 import type { Logger } from "./telemetry.ts";
+import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
 export interface LockingOptions {
@@ -17,35 +25,61 @@ export interface LockingOptions {
   readonly onWarning: (message: string) => void;
 }
 
+/** What to show of the locks. */
+export type LockingStatus =
+  /** Nobody has claimed to be the lock authority, as far as is known here. */
+  | { readonly kind: "none" }
+  | ({ readonly kind: "embedded" } & SeatStatus)
+  /** A backend that was given. */
+  | ({ readonly kind: "backend" } & BackendStatus);
+
 /** Locks, from the opening of a replica to its end. */
 export class Locking {
   /** A service of the links. */
   readonly seat: Seat;
-  readonly #locks: EmbeddedLocks;
+  /** What escalated operations go through. Disposed of by who uses it. */
+  readonly backend: LockBackend;
+  readonly #given: LockBackend;
+  readonly #resilient: ResilientLocks;
+  readonly #replica: ReplicaOptions<Schema>;
 
-  /** @throws UsageError if another replica has these locks. */
+  /** @throws UsageError if another replica has these locks, or they promise less than the schema needs. */
   constructor({ replica, ...options }: LockingOptions) {
-    const { locks } = replica;
     const { environment } = options;
-    this.#locks = locks instanceof EmbeddedLocks ? locks : new EmbeddedLocks({ environment });
-    this.seat = new Seat({ ...options, ambition: ambitionOf(replica, this.#locks) });
-    this.#locks.attach(this.seat);
+    this.#replica = replica;
+    const given = replica.locks ?? new EmbeddedLocks({ environment });
+    this.#given = given;
+    const ambition = ambitionOf(replica, given);
+    // Another replica's authority is known when it is met.
+    if (!(given instanceof EmbeddedLocks)) checkGuarantees(replica.schema, given.guarantees);
+    else if (ambition !== "never" && replica.storage === undefined) {
+      checkGuarantees(replica.schema, { ...given.guarantees, fencing: "until-restart" });
+    }
+    this.seat = new Seat({ ...options, ambition });
+    if (given instanceof EmbeddedLocks) given.attach(this.seat);
+    this.#resilient = new ResilientLocks(given, environment);
+    this.backend = this.#resilient;
   }
 
   /** What to show. */
-  get status(): { readonly kind: "none" } | ({ readonly kind: "embedded" } & SeatStatus) {
+  get status(): LockingStatus {
+    if (!(this.#given instanceof EmbeddedLocks)) {
+      return { kind: "backend", ...this.#resilient.status };
+    }
     const { status } = this.seat;
     return status ? { kind: "embedded", ...status } : { kind: "none" };
   }
 
-  /** `engine` is where the replica is durable. @throws see `Seat.start` */
-  start(engine: StorageEngine | undefined): Promise<void> {
-    return this.seat.start(engine);
+  /** It failed so often that it is not asked for a while. */
+  get isAway(): boolean {
+    return this.#resilient.status.calls === "open";
   }
 
-  /** Gives back what is held, while the links stand. */
-  async leave(): Promise<void> {
-    await this.#locks[Symbol.asyncDispose]();
+  /** `engine` is where the replica is durable. @throws see `Seat.start` */
+  async start(engine: StorageEngine | undefined): Promise<void> {
+    if (!engine) return this.seat.start();
+    const witness = await witnessOf(this.#replica);
+    return this.seat.start({ engine, witness, isExclusive: isExclusive(this.#replica) });
   }
 
   /** Resolves when nothing of it is at work, after the links have ended. */
@@ -54,10 +88,38 @@ export class Locking {
   }
 }
 
-function ambitionOf(
-  { listen, peers = [] }: ReplicaOptions<Schema>,
-  locks: EmbeddedLocks,
-): Ambition {
+function ambitionOf({ listen, peers = [] }: ReplicaOptions<Schema>, locks: LockBackend): Ambition {
+  if (!(locks instanceof EmbeddedLocks)) return "never";
   if (locks.isHost) return "at-once";
   return listen === undefined && peers.length === 0 ? "alone" : "never";
+}
+
+/** Whether a type's rules rest on guards, and if they may rest on ones that can be forgotten. */
+const isGuarded = (type: DataType): type is DataType & { readonly weakFence: boolean } =>
+  "weakFence" in type;
+
+/** An invariant is refused where its fence may be forgotten, unless that was accepted by name. */
+function checkGuarantees(
+  schema: Schema,
+  { fencing, isAdvisoryAccepted = false }: LockGuarantees,
+): void {
+  if (fencing === "durable") return;
+  const why =
+    fencing === "advisory"
+      ? "these locks are advisory: their fences may go back while they run"
+      : "these locks keep their fences in memory only (an embedded authority: open its replica with storage)";
+  for (const [name, type] of Object.entries(schema)) {
+    if (!isGuarded(type)) continue;
+    if (!type.weakFence) {
+      throw new UsageError(
+        `collection ${JSON.stringify(name)} has a rule that must always hold, and ${why}. ` +
+          "Use durable locks, or accept it for this collection with weakFence: true",
+      );
+    }
+    if (fencing === "advisory" && !isAdvisoryAccepted) {
+      throw new UsageError(
+        `collection ${JSON.stringify(name)}: ${why}. Accept it with acceptAdvisory: true as well`,
+      );
+    }
+  }
 }

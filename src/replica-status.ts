@@ -1,6 +1,6 @@
 /** What a replica says of itself: when it is asked, and by itself. */
 import type { StorageStatus } from "./durability.ts";
-import type { SeatStatus } from "./escalate/embedded/seat.ts";
+import type { LockingStatus } from "./locking.ts";
 import type { Conflict } from "./store/conflicts.ts";
 import type { PeerView } from "./sync/sync.ts";
 
@@ -28,8 +28,7 @@ export interface ReplicaStatus {
   readonly peers: readonly PeerStatus[];
   readonly clock: { readonly lastStampMs: number; readonly aheadMs: number };
   readonly storage: StorageStatus;
-  /** `none`: nobody has claimed to be the lock authority, as far as is known here. */
-  readonly locks: { readonly kind: "none" } | ({ readonly kind: "embedded" } & SeatStatus);
+  readonly locks: LockingStatus;
   readonly rights: readonly never[];
   /** Live keys, by collection. */
   readonly keys: Readonly<Record<string, number>>;

@@ -1,39 +1,38 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
-import type { Dot } from "./crdt/dot.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
-import { Durability, notDurable, syncs } from "./durability.ts";
+import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
-import { InvalidValueError, UsageError, VersionLostError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
+import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
+import type { Adopted } from "./escalate/fenced/adoption.ts";
+import type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
+import type { Adoptable } from "./escalate/fenced.ts";
+import type { OutsideLocks } from "./escalate/outside-locks.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
+import { Escalation } from "./escalation.ts";
+import { Events } from "./events.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { openCollections } from "./store/collections/open.ts";
-import type { Collections } from "./store/collections/types.ts";
+import type { Collections } from "./collections.ts";
 import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
-import { coversNamed, lostDot, parseVersionToken, versionToken } from "./store/version-token.ts";
+import { versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
 import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
+import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
-
-/** How many must have a version: other replicas, a majority or all of the known members. */
-export type AcknowledgedBy = "durable" | number | "majority" | "all";
-
-/** What `acknowledged` waits for. */
-export interface AcknowledgedOptions extends WaitOptions {
-  readonly by: AcknowledgedBy;
-}
 
 /** How long removals and names are left before they are looked at, in ms. */
 const forgetEveryMs = 1_000;
@@ -44,6 +43,8 @@ const forgetCellsMax = 10_000;
 export class Replica<S extends Schema> implements AsyncDisposable {
   /** The collections of the schema. */
   readonly collections: Collections<S>;
+  /** Locks for what stands outside Trellis. */
+  readonly locks: OutsideLocks;
   readonly #schema: S;
   readonly #name: string;
   readonly #environment: Environment;
@@ -51,14 +52,14 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #sync: Sync;
   readonly #storage: ReplicaOptions<S>["storage"];
   readonly #locking: Locking;
+  readonly #escalation: Escalation;
   #durability: Durability | undefined;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
   readonly #logger: Logger;
   readonly #telemetry: Telemetry;
-  readonly #listeners: {
-    readonly [E in keyof ReplicaEvents]: Set<(told: ReplicaEvents[E]) => void>;
-  } = { conflict: new Set(), warning: new Set() };
+  readonly #events: Events;
+  readonly #versions: Versions;
   #forgetting: Timer | undefined;
   #forgetsSoon = false;
   readonly #peerSilentMsMax: number;
@@ -75,22 +76,37 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#events = new Events(environment, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
       environment,
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("logEntriesMax", options.retention?.logEntriesMax),
     });
-    this.collections = openCollections(this.#keyspace, options.schema);
     this.#waiting = new Waiting(environment);
+    this.#versions = new Versions({
+      ...{ keyspace: this.#keyspace, waiting: this.#waiting },
+      members: () => this.#sync.members,
+      durability: () => this.#durability,
+    });
     this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
     this.#locking = new Locking({
       replica: options,
       name: this.#name,
       environment,
       logger: this.#logger,
-      onWarning: (message) => this.#tell("warning", { kind: "lock-authority", message }),
+      onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });
+    this.#escalation = new Escalation({
+      ...{ keyspace: this.#keyspace, locking: this.#locking, environment },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
+      onConflict: (conflict) => this.#events.tell("conflict", conflict),
+    });
+    this.locks = this.#escalation.locks;
+    const open = openCollections(this.#keyspace, options.schema, (root, type) =>
+      this.#escalation.open(root, type),
+    );
+    this.collections = open as Collections<S>;
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -133,7 +149,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         logger: this.#logger,
         peers: () => this.#sync.knownPeers(),
         onRefused: ({ message }) =>
-          this.#tell("warning", {
+          this.#events.tell("warning", {
             kind: "not-durable",
             message: `the disk refuses (${message}); what is written is in memory only, until it does not`,
           }),
@@ -144,6 +160,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     }
     try {
       await this.#locking.start(this.#durability?.engine);
+      await this.#escalation.start(this.#durability?.engine);
       await this.#sync.start();
     } catch (error) {
       await this.#locking.close();
@@ -166,11 +183,38 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return this.#keyspace.transact(writes);
   }
 
+  /**
+   * Runs `run` over several fenced values and commits what it sets in one atomic step. It runs at most once a
+   * grant, and again if it was overtaken, until `waitMs` (default 5,000) is over. See `FencedSection` for what
+   * it works with; what it does outside has to be made safe there, with `tokens` or `operationId`.
+   * @throws what `run` throws, and then nothing is written; LockTimeoutError not granted in time;
+   * StaleTokenError, LeaseLostError, ConflictError overtaken: nothing was written, but `run` ran;
+   * UnknownOutcomeError it may have been committed: with an `idempotencyKey`, ask again; OverloadedError,
+   * LockUnavailableError, StoreRolledBackError, UsageError nothing was written.
+   */
+  escalate<const H extends readonly FencedHandle[], R>(
+    handles: H,
+    run: (section: FencedSection<H>) => R | Promise<R>,
+    options?: EscalateOptions,
+  ): Promise<R> {
+    return this.#escalation.fenced.escalate(handles, run, options);
+  }
+
+  /**
+   * Takes the lock store for the right one, though it was wiped, restored or replaced, and everything that is
+   * guarded was refused since (`StoreRolledBackError`). For an operator who has found out why: what had been
+   * committed there and is known to no replica is lost. Every fenced value goes back to the newest copy that is
+   * here, in a new lineage, above all tokens and versions that were seen.
+   * @throws LockUnavailableError, UsageError
+   */
+  adoptStore(which: Adoptable = {}): Promise<Adopted> {
+    return this.#escalation.fenced.adopt(which);
+  }
+
   /** What is held now, as text that `waitFor` understands on any replica. O(actors). */
   version(): string {
     this.#assertOpen("version");
-    this.#keyspace.flush();
-    return versionToken(this.#keyspace);
+    return this.#versions.now();
   }
 
   /**
@@ -180,20 +224,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   async waitFor(version: string, options: WaitOptions = {}): Promise<void> {
     this.#assertOpen("waitFor");
-    const vector = parseVersionToken(version);
-    this.#keyspace.flush();
-    const { held } = this.#keyspace;
-    const covers = (): boolean => coversNamed((actor) => held.at(actor), this.#keyspace, vector);
-    let lost: Dot | undefined;
-    const isDecided = (): boolean => {
-      if (covers()) return true;
-      lost = lostDot(this.#keyspace, vector, (actor, sequence) =>
-        this.#sync.members.mayBring(actor, sequence),
-      );
-      return lost !== undefined;
-    };
-    await this.#waiting.until(isDecided, "the version", options);
-    if (lost) throw new VersionLostError(`batch ${lost.sequence} of ${lost.actor} is lost`, lost);
+    await this.#versions.waitFor(version, options);
   }
 
   /**
@@ -204,25 +235,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   async acknowledged(version: string, options: AcknowledgedOptions): Promise<void> {
     this.#assertOpen("acknowledged");
-    const { by } = options;
-    if (by === "durable" && this.#durability === undefined) throw notDurable();
-    if (by !== "durable") checkAcknowledgedBy(by);
-    const vector = parseVersionToken(version);
-    this.#keyspace.flush();
-    if (by === "durable") return this.#durability?.until(vector, options);
-    const isMet = (): boolean => {
-      let others = 0;
-      for (const acknowledged of this.#sync.members.kept()) {
-        if (coversNamed((actor) => acknowledged.at(actor), this.#keyspace, vector)) others++;
-      }
-      const ours = this.#durability?.durable ?? this.#keyspace.held;
-      const here = coversNamed((actor) => ours.at(actor), this.#keyspace, vector) ? 1 : 0;
-      if (typeof by === "number") return others >= by;
-      const members = this.#sync.members.count;
-      return others + here >= (by === "all" ? members : Math.floor(members / 2) + 1);
-    };
-    this.#durability?.ask();
-    await this.#waiting.until(isMet, `acknowledgement by ${by}`, options);
+    await this.#versions.acknowledged(version, options);
   }
 
   /**
@@ -250,12 +263,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     listener: (told: ReplicaEvents[E]) => void,
   ): () => void {
     this.#assertOpen("on");
-    if (!Object.hasOwn(this.#listeners, event)) {
-      throw new UsageError(`no event ${JSON.stringify(event)}`);
-    }
-    const listeners = this.#listeners[event];
-    listeners.add(listener);
-    return () => void listeners.delete(listener);
+    return this.#events.on(event, listener);
   }
 
   /** Dials one more peer, and again whenever the link breaks. */
@@ -272,7 +280,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** What each operation needs, and why. */
   explain(): Explanation[] {
-    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type.tag));
+    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type));
   }
 
   /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */
@@ -307,11 +315,12 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    this.#keyspace.close();
+    this.#keyspace.seal();
     this.#forgetting?.cancel();
     this.#waiting.close();
     this.#watchers.close();
-    await this.#locking.leave();
+    await this.#escalation.leave();
+    this.#keyspace.close();
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
@@ -370,7 +379,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
       `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
       "published as one actor cannot be told apart any more";
-    this.#tell("warning", { kind: "forked", message });
+    this.#events.tell("warning", { kind: "forked", message });
   }
 
   #received(received: Received): void {
@@ -379,30 +388,15 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       const message =
         `${received.heldStamps} writes have stamps too far ahead of our clock; they lose to ` +
         "every other until somebody writes over them";
-      this.#tell("warning", { kind: "held-stamps", message });
+      this.#events.tell("warning", { kind: "held-stamps", message });
     }
     for (const slot of received.concurrent) {
       const conflict = conflictIn(this.#keyspace, this.#schema, slot);
       if (conflict === undefined) continue;
       const { collection } = conflict;
       this.#telemetry.count("trellis_lww_conflicts", conflict.lost.length, { collection });
-      this.#tell("conflict", conflict);
+      this.#events.tell("conflict", conflict);
     }
-  }
-
-  /** After the join, so that a listener may write; its throw is its own. */
-  #tell<E extends keyof ReplicaEvents>(event: E, told: ReplicaEvents[E]): void {
-    const listeners = this.#listeners[event];
-    if (listeners.size === 0) return;
-    this.#environment.defer(() => {
-      for (const listener of listeners) {
-        try {
-          listener(told);
-        } catch (error) {
-          this.#logger.error({ err: error, event }, "a listener threw");
-        }
-      }
-    });
   }
 }
 
@@ -418,15 +412,6 @@ export async function openReplica<const S extends Schema>(
   const replica = new Replica(options);
   await replica.start();
   return replica;
-}
-
-function checkAcknowledgedBy(by: Exclude<AcknowledgedBy, "durable">): void {
-  if (by === "majority" || by === "all") return;
-  if (Number.isSafeInteger(by) && by >= 0) return;
-  throw new InvalidValueError(`acknowledged by ${String(by)}`, {
-    path: "by",
-    reason: "is neither a number of replicas nor 'majority', 'all' or 'durable'",
-  });
 }
 
 /** An option that was given, or none: `undefined` is not passed on. */

@@ -19,48 +19,22 @@ import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
+import { batchBytesMax, touchBytes, transactionBytesMax } from "./batch-limits.ts";
 import { Endings } from "./endings.ts";
 import { Forgetting } from "./forgetting.ts";
+import type { KeyspaceListener } from "./keyspace-listener.ts";
+import type { KeyspaceOptions } from "./keyspace-options.ts";
 import { Names } from "./names.ts";
 import { type Container, Nodes, type Root } from "./nodes.ts";
 import { defaultLogEntriesMax, Retention } from "./retention.ts";
 import { Publication } from "./publication.ts";
-import { checkSchema, type Schema } from "./schema.ts";
+import { checkSchema } from "./schema.ts";
 import { exactTotal, outOfRange } from "./sums.ts";
 import { synchronous, Undo } from "./undo.ts";
 import { type Json, sizeOf } from "./values.ts";
 
-/** What a keyspace is made of. */
-export interface KeyspaceOptions {
-  readonly schema: Schema;
-  readonly environment: Environment;
-  /** Stamps further ahead of our clock are held, in ms. Default 60,000. */
-  readonly clockAheadMsMax?: number;
-  /** Removals kept for silent peers. Default 1,000,000. */
-  readonly logEntriesMax?: number;
-}
-
-/** Told of every change, after it is whole. */
-export interface KeyspaceListener {
-  /** A local batch was closed. */
-  flushed(): void;
-  /** Something was joined that was not known. `nodes` are the slots it touched. */
-  joined(nodes: readonly number[]): void;
-  /** A removal that a node kept, or the node itself, was forgotten. */
-  forgot?(node: number): void;
-  /** An actor is known to have ended. */
-  actorEnded?(actor: ActorId): void;
-}
-
 /** No actor has this number. */
 const nobody = -2;
-/** What a touched slot counts for in a batch, in bytes, besides names and values. */
-const touchBytes = 64;
-/** An open batch is closed before the turn ends when it has become so large, in bytes. */
-const batchBytesMax = 4 * 1024 * 1024;
-/** What one transaction may write, in bytes: it travels in one frame. */
-export const transactionBytesMax: number = 16 * 1024 * 1024;
-
 /** The state of one replica. */
 export class Keyspace {
   readonly actors: Actors = new Actors();
@@ -87,6 +61,8 @@ export class Keyspace {
   #batchBytes = 0;
   #undo: Undo | undefined;
   #closed = false;
+  /** Our actor has: nothing is written any more. */
+  #ended = false;
   /** Whether a write has to look first: it is in a transaction, or the batch is full, or all is closed. */
   #isGuarded = false;
   /** Whose counters are added to without looking: us, or nobody. */
@@ -136,16 +112,40 @@ export class Keyspace {
     return this.#undo !== undefined;
   }
 
-  /** Flushes, says that our actor has ended, and refuses everything afterwards. */
-  close(): void {
+  /** Flushes, and refuses every write from now on but those of `amend`. */
+  seal(): void {
     if (this.#undo) throw new UsageError("a replica cannot be closed inside a transaction");
     this.flush();
-    if (!this.#closed) this.#end();
     this.#closed = true;
     this.#guard(true);
   }
 
-  /** @throws ClosedError once `close` was called. */
+  /**
+   * Writes of the replica itself, which may come between `seal` and `close`: what it has to say of work
+   * that was under way. Then they are a batch of their own.
+   */
+  amend(writes: () => void): void {
+    if (!this.#closed) return writes();
+    if (this.#ended) throw new Error("assertion: nothing is written after the end");
+    this.#closed = false;
+    this.#guard(false);
+    try {
+      writes();
+      this.flush();
+    } finally {
+      this.#closed = true;
+      this.#guard(true);
+    }
+  }
+
+  /** Seals, and says that our actor has ended. */
+  close(): void {
+    this.seal();
+    if (!this.#ended) this.#end();
+    this.#ended = true;
+  }
+
+  /** @throws ClosedError once `seal` or `close` was called. */
   assertOpen(): void {
     if (this.#closed) throw new ClosedError("the replica is closed");
   }

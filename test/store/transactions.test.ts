@@ -1,6 +1,6 @@
 /** Batches and transactions: what throws leaves nothing behind, not even in the order of the logs. */
 import { expect, test, vi } from "vitest";
-import { CounterRangeError, OverloadedError, UsageError } from "../../src/errors.ts";
+import { ClosedError, CounterRangeError, OverloadedError, UsageError } from "../../src/errors.ts";
 import { typeCases } from "../crdt/type-cases.ts";
 import { World } from "../simulation/virtual-environment.ts";
 import { Cluster } from "./cluster.ts";
@@ -192,4 +192,20 @@ test("a listener that writes at every change comes to rest, and replicas agree",
   const [one, other] = cluster.replicas as [Replica, Replica];
   expect(one.collections.counters.value("turns")).toBeGreaterThanOrEqual(50);
   expect(dump(one.keyspace)).toEqual(dump(other.keyspace));
+});
+
+test("after it was sealed a keyspace takes what it says itself, and nothing after its end", () => {
+  const { it } = replica();
+  const { counters } = it.collections;
+  counters.increment("a");
+  it.keyspace.seal();
+  expect(() => counters.increment("a")).toThrow(ClosedError);
+  const node = it.keyspace.nodes.root("counters")?.keys.get("a") ?? 0;
+  it.keyspace.amend(() => it.keyspace.add(node, 2));
+  expect(it.keyspace.nodes.total(node)).toBe(3);
+  expect(() => counters.value("a")).toThrow(ClosedError);
+  it.keyspace.close();
+  // What was added is in the batches that our actor ended with.
+  expect(it.keyspace.endings.of(it.keyspace.actor)).toEqual({ at: 2, isFinal: true });
+  expect(() => it.keyspace.amend(() => it.keyspace.add(node, 1))).toThrow("after the end");
 });

@@ -12,14 +12,22 @@ import { LwwMapCollection } from "./maps.ts";
 import { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
 import { namedMembers } from "./named-members.ts";
 import { SetCollection } from "./sets.ts";
-import type { Collections } from "./types.ts";
+import type { FreeCollections } from "./types.ts";
 
 /** A data type as the constructors in `crdt/` make it. */
 type KnownType = DataType & { readonly kind?: unknown };
 
 const isOrMap = (type: KnownType): type is OrMapType => type.kind === "or-map";
 
-function openCollection(keyspace: Keyspace, root: Root, type: KnownType): unknown {
+/** Makes the collection of a type that is not known here; `undefined` if it does not know it either. */
+export type OpenOther = (root: Root, type: DataType) => unknown;
+
+function openCollection(
+  keyspace: Keyspace,
+  root: Root,
+  type: KnownType,
+  other: OpenOther,
+): unknown {
   if (isOrMap(type)) return new OrMapCollection(keyspace, root, type);
   switch (type.kind) {
     case "counter":
@@ -34,20 +42,22 @@ function openCollection(keyspace: Keyspace, root: Root, type: KnownType): unknow
       return new LwwMapCollection(keyspace, root);
     case "flag":
       return new FlagCollection(keyspace, root);
-    default:
-      throw new UsageError(`collection ${JSON.stringify(root.name)} has unknown type ${type.tag}`);
   }
+  const collection = other(root, type);
+  if (collection !== undefined) return collection;
+  throw new UsageError(`collection ${JSON.stringify(root.name)} has unknown type ${type.tag}`);
 }
 
-/** The collections of `schema`, which the keyspace was made with. */
+/** The collections of `schema`, which the keyspace was made with; types of others are opened by `other`. */
 export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
-): Collections<S> {
+  other: OpenOther = () => undefined,
+): FreeCollections<S> {
   const collections = Object.entries(schema).map(([name, type]) => {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
-    return [name, openCollection(keyspace, root, type)] as const;
+    return [name, openCollection(keyspace, root, type, other)] as const;
   });
-  return namedMembers(collections) as Collections<S>;
+  return namedMembers(collections) as FreeCollections<S>;
 }
