@@ -13,6 +13,7 @@ import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
 import type { Logger } from "./telemetry.ts";
+import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
 export interface LockingOptions {
@@ -40,10 +41,12 @@ export class Locking {
   readonly backend: LockBackend;
   readonly #given: LockBackend;
   readonly #resilient: ResilientLocks;
+  readonly #replica: ReplicaOptions<Schema>;
 
   /** @throws UsageError if another replica has these locks, or they promise less than the schema needs. */
   constructor({ replica, ...options }: LockingOptions) {
     const { environment } = options;
+    this.#replica = replica;
     const given = replica.locks ?? new EmbeddedLocks({ environment });
     this.#given = given;
     const ambition = ambitionOf(replica, given);
@@ -73,8 +76,10 @@ export class Locking {
   }
 
   /** `engine` is where the replica is durable. @throws see `Seat.start` */
-  start(engine: StorageEngine | undefined): Promise<void> {
-    return this.seat.start(engine);
+  async start(engine: StorageEngine | undefined): Promise<void> {
+    if (!engine) return this.seat.start();
+    const witness = await witnessOf(this.#replica);
+    return this.seat.start({ engine, witness, isExclusive: isExclusive(this.#replica) });
   }
 
   /** Resolves when nothing of it is at work, after the links have ended. */

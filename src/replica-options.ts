@@ -2,6 +2,7 @@
 import type { Environment } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import type { LockBackend } from "./escalate/locks.ts";
+import type { Witness } from "./escalate/witness.ts";
 import type { FsyncPolicy } from "./store/journal.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageBackend } from "./store/storage.ts";
@@ -43,6 +44,12 @@ export interface StorageOptions {
   readonly fsync?: FsyncPolicy;
   /** In ms. Default 50. */
   readonly intervalMs?: number;
+  /**
+   * You assert that no copy of the directory runs anywhere, and that it was never set back: what must not
+   * be there twice (the lock authority, rights) goes on from it also when it was not closed and nobody
+   * outside the directory can confirm that it is the newest. Default false.
+   */
+  readonly exclusive?: boolean;
 }
 
 /** What a replica is made of. */
@@ -68,8 +75,8 @@ export interface ReplicaOptions<S extends Schema> {
   readonly logger?: Logger;
   /** Default: silent. */
   readonly telemetry?: Telemetry;
-  /** Clock, timers, randomness, network: for tests. */
-  readonly environment?: Environment & { readonly network?: Transport };
+  /** Clock, timers, randomness, network, the memory of the machine: for tests. */
+  readonly environment?: Environment & { readonly network?: Transport; readonly witness?: Witness };
 }
 
 const options = new Set([
@@ -106,6 +113,10 @@ function checkStorage(storage: ReplicaOptions<Schema>["storage"]): void {
   if (storage === undefined || typeof storage === "string") {
     if (storage === "") throw new UsageError("storage: an empty name of a directory");
     return;
+  }
+  const { exclusive } = storage;
+  if (exclusive !== undefined && typeof exclusive !== "boolean") {
+    throw new UsageError("storage.exclusive is neither true nor false");
   }
   if ("open" in storage) return;
   const { directory, fsync = "interval", intervalMs } = storage;

@@ -129,6 +129,10 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/escalate/(?!locks/).+|node:async_hooks)$`, "u"),
   },
   {
+    files: /^src\/escalate\/witness\//u,
+    may: new RegExp(`^(?:${ports}|src/escalate/witness\\.ts|node:.+)$`, "u"),
+  },
+  {
     files: /^src\/escalate\//u,
     may: new RegExp(
       `^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+)$`,

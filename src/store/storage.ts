@@ -46,6 +46,8 @@ export interface StorageEngine {
 
 /** Opens a store. */
 export interface StorageBackend {
+  /** Asserted: no copy of what it keeps is ever opened, and it is never set back. Default false. */
+  readonly exclusive?: boolean;
   /**
    * @throws StorageError when it cannot be opened, or another process has it; CorruptStorageError when
    * it is damaged.

@@ -11,9 +11,10 @@ import {
   writeCall,
   writeReply,
 } from "../../src/escalate/embedded/authority-codec.ts";
-import { AuthorityHost } from "../../src/escalate/embedded/authority-host.ts";
+import { answer, AuthorityHost } from "../../src/escalate/embedded/authority-host.ts";
 import type { Call, Reply } from "../../src/escalate/embedded/authority-message.ts";
 import { RemoteAuthority } from "../../src/escalate/embedded/remote-authority.ts";
+import { distanceMax } from "../../src/escalate/embedded/standing.ts";
 import type { Authority } from "../../src/escalate/fence/authority.ts";
 import { GuardTable } from "../../src/escalate/fence/guard-table.ts";
 import { MalformedError } from "../../src/store/bytes.ts";
@@ -145,10 +146,10 @@ function thrownBy(read: () => unknown): unknown {
 describe("the codec of an authority", () => {
   test("reads every request as it was written", () => {
     fc.assert(
-      fc.property(number, call, (at, asked) => {
-        const written = writeCall({ number: at, call: asked });
+      fc.property(number, call, fc.nat(distanceMax), (at, asked, hops) => {
+        const written = writeCall({ number: at, call: asked, hops });
         expect(isCall(written)).toBe(true);
-        expect(readCall(written)).toEqual({ number: at, call: asked });
+        expect(readCall(written)).toEqual({ number: at, call: asked, hops });
       }),
     );
   });
@@ -177,7 +178,9 @@ describe("the codec of an authority", () => {
       .tuple(fc.oneof(call, answered), fc.nat(), fc.nat(255), fc.nat(3))
       .map(([source, at, byte, how]) => {
         const written =
-          "reply" in source ? writeReply(1, source.reply) : writeCall({ number: 1, call: source });
+          "reply" in source
+            ? writeReply(1, source.reply)
+            : writeCall({ number: 1, call: source, hops: at % 2 });
         if (how === 0) return written.subarray(0, at % written.length);
         if (how === 1) return Uint8Array.from([...written, byte]);
         const changed = Uint8Array.from(written);
@@ -199,7 +202,9 @@ describe("the codec of an authority", () => {
       ...{ birth: undefined, resource: "r", operationId: "id", since: -1n },
       operation: { kind: "add", by: -(10n ** 40n), min: 10n ** 30n } as const,
     };
-    const { call: read } = readCall(writeCall({ number: 1, call: { kind: "operate", request } }));
+    const { call: read } = readCall(
+      writeCall({ number: 1, hops: 0, call: { kind: "operate", request } }),
+    );
     expect(read).toMatchObject({ request: { since: 2n ** 64n - 1n } });
     const { operation: after } = (read as Extract<Call, { kind: "operate" }>).request;
     expect(after).toMatchObject({ kind: "add", by: -(2n ** 65n - 2n), min: 2n ** 65n - 2n });
@@ -227,7 +232,7 @@ describe("an authority at the other end of a way", () => {
       ...change,
     };
     const host = new AuthorityHost(
-      async () => authority,
+      async (asking) => answer(authority, asking),
       (reply) => {
         remote.received(reply);
         return true;

@@ -9,6 +9,7 @@ import type { LockBackend } from "../../src/escalate/locks.ts";
 import { RecentSightings, RollbackWatch } from "../../src/escalate/rollback-watch.ts";
 import type { StorageBackend } from "../../src/store/storage.ts";
 import { levelStorage } from "../../src/store/storage/level.ts";
+import { Machine } from "../witness/machine.ts";
 import { FaultyDisk } from "../storage/faulty-disk.ts";
 import { type OnWrite, WatchedEngine } from "../storage/watched-engine.ts";
 import { type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
@@ -303,8 +304,12 @@ describe("the disk", () => {
       await run(world, client.read("r"));
     }
     expect(writes()).toBe(before);
-    await authority.stop();
-    expect(writes()).toBe(before);
+    await run(world, authority.stop());
+    // That it was closed.
+    expect(writes()).toBe(before + 1);
+    await authority.start();
+    await run(world, authority.stop());
+    expect(writes()).toBe(before + 1);
   });
 
   test("keeps nothing of locks that were given back and never written under", async () => {
@@ -323,14 +328,14 @@ test("a directory that was set back is refused by who saw more, and its tokens g
   const { world, client, disk, authority, environment } = await place();
   const watch = new RollbackWatch(client, new RecentSightings());
   await run(world, watch.compareAndSet("r", undefined, bytes("1"), operationId()));
-  await authority.stop();
+  await run(world, authority.stop());
   const image = disk.image();
   await authority.start();
   await run(world, watch.compareAndSet("r", 1n, bytes("2"), operationId()));
   const lease = await run(world, watch.acquire("r", { ttlMs, waitMs: 0 }));
   await world.settle({ forMs: 5_000 });
   disk.restore(image);
-  await authority.start();
+  await authority.start({ isExclusive: true });
   expect(await run(world, rejection(watch.read("r")))).toBeInstanceOf(StoreRolledBackError);
   const stranger = clientOf(authority, { environment });
   const next = await run(world, stranger.acquire("r", { ttlMs, waitMs: 0 }));
@@ -341,7 +346,8 @@ test("a closed authority refuses surely", async () => {
   const disk = new FaultyDisk(seed);
   const world = new World(seed);
   const environment = world.environment();
-  const authority = new DurableAuthority({ engine: await disk.open(), environment });
+  const witness = new Machine().process();
+  const authority = new DurableAuthority({ engine: await disk.open(), environment, witness });
   const client = clientOf(authority, { environment });
   await run(world, client.birth());
   await authority.close();

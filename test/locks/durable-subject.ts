@@ -5,6 +5,7 @@ import type { Authority } from "../../src/escalate/fence/authority.ts";
 import { AuthorityClient } from "../../src/escalate/fence/authority-client.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import type { StorageBackend, StorageEngine } from "../../src/store/storage.ts";
+import { Machine, type MachineProcess } from "../witness/machine.ts";
 import { FaultyDisk } from "../storage/faulty-disk.ts";
 import type { LockStore, LockSubject } from "./faults.ts";
 import { type Fault, UnreliableAuthority } from "./unreliable-authority.ts";
@@ -15,6 +16,8 @@ const answerMs = 150;
 export class Restarting implements Authority {
   readonly #storage: StorageBackend;
   readonly #environment: Environment;
+  readonly machine = new Machine();
+  #process: MachineProcess | undefined;
   #engine: StorageEngine | undefined;
   #authority: DurableAuthority | undefined;
 
@@ -23,11 +26,15 @@ export class Restarting implements Authority {
     this.#environment = environment;
   }
 
-  /** Its process begins. */
-  async start(): Promise<void> {
+  /** Its process begins; the one before is gone. */
+  async start(options: { readonly isExclusive?: boolean } = {}): Promise<void> {
+    this.#process?.kill();
+    this.#process = this.machine.process();
     this.#engine = await this.#storage.open();
-    const options = { engine: this.#engine, environment: this.#environment };
-    this.#authority = new DurableAuthority(options);
+    this.#authority = new DurableAuthority({
+      ...{ engine: this.#engine, environment: this.#environment, witness: this.#process },
+      ...options,
+    });
   }
 
   /** Its process ends as it should. */

@@ -1,7 +1,7 @@
 /** An authority in a process that is killed, and holders in processes that stand still. */
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
+import { cp, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -107,6 +107,35 @@ describe("embeddedLocks", () => {
       expectGrowing(tokens);
       const { locks } = await open();
       expect(text(await locks.read("r"))).toBe(`${restarts - 1}`);
+    },
+  );
+
+  test.runIf(process.platform === "linux")(
+    "a copy of its directory serves nobody, until an operator says that it is the only one",
+    async () => {
+      const { locks } = await open();
+      await locks.compareAndSet("r", undefined, bytes("x"), operationId());
+      const copy = join(directory, "copy");
+      await cp(join(directory, "host"), copy, { recursive: true });
+      const attempt = async (exclusive: boolean): Promise<string> => {
+        const own = embeddedLocks();
+        await using replica = await openReplica({
+          ...{ schema, locks: own },
+          storage: { directory: copy, exclusive },
+        });
+        replica.collections.likes.increment("post");
+        return own.read("r").then(text, (error: Error) => error.message) as Promise<string>;
+      };
+      expect(await attempt(false)).toContain("in use by process");
+      expect(await attempt(true)).toContain("in use by process");
+      await locks.compareAndSet("r", 1n, bytes("y"), operationId());
+      await kill();
+      expect(await attempt(false)).toContain("it was set back");
+      expect(await attempt(true)).toBe("x");
+      await start();
+      const { locks: again } = await open();
+      const refused = await rejection(again.read("r"));
+      expect(refused.message).toContain("it was set back");
     },
   );
 

@@ -2,6 +2,7 @@
  * Requests to an authority, and its answers, as bytes.
  *
  *   message := format kind number body     number: of the request; its answer has the same
+ *   relayed := format kind hops message    a request that has come over so many links already
  *
  * Versions and tokens are eight bytes, times doubles in ms, what may be absent has a byte before it. What
  * comes from a peer is not trusted: lengths and numbers are checked before anything is made of them.
@@ -34,6 +35,7 @@ import {
   writeValue,
 } from "./authority-fields.ts";
 import type { Call, Replies, Reply } from "./authority-message.ts";
+import { distanceMax } from "./standing.ts";
 
 /** The form of all messages; a change of meaning makes a new one. */
 const format = 1;
@@ -97,11 +99,24 @@ const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
 export interface NumberedCall {
   readonly number: number;
   readonly call: Call;
+  /** Links that it has come over before the one to who reads it. */
+  readonly hops: number;
 }
 
+/** Among the messages of an authority: a request of somebody else. */
+const relayedKind = 65;
+
 /** The bytes of a request. O(bytes). */
-export function writeCall({ number, call }: NumberedCall): Uint8Array {
-  const out = begin(calls[call.kind], number);
+export function writeCall({ number, call, hops }: NumberedCall): Uint8Array {
+  const out = new ByteWriter();
+  if (hops > 0) {
+    out.byte(format);
+    out.byte(relayedKind);
+    out.byte(hops);
+  }
+  out.byte(format);
+  out.byte(calls[call.kind]);
+  out.varint(number);
   if (call.kind === "birth") return out.take();
   optional(out, call.request.birth, (birth) => out.text(birth));
   if (call.kind === "commit") {
@@ -156,11 +171,17 @@ function writeRequest(out: ByteWriter, call: OneResource): void {
  */
 export function readCall(bytes: Uint8Array): NumberedCall {
   const reader = new ByteReader(bytes);
-  const code = readHead(reader, bytes);
+  let code = readHead(reader, bytes);
+  let hops = 0;
+  if (code === relayedKind) {
+    hops = reader.byte();
+    if (hops === 0 || hops > distanceMax) malformed(`a request that came over ${hops} links`);
+    code = readHead(reader, bytes);
+  }
   const number = reader.varint();
   const call = readCallBody(code, reader);
   reader.end();
-  return { number, call };
+  return { number, call, hops };
 }
 
 function readCallBody(code: number, reader: ByteReader): Call {
@@ -273,13 +294,16 @@ function writeReplyBody(out: ByteWriter, reply: Reply): void {
 /** The number of the request that this answers. @throws MalformedError */
 export function numberOfReply(bytes: Uint8Array): number {
   const reader = new ByteReader(bytes);
-  if (readHead(reader, bytes) < replies.born) malformed("no answer");
+  if (isCall(bytes)) malformed("no answer");
+  readHead(reader, bytes);
   return reader.varint();
 }
 
 /** Whether this is a request; otherwise it may be an answer. @throws MalformedError */
-export const isCall = (bytes: Uint8Array): boolean =>
-  readHead(new ByteReader(bytes), bytes) < replies.born;
+export function isCall(bytes: Uint8Array): boolean {
+  const kind = readHead(new ByteReader(bytes), bytes);
+  return kind < replies.born || kind === relayedKind;
+}
 
 /**
  * Reads the answer to a request of this kind; it is not trusted. O(bytes).

@@ -31,16 +31,22 @@ import type {
   WriteReply,
 } from "../fence/authority.ts";
 import { GuardTable } from "../fence/guard-table.ts";
+import { objection, type Stand, type Witness } from "../witness.ts";
 import { GuardJournal } from "./guard-journal.ts";
 import {
   authorityKey,
   type AuthorityRecord,
-  type KeptGuards,
+  type KeptGuard,
+  type KeptSeat,
   readGuards,
+  readKeptSeat,
   writeAuthority,
 } from "./guard-records.ts";
+import { Serials } from "./serials.ts";
 
 const birthBytes = 16;
+const bornNow = (environment: Environment): string =>
+  Buffer.from(environment.randomBytes(birthBytes)).toString("hex");
 /** Tokens have 64 bits, an epoch the upper half of them. */
 const epochBits = 32n;
 const epochMax = 2 ** 32 - 1;
@@ -49,12 +55,17 @@ const epochMax = 2 ** 32 - 1;
 interface Open {
   readonly table: GuardTable;
   readonly journal: GuardJournal;
+  readonly serials: Serials;
+  readonly record: AuthorityRecord;
 }
 
 /** What it is made of. */
 export interface DurableAuthorityOptions {
   readonly engine: StorageEngine;
   readonly environment: Environment;
+  readonly witness: Witness;
+  /** An operator asserts that no copy of the directory runs, and that there never was a newer state. */
+  readonly isExclusive?: boolean;
 }
 
 /** Guards on a disk. Every answer waits for it. */
@@ -63,9 +74,22 @@ export class DurableAuthority implements Authority {
   #open: Open | undefined;
   #beginning: Promise<Open> | undefined;
   #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: DurableAuthorityOptions) {
     this.#options = options;
+  }
+
+  /** What is on the disk of this start; undefined before the first request. */
+  get record(): AuthorityRecord | undefined {
+    return this.#open?.record;
+  }
+
+  /** Why it will refuse to serve, as far as that can be known before it is asked. @throws CorruptStorageError */
+  async doubt(): Promise<string | undefined> {
+    const { engine, witness, isExclusive = false } = this.#options;
+    const { authority, mark } = await readKeptSeat(engine);
+    return authority && objection(mark, await witness.recall(authority.birth), isExclusive);
   }
 
   async birth(): Promise<string> {
@@ -111,10 +135,28 @@ export class DurableAuthority implements Authority {
 
   /** Resolves when what was asked is on the disk, or refused. Later requests are refused. Twice is harmless. */
   async close(): Promise<void> {
+    this.#closing ??= this.#close();
+    await this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#isClosed = true;
     await this.#beginning?.catch(() => undefined);
-    this.#open?.table.stop();
-    await this.#open?.journal.rest();
+    const open = this.#open;
+    if (!open) return;
+    open.table.stop();
+    await open.journal.rest();
+    const batch = this.#options.engine.batch();
+    open.serials.put(batch, true);
+    try {
+      await batch.write({ sync: true });
+      open.serials.written();
+    } catch {
+      // Then it was not closed as it should be; whether it may be believed is for the witness to say.
+      batch.discard();
+    } finally {
+      open.serials.leave();
+    }
   }
 
   /** One step in memory, whose answer waits until all of it, and all that it has seen, is on the disk. */
@@ -135,6 +177,7 @@ export class DurableAuthority implements Authority {
     this.#beginning ??= this.#begin().catch((error: unknown) => {
       // The next one who asks tries again.
       this.#beginning = undefined;
+      if (error instanceof LockUnavailableError) throw error;
       throw this.#refused("its disk refuses", error);
     });
     return this.#beginning;
@@ -142,38 +185,79 @@ export class DurableAuthority implements Authority {
 
   async #begin(): Promise<Open> {
     const { engine, environment } = this.#options;
-    const kept = await readGuards(engine, environment.monotonic());
-    const authority = this.#next(kept);
-    const batch = engine.batch();
-    batch.put(authorityKey(), writeAuthority(authority));
-    await batch.write({ sync: true });
-    const { birth, epoch } = authority;
+    const kept = await readKeptSeat(engine);
+    if (kept.authority && kept.authority.seal !== "") {
+      throw this.#refused("the part was moved away from here");
+    }
+    const birth = kept.authority?.birth ?? bornNow(environment);
+    const { stand, serial } = await this.#believed(birth, kept);
+    try {
+      const guards = await readGuards(engine, birth, environment.monotonic());
+      const authority = this.#next(birth, kept.authority, guards);
+      const serials = new Serials(stand, serial);
+      const batch = engine.batch();
+      batch.put(authorityKey(), writeAuthority(authority));
+      serials.put(batch);
+      await batch.write({ sync: true });
+      serials.written();
+      this.#open = this.#opened(authority, guards, serials);
+      return this.#open;
+    } catch (error) {
+      stand.leave();
+      throw error;
+    }
+  }
+
+  /** Takes the place of the witness, if that agrees. @throws LockUnavailableError */
+  async #believed(
+    birth: string,
+    { authority, mark }: KeptSeat,
+  ): Promise<{ readonly stand: Stand; readonly serial: number }> {
+    const { witness, isExclusive = false, engine } = this.#options;
+    const testimony = await witness.recall(birth);
+    const why = authority && objection(mark, testimony, isExclusive);
+    const howTo =
+      "If no copy of it runs anywhere, and there never was a newer state of it, open the replica with " +
+      "storage: { directory, exclusive: true }; if the newest state is lost, run trellis authority move --lost";
+    if (why !== undefined) throw this.#refused(`${why}. ${howTo}`);
+    if (testimony.kind === "in-use") throw this.#refused(`it is in use by ${testimony.by}`);
+    const serial = Math.max(mark.serial, testimony.kind === "left" ? testimony.serial : 0);
+    const stand = await witness.take(birth, testimony.turn, serial);
+    if (!stand) throw this.#refused(`a copy of ${engine.location} was opened at the same time`);
+    return { stand, serial };
+  }
+
+  #opened(record: AuthorityRecord, kept: ReadonlyMap<string, KeptGuard>, serials: Serials): Open {
+    const { engine, environment } = this.#options;
+    const { birth, epoch } = record;
     const table: GuardTable = new GuardTable(environment, {
       birth,
       token: BigInt(epoch) << epochBits,
-      records: [...kept.guards].map(([resource, { record }]) => [resource, record]),
-      onChange: (resource, record) => journal.changed(resource, record),
+      records: [...kept].map(([resource, guard]) => [resource, guard.record]),
+      onChange: (resource, after) => journal.changed(resource, after),
     });
     const journal: GuardJournal = new GuardJournal({
-      ...{ engine, environment, birth, kept: kept.guards },
-      undo: (resource, record) => table.restore(resource, record),
+      ...{ engine, environment, birth, kept, serials },
+      undo: (resource, before) => table.restore(resource, before),
     });
-    this.#open = { table, journal };
-    return this.#open;
+    return { table, journal, serials, record };
   }
 
   /** Above every epoch there was. */
-  #next({ authority, guards }: KeptGuards): AuthorityRecord {
-    const { environment } = this.#options;
-    const seconds = Math.floor(environment.now() / 1000);
-    let epoch = Math.max((authority?.epoch ?? 0) + 1, Math.min(seconds, epochMax));
+  #next(
+    birth: string,
+    before: AuthorityRecord | undefined,
+    guards: ReadonlyMap<string, KeptGuard>,
+  ): AuthorityRecord {
+    const seconds = Math.floor(this.#options.environment.now() / 1000);
+    let epoch = Math.max((before?.epoch ?? 0) + 1, Math.min(seconds, epochMax));
     for (const { record } of guards.values()) {
       epoch = Math.max(epoch, Number(record.token >> epochBits) + 1);
     }
     if (epoch > epochMax) throw new Error(`epoch ${epoch} is beyond the bits of a token`);
-    const birth =
-      authority?.birth ?? Buffer.from(environment.randomBytes(birthBytes)).toString("hex");
-    return { birth, epoch };
+    // Who answers for it anew stands above every copy, and above what others recorded of it.
+    const generation = (before?.generation ?? 0) + (before && this.#options.isExclusive ? 1 : 0);
+    return { birth, epoch, generation, seal: "" };
   }
 
   #refused(why: string, cause?: unknown): LockUnavailableError {

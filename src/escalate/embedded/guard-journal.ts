@@ -9,6 +9,7 @@ import { LockUnavailableError } from "../../errors.ts";
 import type { StorageEngine } from "../../store/storage.ts";
 import { type GuardRecord, untouched } from "../fence/guard.ts";
 import { guardKey, type KeptGuard, writeGuard } from "./guard-records.ts";
+import type { Serials } from "./serials.ts";
 
 /** What is written together. */
 interface Group {
@@ -24,6 +25,7 @@ export interface GuardJournalOptions {
   readonly birth: string;
   /** What the disk has. */
   readonly kept: ReadonlyMap<string, KeptGuard>;
+  readonly serials: Serials;
   /** Sets a record in memory back to what the disk has. */
   readonly undo: (resource: string, record: GuardRecord) => void;
 }
@@ -37,6 +39,8 @@ export class GuardJournal {
   readonly #pending = new Map<string, Group>();
   #gathering: Group | undefined;
   #running: Promise<void> | undefined;
+  /** Why nothing is answered for any more. */
+  #failure: Error | undefined;
 
   constructor(options: GuardJournalOptions) {
     this.#options = options;
@@ -60,11 +64,12 @@ export class GuardJournal {
 
   /**
    * Resolves when all that is so in memory of these resources is on the disk.
-   * @throws LockUnavailableError it is not, and it is not so in memory any more.
+   * @throws LockUnavailableError it is not, and it is not so in memory any more; Error: who knows.
    */
   async synced(resources: readonly string[]): Promise<void> {
     const groups = resources.map((resource) => this.#pending.get(resource));
     for (const group of new Set(groups)) await group?.written;
+    if (this.#failure) throw this.#failure;
   }
 
   /** Resolves when nothing is being written. */
@@ -91,6 +96,7 @@ export class GuardJournal {
       this.#gathering = undefined;
       try {
         await this.#write(group);
+        this.#witness();
         this.#done(group);
       } catch (error) {
         this.#undo(group, error);
@@ -107,10 +113,22 @@ export class GuardJournal {
           batch.put(guardKey(resource), writeGuard(kept, this.#options.birth));
         } else if (this.#kept.has(resource)) batch.delete(guardKey(resource));
       }
+      this.#options.serials.put(batch);
       await batch.write({ sync: true });
     } catch (error) {
       batch.discard();
       throw error;
+    }
+  }
+
+  /** What the disk has may be answered for, if it is known outside the directory that it has it. */
+  #witness(): void {
+    try {
+      this.#options.serials.written();
+    } catch (error) {
+      this.#failure ??= new Error("the lock authority lost its witness; what was done is unknown", {
+        cause: error,
+      });
     }
   }
 

@@ -8,10 +8,13 @@ import { foreignKinds } from "../../store/image.ts";
 import type { StorageEngine } from "../../store/storage.ts";
 import type { GuardRecord } from "../fence/guard.ts";
 import { decodeGuard, encodeGuard } from "../fence/guard-codec.ts";
+import type { OnDisk } from "../witness.ts";
 import { type Claim, readClaim, writeClaim } from "./standing.ts";
 
-/** The form of both kinds of records; another one is refused. */
+/** The form of records; another one is refused. */
 const format = 1;
+/** Of the record about the authority, since it may be moved. */
+const authorityFormat = 2;
 const birthBytesMax = 64;
 
 /** Who the authority is. */
@@ -19,6 +22,10 @@ export interface AuthorityRecord {
   readonly birth: string;
   /** How often it began, or more: the upper half of its tokens. */
   readonly epoch: number;
+  /** How often the part was moved; see standing.ts. */
+  readonly generation: number;
+  /** It was given away for good, in the move of this id, and does not serve any more; else empty. */
+  readonly seal: string;
 }
 
 /**
@@ -46,14 +53,57 @@ export function guardKey(resource: string): Uint8Array {
 export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 0);
 
 /** The key of the record of who is the authority of the cluster. */
-const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
+export const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
 
-/** O(bytes). */
-export function writeAuthority({ birth, epoch }: AuthorityRecord): Uint8Array {
+/** The key of the serial of the last write of the authority that is hosted here. */
+export const markKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 2);
+
+/** The key of the id of a move to here that has begun. */
+export const offerKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 3);
+
+/** O(length). */
+export function writeOffer(move: string): Uint8Array {
   const writer = new ByteWriter();
   writer.byte(format);
+  writer.text(move);
+  return writer.take();
+}
+
+function readOffer(value: Uint8Array): string {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const move = reader.text(birthBytesMax);
+  reader.end();
+  return move;
+}
+
+/** O(1). */
+export function writeMark({ serial, isClosed }: OnDisk): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(format);
+  writer.varint(serial);
+  writer.byte(isClosed ? 1 : 0);
+  return writer.take();
+}
+
+function readMark(value: Uint8Array): OnDisk {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const serial = reader.varint();
+  const isClosed = reader.byte();
+  if (isClosed > 1) malformed(`a flag that is ${isClosed}`);
+  reader.end();
+  return { serial, isClosed: isClosed === 1 };
+}
+
+/** O(bytes). */
+export function writeAuthority({ birth, epoch, generation, seal }: AuthorityRecord): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(authorityFormat);
   writer.text(birth);
   writer.varint(epoch);
+  writer.varint(generation);
+  writer.text(seal);
   return writer.take();
 }
 
@@ -75,42 +125,55 @@ export async function keepClaim(engine: StorageEngine, claim: Claim): Promise<vo
   await batch.write({ sync: true });
 }
 
-/** Who is recorded as the authority, and the birth of the one that is, or was, hosted here. */
-export interface KeptClaim {
+/** What a replica has recorded of the authority, but the guards. */
+export interface KeptSeat {
+  /** Who it is. */
   readonly claim: Claim | undefined;
-  readonly birth: string | undefined;
-}
-
-/** @throws CorruptStorageError */
-export async function readKeptClaim(engine: StorageEngine): Promise<KeptClaim> {
-  let [claim, birth]: [Claim | undefined, string | undefined] = [undefined, undefined];
-  const { location } = engine;
-  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 2))) {
-    for (const { key, value } of page) {
-      if (key[1] === 0) birth = checked(location, () => readAuthority(value)).birth;
-      else claim = checked(location, () => readClaim(value));
-    }
-  }
-  return { claim, birth };
-}
-
-/** What the disk has. */
-export interface KeptGuards {
+  /** The one that is, or was, hosted here. */
   readonly authority: AuthorityRecord | undefined;
-  readonly guards: ReadonlyMap<string, KeptGuard>;
+  /** Where that was with its writes. One of before there were serials counts as closed. */
+  readonly mark: OnDisk;
+  /** A move to here that has begun. */
+  readonly offer: string | undefined;
 }
+
+/** O(1). @throws CorruptStorageError */
+export async function readKeptSeat(engine: StorageEngine): Promise<KeptSeat> {
+  const found = new Map<number, Uint8Array>();
+  const { location } = engine;
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 4))) {
+    for (const { key, value } of page) found.set(key[1] ?? 0, value);
+  }
+  const kept = <T>(key: Uint8Array, read: (value: Uint8Array) => T): T | undefined => {
+    const value = found.get(key[1] ?? 0);
+    return value && checked(location, () => read(value));
+  };
+  return {
+    claim: kept(claimKey(), readClaim),
+    authority: kept(authorityKey(), readAuthority),
+    mark: kept(markKey(), readMark) ?? { serial: 0, isClosed: true },
+    offer: kept(offerKey(), readOffer),
+  };
+}
+
+/** Whether the part is here, as far as is known here. */
+export const isSeated = ({ claim, authority }: KeptSeat): boolean =>
+  authority !== undefined &&
+  authority.seal === "" &&
+  claim?.authority === authority.birth &&
+  claim.generation <= authority.generation;
 
 /**
- * Reads all of it; leases that lived count from `nowMs` on. O(records).
- * @throws CorruptStorageError for what is not such a record, or of another birth than the authority's.
+ * Reads all guards of the authority of this birth; leases that lived count from `nowMs` on. O(records).
+ * @throws CorruptStorageError for what is not such a record, or of another birth.
  */
-export async function readGuards(engine: StorageEngine, nowMs: number): Promise<KeptGuards> {
-  let authority: AuthorityRecord | undefined;
+export async function readGuards(
+  engine: StorageEngine,
+  expected: string | undefined,
+  nowMs: number,
+): Promise<ReadonlyMap<string, KeptGuard>> {
   const guards = new Map<string, KeptGuard>();
   const { location } = engine;
-  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 1))) {
-    for (const { value } of page) authority = checked(location, () => readAuthority(value));
-  }
   for await (const page of engine.read(
     Uint8Array.of(foreignKinds.guard),
     Uint8Array.of(foreignKinds.guard + 1),
@@ -118,8 +181,8 @@ export async function readGuards(engine: StorageEngine, nowMs: number): Promise<
     for (const { key, value } of page) {
       const resource = Buffer.from(key.subarray(1)).toString("utf8");
       const { birth, ...kept } = checked(location, () => readGuard(value, resource, nowMs));
-      if (birth !== authority?.birth) {
-        const whose = `of ${birth}, not of ${authority?.birth ?? "anybody"}`;
+      if (birth !== expected) {
+        const whose = `of ${birth}, not of ${expected ?? "anybody"}`;
         throw new CorruptStorageError(`${location}: the guard of ${resource} is ${whose}`, {
           path: location,
         });
@@ -127,15 +190,21 @@ export async function readGuards(engine: StorageEngine, nowMs: number): Promise<
       guards.set(resource, kept);
     }
   }
-  return { authority, guards };
+  return guards;
 }
 
 function readAuthority(value: Uint8Array): AuthorityRecord {
   const reader = new ByteReader(value);
-  checkFormat(reader);
+  const found = reader.byte();
+  if (found !== format && found !== authorityFormat) malformed(`its format is ${found}`);
   const record = { birth: reader.text(birthBytesMax), epoch: reader.varint() };
+  // Before parts could be moved, none was.
+  const moves =
+    found === format
+      ? { generation: 0, seal: "" }
+      : { generation: reader.varint(), seal: reader.text(birthBytesMax) };
   reader.end();
-  return record;
+  return { ...record, ...moves };
 }
 
 function readGuard(

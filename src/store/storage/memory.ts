@@ -12,6 +12,7 @@ export function memoryStorage(): StorageBackend {
   const records = new Map<string, Uint8Array>();
   let isOpen = false;
   return {
+    exclusive: true,
     open: async ({ readOnly = false } = {}) => {
       if (isOpen) throw new StorageError("this memory is in use; close what has it open first");
       isOpen = true;

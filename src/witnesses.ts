@@ -1,0 +1,21 @@
+/** Who knows, outside of a replica's storage, how new that is. */
+import { noWitness, type Witness } from "./escalate/witness.ts";
+import { tmpfsWitness } from "./escalate/witness/tmpfs.ts";
+import type { ReplicaOptions } from "./replica-options.ts";
+import type { Schema } from "./store/schema.ts";
+
+/** The witness of what a replica keeps; its storage is open. */
+export async function witnessOf({
+  storage,
+  environment,
+}: ReplicaOptions<Schema>): Promise<Witness> {
+  if (environment?.witness) return environment.witness;
+  const directory =
+    typeof storage === "object" && "directory" in storage ? storage.directory : storage;
+  if (typeof directory === "string") return tmpfsWitness({ directory });
+  return noWitness("its storage is no directory");
+}
+
+/** Whether somebody answers for it that no copy of the storage runs, and that it is the newest there was. */
+export const isExclusive = ({ storage }: ReplicaOptions<Schema>): boolean =>
+  typeof storage === "object" && storage.exclusive === true;
