@@ -155,6 +155,32 @@ describe("a key", () => {
     expect(await cluster.run(update("early 7"))).toBe(keysMax + 3);
   });
 
+  test("takes its share of what the store takes at once, and leaves the rest to the value", async () => {
+    const cluster = new Cluster();
+    const site = cluster.site();
+    const guarantees = { ...site.watch.guarantees, commitMax: { bytes: 1_000_000 } };
+    Object.defineProperty(site.watch, "guarantees", { value: guarantees });
+    const result = "x".repeat(60_000);
+    let kept = 0;
+    let refused: unknown;
+    while (refused === undefined && kept < 30) {
+      const update = site.notes.update("n", () => result, { idempotencyKey: `k${kept}` });
+      refused = await cluster.run(
+        update.then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
+      );
+      kept++;
+    }
+    expect(refused).toBeInstanceOf(OverloadedError);
+    expect(kept).toBeGreaterThan(2);
+    const large = "x".repeat(740_000);
+    expect(await cluster.run(site.notes.update("n", () => large))).toBe(large);
+    const tooLarge = site.notes.update("n", () => "x".repeat(1_000_000));
+    expect(await cluster.run(rejection(tooLarge))).toBeInstanceOf(InvalidValueError);
+  });
+
   test("does its work once while half of all replies are lost, asked again and again on any replica", async () => {
     const cluster = new Cluster(7);
     const { world } = cluster;
