@@ -107,6 +107,40 @@ describe("a key", () => {
     expect(await cluster.run(site.accounts.read("log of x"))).toBe(1);
   });
 
+  test("is told no only when an earlier attempt can have no effect any more", async () => {
+    const cluster = new Cluster();
+    const { accounts, fenced, way } = cluster.site();
+    await cluster.run(accounts.update("x", add));
+    let runs = 0;
+    const once = (current: number | undefined): number => {
+      if (++runs > 1) throw new RangeError("not again");
+      // The request never comes to the store.
+      way.fault = "hang";
+      return add(current);
+    };
+    const mendSoon = async (): Promise<void> => {
+      await cluster.world.settle({ forMs: 400 });
+      way.fault = "none";
+    };
+    const options = { idempotencyKey: "k", waitMs: 20_000 };
+    // Nothing keeps a compare-and-set that is late from being written yet.
+    const update = rejection(accounts.update("x", once, options));
+    await mendSoon();
+    expect(await cluster.run(update)).toMatchObject({
+      code: "TRELLIS_UNKNOWN_OUTCOME",
+      cause: { message: "not again" },
+    });
+    // The commit of a section is overtaken by the fence of the next attempt.
+    runs = 0;
+    const handle = accounts.at("x");
+    const section = rejection(
+      fenced.escalate([handle], ({ values: [x], set }) => set(handle, once(x)), options),
+    );
+    await mendSoon();
+    expect((await cluster.run(section)).message).toBe("not again");
+    expect(await cluster.run(accounts.read("x"))).toBe(1);
+  });
+
   test("that finds no answer in time is told as unknown, and can be asked again elsewhere", async () => {
     const cluster = new Cluster();
     const [a, b] = [cluster.site(), cluster.site()];
