@@ -22,6 +22,7 @@ import {
   type AuthorityRecord,
   authorityKey,
   claimKey,
+  guardKey,
   isSeated,
   type KeptSeat,
   markKey,
@@ -86,7 +87,6 @@ export async function moveAuthority(options: MoveOptions): Promise<Moved> {
   if (isSeated(target) && target.authority?.birth !== authority.birth) {
     throw new UsageError(`${to.engine.location} is a lock authority itself${whoIs(target)}`);
   }
-  const offer = target.offer ?? drawn(environment);
   if (authority.seal !== "" && authority.seal !== target.offer) {
     throw new UsageError(
       `${from.engine.location} gave the part away in another move${whoIs(source)}; go on with that one`,
@@ -94,21 +94,19 @@ export async function moveAuthority(options: MoveOptions): Promise<Moved> {
   }
   // Whatever is there is to be readable before anything is given away.
   await readGuards(from.engine, authority.birth, 0);
-  if (target.offer === undefined) await putOne(to.engine, offerKey(), writeOffer(offer));
+  const offer = await offerTo(to.engine, environment);
   let { mark } = source;
   if (authority.seal === "") mark = { ...mark, serial: await seal(options, source, next, offer) };
-  const guards = await install({
-    from,
-    to,
-    claim: next,
-    epoch: authority.epoch,
-    serial: mark.serial,
+  const guards = await installGuards(to.engine, {
+    ...{ claim: next, serial: mark.serial },
+    guards: guardsOf(from.engine),
   });
   await dropGuards(from.engine);
   return { claim: next, guards };
 }
 
-function nextClaim(
+/** The claim of who is to have it next. */
+export function nextClaim(
   { birth, generation, epoch }: AuthorityRecord,
   { claim }: KeptSeat,
   host: string,
@@ -160,29 +158,45 @@ async function seal(
   }
 }
 
-/** Step 3. */
-async function install(options: {
-  readonly from: Place;
-  readonly to: Place;
-  readonly claim: Claim;
-  readonly epoch: number;
-  readonly serial: number;
-}): Promise<number> {
-  const { from, to, claim, serial } = options;
+/** Step 3. Returns how many there are. @throws StorageError: nothing was written. */
+export async function installGuards(
+  engine: StorageEngine,
+  options: {
+    readonly claim: Claim;
+    /** Of the seal. */
+    readonly serial: number;
+    readonly guards: AsyncIterable<readonly StoredRecord[]>;
+  },
+): Promise<number> {
+  const { claim, serial } = options;
   const { authority: birth, epoch, generation } = claim;
-  const batch = to.engine.batch();
-  for await (const page of guardsOf(to.engine)) for (const { key } of page) batch.delete(key);
-  let guards = 0;
-  for await (const page of guardsOf(from.engine)) {
-    for (const { key, value } of page) batch.put(key, value);
-    guards += page.length;
+  const batch = engine.batch();
+  try {
+    for await (const page of guardsOf(engine)) for (const { key } of page) batch.delete(key);
+    let guards = 0;
+    for await (const page of options.guards) {
+      for (const { key, value } of page) batch.put(key, value);
+      guards += page.length;
+    }
+    batch.put(authorityKey(), writeAuthority({ birth, epoch, generation, seal: "" }));
+    batch.put(claimKey(), writeClaim(claim));
+    batch.put(markKey(), writeMark({ serial, isClosed: true }));
+    batch.delete(offerKey());
+    await batch.write({ sync: true });
+    return guards;
+  } catch (error) {
+    batch.discard();
+    throw error;
   }
-  batch.put(authorityKey(), writeAuthority({ birth, epoch, generation, seal: "" }));
-  batch.put(claimKey(), writeClaim(claim));
-  batch.put(markKey(), writeMark({ serial, isClosed: true }));
-  batch.delete(offerKey());
-  await written(batch);
-  return guards;
+}
+
+/** Step 1: the id of the move to here, drawn now unless one was begun. */
+export async function offerTo(engine: StorageEngine, environment: Environment): Promise<string> {
+  const { offer } = await readKeptSeat(engine);
+  if (offer !== undefined) return offer;
+  const next = drawn(environment);
+  await putOne(engine, offerKey(), writeOffer(next));
+  return next;
 }
 
 /** What to know before an authority is given up. */
@@ -229,8 +243,8 @@ export async function replaceLostAuthority(
   return { lost, claim };
 }
 
-/** Step 4. */
-async function dropGuards(engine: StorageEngine): Promise<void> {
+/** Step 4. @throws StorageError */
+export async function dropGuards(engine: StorageEngine): Promise<void> {
   const batch = engine.batch();
   for await (const page of guardsOf(engine)) for (const { key } of page) batch.delete(key);
   await written(batch);
@@ -242,8 +256,12 @@ async function count(engine: StorageEngine): Promise<number> {
   return guards;
 }
 
-const guardsOf = (engine: StorageEngine): AsyncIterable<readonly StoredRecord[]> =>
-  engine.read(Uint8Array.of(foreignKinds.guard), Uint8Array.of(foreignKinds.guard + 1));
+/** The records of guards, from the one of this resource on. */
+export const guardsOf = (
+  engine: StorageEngine,
+  from = "",
+): AsyncIterable<readonly StoredRecord[]> =>
+  engine.read(guardKey(from), Uint8Array.of(foreignKinds.guard + 1));
 
 async function putOne(engine: StorageEngine, key: Uint8Array, value: Uint8Array): Promise<void> {
   const batch = engine.batch();
