@@ -192,7 +192,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    * UnknownOutcomeError it may have been committed: with an `idempotencyKey`, ask again; OverloadedError,
    * LockUnavailableError, StoreRolledBackError, UsageError nothing was written.
    */
-  async escalate<const H extends readonly FencedHandle[], R>(
+  escalate<const H extends readonly FencedHandle[], R>(
     handles: H,
     run: (section: FencedSection<H>) => R | Promise<R>,
     options?: EscalateOptions,
@@ -207,7 +207,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    * here, in a new lineage, above all tokens and versions that were seen.
    * @throws LockUnavailableError, UsageError
    */
-  async adoptStore(which: Adoptable = {}): Promise<Adopted> {
+  adoptStore(which: Adoptable = {}): Promise<Adopted> {
     return this.#escalation.fenced.adopt(which);
   }
 

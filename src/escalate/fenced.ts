@@ -20,7 +20,7 @@ import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
-import { checkedResult, keysAreFull } from "./fenced/checked-result.ts";
+import { checkedResult, checkFits, keysAreFull } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
@@ -114,12 +114,20 @@ export class FencedValues {
     });
   }
 
-  /** A collection is opened: its guards are watched from now on. @throws UsageError for too long a name. */
+  /**
+   * A collection is opened: its guards are watched from now on.
+   * @throws UsageError for too long a name, or a window that is none.
+   */
   open(
     root: Root,
     kind: FencedKind,
     { idempotencyWindowMs }: { readonly idempotencyWindowMs: number },
   ): FencedCollection {
+    if (!(idempotencyWindowMs > 0 && Number.isFinite(idempotencyWindowMs))) {
+      throw new UsageError(
+        `collection ${JSON.stringify(root.name)} keeps keys for ${idempotencyWindowMs} ms, which is no time`,
+      );
+    }
     const prefix = resourcePrefix(kind, root.name);
     const copies = new Copies(this.#options.keyspace, root);
     const collection = { name: root.name, prefix, copies, idempotencyWindowMs };
@@ -195,7 +203,10 @@ export class FencedValues {
     fn: (section: FencedSection<H>) => R | Promise<R>,
     options: EscalateOptions = {},
   ): Promise<R> {
-    return this.outside("escalate", () => this.#sections.run(handles, fn, options));
+    return this.outside("escalate", async () => {
+      checkFunction(fn, "escalate");
+      return this.#sections.run(handles, fn, options);
+    });
   }
 
   /**
@@ -253,6 +264,7 @@ export class FencedValues {
     { idempotencyKey, ...options }: UpdateOptions,
   ): Promise<Json | undefined> {
     const { environment, hash } = this.#options;
+    checkFunction(change, "update");
     const resources = [target.resource];
     const identity = identify({ environment, hash, kind: "update", resources, idempotencyKey });
     const isKeyed = identity.hash !== undefined;
@@ -287,7 +299,9 @@ export class FencedValues {
       }
       const atMs = environment.now();
       const memory = hash === undefined ? before : before.with({ hash, atMs, result: value });
-      return { value: encodeEnvelope({ ...envelope, value, memory }), result: value };
+      const next = encodeEnvelope({ ...envelope, value, memory });
+      checkFits([next], this.#options.watch);
+      return { value: next, result: value };
     };
   }
 
@@ -370,6 +384,11 @@ export class FencedValues {
     };
     return this.#until(target, step, { ...options, isKeyed: true });
   }
+}
+
+function checkFunction(given: unknown, call: string): void {
+  if (typeof given === "function") return;
+  throw new UsageError(`${call} takes a function, not ${typeof given}; nothing was changed`);
 }
 
 /** What the caller's function makes of a value, copied and checked. @throws Thrown */

@@ -176,7 +176,7 @@ export class UpdateLane {
       if (!isFresh) {
         const now = await backend.read(resource);
         this.#known = now ?? "absent";
-        if (now?.version !== base?.version) return false;
+        if (!isSame(now, base)) return false;
       }
       this.#answer(computed, base);
       return true;
@@ -258,6 +258,11 @@ export class UpdateLane {
     });
   }
 }
+
+/** A store that was set back and adopted comes to the same versions again, with other values. */
+const isSame = (now: Guarded | undefined, base: Guarded | undefined): boolean =>
+  now?.version === base?.version &&
+  (now === undefined || base === undefined || Buffer.compare(now.value, base.value) === 0);
 
 /** Somebody was quicker, and nothing was written: it can be tried again. */
 const wasOvertaken = (error: unknown): boolean =>

@@ -9,8 +9,10 @@ import type { Environment } from "../../src/environment.ts";
 import { FencedRegisterCollection } from "../../src/escalate/collections/fenced-registers.ts";
 import { UniqueClaimsCollection } from "../../src/escalate/collections/unique-claims.ts";
 import type { Authority } from "../../src/escalate/fence/authority.ts";
+import { type GuardRecord, untouched } from "../../src/escalate/fence/guard.ts";
 import { GuardTable } from "../../src/escalate/fence/guard-table.ts";
 import { Births, birthsOfThisProcess, type BirthMemory } from "../../src/escalate/fenced/births.ts";
+import type { Hash } from "../../src/escalate/fenced/call-identity.ts";
 import { FencedWatch, sightingsOfOthers } from "../../src/escalate/fenced/fenced-watch.ts";
 import { FencedValues } from "../../src/escalate/fenced.ts";
 import { GuardedUpdates } from "../../src/escalate/guarded-updates.ts";
@@ -54,6 +56,7 @@ export interface SiteOptions {
   /** What is kept from an earlier life. */
   readonly births?: BirthMemory;
   readonly keyspace?: Keyspace;
+  readonly hash?: Hash;
 }
 
 /** One replica, as `replica.ts` composes it, without links. */
@@ -74,7 +77,7 @@ export class Site {
   readonly username: UniqueClaimsCollection;
   readonly conflicts: Conflict[] = [];
 
-  constructor({ environment, backend, births, keyspace }: SiteOptions) {
+  constructor({ environment, backend, births, keyspace, hash = sha256 }: SiteOptions) {
     this.environment = environment;
     this.keyspace = keyspace ?? new Keyspace({ schema, environment });
     this.exchanges = new Exchanges(this.keyspace);
@@ -87,7 +90,7 @@ export class Site {
     this.locks = new NamedLocks(this.watch, environment);
     this.fenced = new FencedValues({
       ...{ keyspace: this.keyspace, watch: this.watch, births: known, environment },
-      ...{ updates: this.updates, locks: this.locks, hash: sha256 },
+      ...{ updates: this.updates, locks: this.locks, hash },
       ...{ logger: silentLogger, telemetry: silentTelemetry },
       onConflict: (conflict) => void this.conflicts.push(conflict),
       isAway: () => this.resilient.status.calls !== "closed",
@@ -153,12 +156,16 @@ export class Cluster {
   readonly world: World;
   readonly storeEnvironment: VirtualEnvironment;
   readonly table: GuardTable;
+  /** What stands in the store, by the names there: to be put back. */
+  readonly records = new Map<string, GuardRecord>();
   readonly sites: Site[] = [];
 
   constructor(seed = 1) {
     this.world = new World(seed);
     this.storeEnvironment = this.world.environment();
-    this.table = new GuardTable(this.storeEnvironment);
+    this.table = new GuardTable(this.storeEnvironment, {
+      onChange: (resource, record) => void this.records.set(resource, record),
+    });
   }
 
   /** The store, with its delay. */
@@ -174,6 +181,21 @@ export class Cluster {
     const site = Object.assign(new Site({ environment, backend, ...more }), { way });
     this.sites.push(site);
     return site;
+  }
+
+  /** The store has what it had then, and is none the wiser. */
+  setBack(records: ReadonlyMap<string, GuardRecord>): void {
+    for (const resource of this.records.keys()) {
+      const record = records.get(resource) ?? untouched;
+      this.table.restore(resource, record);
+      this.records.set(resource, record);
+    }
+  }
+
+  /** What was written, and how often, by the names in the store. */
+  get written(): Map<string, readonly [version: bigint, value: Uint8Array | undefined]> {
+    const written = [...this.records].filter(([, { version }]) => version > 0n);
+    return new Map(written.map(([resource, { version, value }]) => [resource, [version, value]]));
   }
 
   /** Runs the world until this is settled. */

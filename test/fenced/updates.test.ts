@@ -153,6 +153,28 @@ describe("an update", () => {
   });
 });
 
+test("what is no function, no time and no window is refused at once", async () => {
+  const cluster = new Cluster();
+  const { accounts, fenced, keyspace, way } = cluster.site();
+  for (const waitMs of [Number.NaN, -1, Infinity, "5" as never]) {
+    const calls = [
+      accounts.update("x", () => 1, { waitMs }),
+      accounts.read("x", { waitMs }),
+      fenced.escalate([accounts.at("x")], () => 1, { waitMs }),
+    ];
+    for (const call of calls) expect(await rejection(call)).toBeInstanceOf(InvalidValueError);
+  }
+  expect(await rejection(accounts.update("x", 7 as never))).toBeInstanceOf(UsageError);
+  const section = fenced.escalate([accounts.at("x")], 7 as never);
+  expect(await rejection(section)).toBeInstanceOf(UsageError);
+  expect(way.requests).toBe(0);
+  const root = keyspace.nodes.root("accounts");
+  if (!root) throw new Error("no accounts");
+  for (const idempotencyWindowMs of [0, Number.NaN, Infinity]) {
+    expect(() => fenced.open(root, "value", { idempotencyWindowMs })).toThrow(UsageError);
+  }
+});
+
 describe("a copy", () => {
   test("says how old it may be: since the guard was asked here, or since it was published", async () => {
     const cluster = new Cluster();

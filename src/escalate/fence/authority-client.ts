@@ -118,7 +118,7 @@ export class AuthorityClient implements LockBackend, Grantor {
     checkResource(resource);
     this.#checkOpen();
     options.signal?.throwIfAborted();
-    await this.#meet(options.signal);
+    if (this.#birth === undefined) await this.#meet(options.signal);
     const acquiring: Acquiring = {
       ...{ resource, options, nonce: this.#nonce(), waitedMs: elapsedSince(this.environment) },
       ...{ failures: 0, mayBeKnown: true },
@@ -136,7 +136,7 @@ export class AuthorityClient implements LockBackend, Grantor {
   async read(resource: string, { signal }: ReadOptions = {}): Promise<Guarded | undefined> {
     checkResource(resource);
     this.#checkOpen();
-    await this.#meet(signal);
+    if (this.#birth === undefined) await this.#meet(signal);
     const request = { birth: this.#birth, resource: this.#prefix + resource };
     const answer = await this.#asking.repeatedly(() => this.#authority.read(request), { signal });
     const reply = this.#sameBirth(this.#verdicts.answered(answer, resource));
@@ -184,7 +184,7 @@ export class AuthorityClient implements LockBackend, Grantor {
     checkOperationId(operationId);
     const copy = copyGuarded(value);
     this.#checkOpen();
-    await this.#meet();
+    if (this.#birth === undefined) await this.#meet();
     const request = {
       ...{ birth: this.#birth, resource: this.#prefix + resource },
       ...{ expected: expectedVersion ?? 0n, value: copy, operationId },
@@ -267,7 +267,7 @@ export class AuthorityClient implements LockBackend, Grantor {
       ...{ resource, fence: { token, nonce }, current: this.#seen(resource, present) },
       ...{ ttlMs, maxHoldMs, elapsedMs },
     });
-    if (lease.lost.aborted) return undefined;
+    if (lease.isLost) return undefined;
     this.#leases.add(lease);
     return lease;
   }
@@ -311,7 +311,7 @@ export class AuthorityClient implements LockBackend, Grantor {
     checkOperationId(operationId);
     const copy = checkOperation(operation);
     this.#checkOpen();
-    await this.#meet();
+    if (this.#birth === undefined) await this.#meet();
     for (;;) {
       const known = this.#versions.get(resource);
       const since = known ?? (await this.read(resource))?.version ?? 0n;
@@ -350,7 +350,7 @@ export class AuthorityClient implements LockBackend, Grantor {
 
   /** Learns the birth of the store, once, before anything depends on it. */
   async #meet(signal?: AbortSignal): Promise<void> {
-    if (this.#birth === undefined) await this.birth(signal ? { signal } : {});
+    await this.birth(signal ? { signal } : {});
   }
 
   #sameBirth<R extends { readonly kind: string }>(reply: R | Reborn): Exclude<R, Reborn> {

@@ -6,11 +6,13 @@
 import type { Environment } from "../../environment.ts";
 import {
   ConflictError,
+  InvalidValueError,
   LeaseLostError,
   LockUnavailableError,
   StaleTokenError,
   UnknownOutcomeError,
 } from "../../errors.ts";
+import { timeMsMax } from "../fence/arguments.ts";
 import { Pauses } from "../pauses.ts";
 
 /** How to go on. */
@@ -54,6 +56,7 @@ export async function untilDecided<T>(
   options: AttemptOptions,
 ): Promise<T> {
   const { environment, waitMs, signal } = options;
+  checkWait(waitMs);
   const endMs = environment.monotonic() + waitMs;
   const pauses = new Pauses(environment, attemptMs);
   let unknown: UnknownOutcomeError | undefined;
@@ -73,6 +76,12 @@ export async function untilDecided<T>(
     }
     await pause(environment, pauses.next(), signal);
   }
+}
+
+function checkWait(waitMs: unknown): void {
+  if (typeof waitMs === "number" && waitMs >= 0 && waitMs <= timeMsMax) return;
+  const reason = `is ${String(waitMs)}, not between 0 and ${timeMsMax} ms`;
+  throw new InvalidValueError(`waitMs ${reason}; nothing was done`, { path: "waitMs", reason });
 }
 
 function mayGoOn(error: unknown, { isKeyed, isAway }: AttemptOptions): boolean {

@@ -1,6 +1,7 @@
 /** What is kept for those who repeat a call under its key. */
 import { InvalidValueError, OverloadedError } from "../../errors.ts";
 import { copyValue, type Json } from "../../store/values.ts";
+import type { LockBackend } from "../locks.ts";
 import type { FencedTarget } from "./fenced-target.ts";
 import { keysMax, resultBytesMax } from "./key-memory.ts";
 
@@ -12,6 +13,20 @@ export function checkedResult(result: unknown, what: string): Json | undefined {
   if (bytes <= resultBytesMax) return copy;
   const reason = `has ${bytes} bytes of JSON, more than the ${resultBytesMax} that are kept`;
   throw new InvalidValueError(`${what} ${reason}; nothing was changed`, { path: "result", reason });
+}
+
+/** @throws InvalidValueError when the store would not take these in one write. */
+export function checkFits(
+  values: readonly (Uint8Array | undefined)[],
+  { name, guarantees: { commitMax = {} } }: LockBackend,
+): void {
+  const { bytes: bytesMax = Infinity } = commitMax;
+  const bytes = values.reduce((sum, value) => sum + (value?.length ?? 0), 0);
+  if (bytes <= bytesMax) return;
+  const reason = `and what is kept beside it are ${bytes} bytes, more than the ${bytesMax} that ${name} takes at once`;
+  throw new InvalidValueError(`the value ${reason}; nothing was changed`, {
+    ...{ path: "value", reason },
+  });
 }
 
 /** No key is forgotten before its time, so a new one has to wait. */

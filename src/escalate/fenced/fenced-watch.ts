@@ -199,7 +199,9 @@ export class FencedWatch implements LockBackend {
     const expected = { lineage, version: Number(expectedVersion ?? 0n) };
     if (!isNewer(known, expected)) return;
     const guarded = await this.read(resource);
-    if (guarded?.version === expectedVersion) return;
+    // The same number in another lineage is another version.
+    const found = decodeEnvelope(guarded?.value, resource);
+    if (guarded?.version === expectedVersion && found.lineage === lineage) return;
     throw new ConflictError(`${resource} is not at the expected version; nothing was written`, {
       ...{ resource, held: false },
     });

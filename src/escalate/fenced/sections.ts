@@ -14,14 +14,14 @@ import type { Lease, Section as CommitSection } from "../locks.ts";
 import { defaultWaitMs, type NamedLocks } from "../named-locks.ts";
 import { type Earlier, Thrown, untilDecided } from "./attempts.ts";
 import { type CallIdentity, type Hash, identify } from "./call-identity.ts";
-import { checkedResult, keysAreFull } from "./checked-result.ts";
+import { checkedResult, checkFits, keysAreFull } from "./checked-result.ts";
 import { decodeEnvelope, encodeEnvelope, type Envelope } from "./envelope.ts";
 import { type FencedHandle, FencedTarget } from "./fenced-target.ts";
 import type { FencedWatch } from "./fenced-watch.ts";
 import type { KeyMemory } from "./key-memory.ts";
 
 /** Values in one section. */
-export const sectionHandlesMax = 64;
+export const sectionHandlesMax = 128;
 /** Sections are entered after all locks for what is outside: those have lower ranks. */
 export const sectionRank = 1_000_000;
 /** A lineage is worth more than all tokens that a store grants: those of an adopted store are larger. */
@@ -161,6 +161,10 @@ export class Sections {
       },
       identity.hash === undefined ? undefined : first,
     );
+    checkFits(
+      sections.map(({ value }) => value),
+      this.#options.watch,
+    );
     const commitId = Buffer.from(this.#options.environment.randomBytes(12)).toString("hex");
     await this.#options.watch.commit(sections, commitId);
     return result;
@@ -187,7 +191,14 @@ export class Sections {
     if (!targets.every(isOurs)) {
       throw new UsageError("a section is over values of one replica; nothing was done");
     }
-    if (targets.length > 1 && !watch.guarantees.atomicCommits) {
+    const { atomicCommits, commitMax } = watch.guarantees;
+    const { resources: most = sectionHandlesMax } = commitMax ?? {};
+    if (targets.length > most) {
+      throw new UsageError(
+        `${watch.name} commits at most ${most} values in one step, not ${targets.length}`,
+      );
+    }
+    if (targets.length > 1 && !atomicCommits) {
       throw new UsageError(
         `${watch.name} cannot commit several values in one step, so a section over several is refused`,
       );
