@@ -84,7 +84,7 @@ class Removal {
     return { authority, client: clientOf(authority, { environment }), close };
   }
 
-  async move(onWrite = through, disks = [this.from, this.to]): Promise<Moved> {
+  async move(onWrite = through, disks = [this.from, this.to], isExclusive = false): Promise<Moved> {
     const witness = this.machine.process();
     this.movers.push(witness);
     const [from, to] = await Promise.all(
@@ -95,7 +95,7 @@ class Removal {
     );
     if (!from || !to) throw new Error("two are needed");
     try {
-      return await moveAuthority({ from, to, environment: this.environment });
+      return await moveAuthority({ from, to, environment: this.environment, isExclusive });
     } finally {
       await from.engine.close();
       await to.engine.close();
@@ -198,6 +198,21 @@ describe("moving", () => {
     expect(await rejection(elsewhere)).toMatchObject({ code: "TRELLIS_USAGE" });
     await removal.move();
     expect(await removal.found(await removal.running(removal.to))).toEqual(whole);
+  });
+
+  test("goes to another place when an operator says that the one it was begun to is lost", async () => {
+    const removal = await new Removal().prepare();
+    let writes = 0;
+    const refusing: OnWrite = (go) => (++writes === 3 ? Promise.reject(new Error("full")) : go());
+    await expect(removal.move(refusing)).rejects.toThrow("full");
+    const third = new FaultyDisk(3);
+    const disks = [removal.from, third];
+    expect((await rejection(removal.move(through, disks))).message).toContain("--exclusive");
+    expect(await removal.move(through, disks, true)).toMatchObject({ claim: { generation: 2 } });
+    expect(await removal.found(await removal.running(third))).toEqual(whole);
+    // Not once it was ended.
+    const again = removal.move(through, [removal.from, new FaultyDisk(4)], true);
+    expect(await rejection(again)).toMatchObject({ code: "TRELLIS_USAGE" });
   });
 
   test("goes back again, and on to a third", async () => {

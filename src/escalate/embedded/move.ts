@@ -60,6 +60,8 @@ export interface Moved {
 }
 
 const idBytes = 16;
+/** In the place of the id of a move that was ended. */
+const sealedForGood = "done";
 
 const drawn = (environment: Environment): string =>
   Buffer.from(environment.randomBytes(idBytes)).toString("hex");
@@ -71,37 +73,44 @@ const drawn = (environment: Environment): string =>
 export async function moveAuthority(options: MoveOptions): Promise<Moved> {
   const { from, to, environment } = options;
   const [source, target] = [await readKeptSeat(from.engine), await readKeptSeat(to.engine)];
-  const { authority } = source;
+  let { authority } = source;
   if (!authority || (authority.seal === "" && !isSeated(source))) {
     throw new UsageError(`${from.engine.location} is not the lock authority${whoIs(source)}`);
   }
-  const next = nextClaim(authority, source, to.name);
   // Step 3 was done, whatever came after it.
   const isThere =
     target.authority?.birth === authority.birth &&
     target.authority.generation > authority.generation;
   if (isThere && authority.seal !== "") {
-    await dropGuards(from.engine);
-    return { claim: target.claim ?? next, guards: await count(to.engine) };
+    await end(from.engine, authority);
+    const claim = target.claim ?? nextClaim(authority, source, to.name);
+    return { claim, guards: await count(to.engine) };
   }
   if (isSeated(target) && target.authority?.birth !== authority.birth) {
     throw new UsageError(`${to.engine.location} is a lock authority itself${whoIs(target)}`);
   }
   if (authority.seal !== "" && authority.seal !== target.offer) {
-    throw new UsageError(
-      `${from.engine.location} gave the part away in another move${whoIs(source)}; go on with that one`,
-    );
+    if (authority.seal === sealedForGood || options.isExclusive !== true) {
+      throw new UsageError(
+        `${from.engine.location} gave the part away in another move${whoIs(source)}; go on with that one` +
+          (authority.seal === sealedForGood ? "" : ", or if its place is lost, say --exclusive"),
+      );
+    }
+    // Above what the other place may have become.
+    authority = { ...authority, generation: authority.generation + 1, seal: "" };
   }
+  const next = nextClaim(authority, source, to.name);
   // Whatever is there is to be readable before anything is given away.
   await readGuards(from.engine, authority.birth, 0);
   const offer = await offerTo(to.engine, environment);
   let { mark } = source;
-  if (authority.seal === "") mark = { ...mark, serial: await seal(options, source, next, offer) };
+  if (authority.seal === "")
+    mark = { ...mark, serial: await seal(options, { ...source, authority }, next, offer) };
   const guards = await installGuards(to.engine, {
     ...{ claim: next, serial: mark.serial },
     guards: guardsOf(from.engine),
   });
-  await dropGuards(from.engine);
+  await end(from.engine, { ...authority, seal: offer });
   return { claim: next, guards };
 }
 
@@ -243,9 +252,10 @@ export async function replaceLostAuthority(
   return { lost, claim };
 }
 
-/** Step 4. @throws StorageError */
-export async function dropGuards(engine: StorageEngine): Promise<void> {
+/** Step 4: what the guards were is elsewhere now. */
+async function end(engine: StorageEngine, authority: AuthorityRecord): Promise<void> {
   const batch = engine.batch();
+  batch.put(authorityKey(), writeAuthority({ ...authority, seal: sealedForGood }));
   for await (const page of guardsOf(engine)) for (const { key } of page) batch.delete(key);
   await written(batch);
 }

@@ -6,7 +6,7 @@
  * send: over a link go standings, requests and answers, also those of others.
  */
 import type { Environment, Timer } from "../../environment.ts";
-import { UsageError } from "../../errors.ts";
+import { TrellisError, UsageError } from "../../errors.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Authority } from "../fence/authority.ts";
 import { isCall } from "./authority-codec.ts";
@@ -201,7 +201,10 @@ export class Seat {
         this.#tell();
         return claim;
       } catch (error) {
-        refusal = error;
+        refusal =
+          error instanceof TrellisError
+            ? error
+            : unavailable(`the move did not end (${String(error)}); begin it again`, error);
       }
     }
     throw refusal;
