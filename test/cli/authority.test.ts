@@ -7,7 +7,7 @@ import { openReplica, type Replica, type Schema } from "../../src/index.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import { bytes, operationId, rejection, text } from "../locks/trial.ts";
-import { until } from "../servers/until.ts";
+import { until } from "../../src/cli/servers/until.ts";
 import { assertBuilt, type Outcome, Run } from "./command.ts";
 
 const reachMsMax = 20_000;

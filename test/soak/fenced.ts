@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { isServiceName, SharedServers } from "../servers/shared.ts";
+import { isServiceName, SharedServers } from "../../src/cli/servers/shared.ts";
 import { Random } from "../simulation/virtual-environment.ts";
 import { accountsCount, FencedLedger, type Found, openingBalance } from "./fenced-ledger.ts";
 import type { Order, Word } from "./fenced-process.ts";
