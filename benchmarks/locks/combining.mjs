@@ -18,7 +18,9 @@ export const rowsOf = ({ name, bare, combinedMin, why = {} }) => [
     label: bare ? name : `${name}, no way at all`,
     unit: "/s",
     ...(combinedMin ? { target: { ours: { atLeast: combinedMin } } } : {}),
-    why: why.combining,
+    why:
+      why.combining ??
+      "writes follow one another, each with up to 48 updates, a round trip and what is durable",
     async measure({ open, isQuick }) {
       const ms = isQuick ? plans.quick : plans.whole;
       const way = await open(eachWayMs);

@@ -3,7 +3,7 @@ import { interleave, summarise } from "../crdt/measure.mjs";
 
 /** How long, in ms, and how often. */
 const plans = {
-  whole: { rounds: 45, sliceMs: 25, warmMs: 400 },
+  whole: { rounds: 31, sliceMs: 25, warmMs: 400 },
   quick: { rounds: 13, sliceMs: 20, warmMs: 150 },
 };
 const operationsMin = 2;

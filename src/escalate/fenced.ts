@@ -20,7 +20,7 @@ import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
-import { checkedResult, checkFits, keysAreFull } from "./fenced/checked-result.ts";
+import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
@@ -105,11 +105,11 @@ export class FencedValues {
   readonly #isAway: () => boolean;
 
   constructor(options: FencedValuesOptions) {
-    const { watch, locks, environment, hash, isAway = () => false } = options;
+    const { watch, locks, environment, hash, telemetry, isAway = () => false } = options;
     this.#options = options;
     this.#isAway = isAway;
     this.#sections = new Sections({
-      ...{ watch, locks, environment, hash, isAway },
+      ...{ watch, locks, environment, hash, isAway, telemetry },
       isOurs: ({ collection }) => this.#collections.get(collection.name) === collection,
     });
   }
@@ -278,7 +278,7 @@ export class FencedValues {
     change: Update<unknown>,
     { hash, operationId }: CallIdentity,
   ): Change<Json | undefined> {
-    const { environment, telemetry } = this.#options;
+    const { environment, telemetry, watch } = this.#options;
     const { resource, collection } = target;
     return async (bytes): Promise<Changed<Json | undefined>> => {
       const envelope = decodeEnvelope(bytes, resource);
@@ -288,7 +288,8 @@ export class FencedValues {
         return { result: found.result };
       }
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
-      if (hash !== undefined && before.isFull) throw new Thrown(keysAreFull(target));
+      if (hash !== undefined && before.isFull(keysBytesMax(watch)))
+        throw new Thrown(keysAreFull(target));
       const value = await changed(change, envelope.value, {
         operationId,
         isKeyed: hash !== undefined,
@@ -300,17 +301,22 @@ export class FencedValues {
       const atMs = environment.now();
       const memory = hash === undefined ? before : before.with({ hash, atMs, result: value });
       const next = encodeEnvelope({ ...envelope, value, memory });
-      checkFits([next], this.#options.watch);
+      checkFits([next], watch);
       return { value: next, result: value };
     };
   }
 
   async #until<R>(
-    { resource, collection }: FencedTarget,
+    { resource, collection, what }: FencedTarget,
     step: Change<R>,
     options: FencedOptions & { readonly isKeyed: boolean },
   ): Promise<R> {
-    const { environment, updates, telemetry } = this.#options;
+    const { environment, updates, telemetry, locks } = this.#options;
+    if (locks.isHeldHere(resource)) {
+      throw new UsageError(
+        `${what} is in the section around this call, which would wait for itself: use the section's set`,
+      );
+    }
     const { waitMs = defaultWaitMs, signal, isKeyed } = options;
     const given = signal === undefined ? {} : { signal };
     const attempt = async (leftMs: number): Promise<R> => {

@@ -9,12 +9,13 @@
 import { UsageError } from "../../errors.ts";
 import type { Environment } from "../../environment.ts";
 import { copyValue, type Json } from "../../store/values.ts";
+import type { Telemetry } from "../../telemetry.ts";
 import { inOrder } from "../held-locks.ts";
 import type { Lease, Section as CommitSection } from "../locks.ts";
 import { defaultWaitMs, type NamedLocks } from "../named-locks.ts";
 import { type Earlier, Thrown, untilDecided } from "./attempts.ts";
 import { type CallIdentity, type Hash, identify } from "./call-identity.ts";
-import { checkedResult, checkFits, keysAreFull } from "./checked-result.ts";
+import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./checked-result.ts";
 import { decodeEnvelope, encodeEnvelope, type Envelope } from "./envelope.ts";
 import { type FencedHandle, FencedTarget } from "./fenced-target.ts";
 import type { FencedWatch } from "./fenced-watch.ts";
@@ -65,6 +66,7 @@ export interface SectionsOptions {
   readonly locks: NamedLocks;
   readonly environment: Environment;
   readonly hash: Hash;
+  readonly telemetry: Telemetry;
   /** Whether the backend is known to be away. */
   readonly isAway: () => boolean;
   /** A handle of these values, and not of another replica's. */
@@ -139,16 +141,21 @@ export class Sections {
     const envelopes = leases.map(({ current, resource }) =>
       decodeEnvelope(current?.value, resource),
     );
-    const nowMs = this.#options.environment.now();
+    const { watch, environment, telemetry } = this.#options;
+    const nowMs = environment.now();
     const memories = envelopes.map(({ memory }, i) =>
       memory.at(nowMs, targets[i]?.collection.idempotencyWindowMs ?? 0),
     );
     if (identity.hash !== undefined) {
       const found = envelopes[first]?.memory.find(identity.hash);
-      if (found) return found.result;
+      if (found) {
+        telemetry.count("trellis_fenced_repetitions");
+        return found.result;
+      }
       // Our fences are installed: what was sent under earlier ones will not be written any more.
       earlier.hadNone();
-      if (memories[first]?.isFull === true) throw keysAreFull(targets[first]);
+      const isFull = memories[first]?.isFull(keysBytesMax(watch)) === true;
+      if (isFull) throw keysAreFull(targets[first]);
     }
     const open = new OpenSection(targets, { leases, envelopes, operationId: identity.operationId });
     const result = await open.run(body);
@@ -163,10 +170,11 @@ export class Sections {
     );
     checkFits(
       sections.map(({ value }) => value),
-      this.#options.watch,
+      watch,
     );
-    const commitId = Buffer.from(this.#options.environment.randomBytes(12)).toString("hex");
-    await this.#options.watch.commit(sections, commitId);
+    const commitId = Buffer.from(environment.randomBytes(12)).toString("hex");
+    await watch.commit(sections, commitId);
+    telemetry.count("trellis_fenced_sections");
     return result;
   }
 
