@@ -276,10 +276,26 @@ export class FencedValues {
   #step(
     target: FencedTarget,
     change: Update<unknown>,
-    { hash, operationId }: CallIdentity,
+    identity: CallIdentity,
   ): Change<Json | undefined> {
+    const { hash } = identity;
     const { environment, telemetry, watch } = this.#options;
     const { resource, collection } = target;
+    const context: UpdateContext = {
+      get operationId() {
+        return identity.operationId;
+      },
+    };
+    /** What the caller's function makes of a value, copied and checked. */
+    const changed = async (current: Json | undefined): Promise<Json | undefined> => {
+      try {
+        const next = await change(current, context);
+        if (next === undefined) return undefined;
+        return hash === undefined ? copyValue(next) : checkedResult(next, "a value under a key");
+      } catch (error) {
+        throw new Thrown(error);
+      }
+    };
     return async (bytes): Promise<Changed<Json | undefined>> => {
       const envelope = decodeEnvelope(bytes, resource);
       const found = hash === undefined ? undefined : envelope.memory.find(hash);
@@ -290,10 +306,7 @@ export class FencedValues {
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
       if (hash !== undefined && before.isFull(keysBytesMax(watch)))
         throw new Thrown(keysAreFull(target));
-      const value = await changed(change, envelope.value, {
-        operationId,
-        isKeyed: hash !== undefined,
-      });
+      const value = await changed(envelope.value);
       // Nothing is there, and nothing shall be.
       if (value === undefined && envelope.value === undefined && hash === undefined) {
         return { result: undefined };
@@ -395,19 +408,4 @@ export class FencedValues {
 function checkFunction(given: unknown, call: string): void {
   if (typeof given === "function") return;
   throw new UsageError(`${call} takes a function, not ${typeof given}; nothing was changed`);
-}
-
-/** What the caller's function makes of a value, copied and checked. @throws Thrown */
-async function changed(
-  change: Update<unknown>,
-  current: Json | undefined,
-  { operationId, isKeyed }: { readonly operationId: string; readonly isKeyed: boolean },
-): Promise<Json | undefined> {
-  try {
-    const next = await change(current, { operationId });
-    if (next === undefined) return undefined;
-    return isKeyed ? checkedResult(next, "a value written under a key") : copyValue(next);
-  } catch (error) {
-    throw new Thrown(error);
-  }
 }
