@@ -21,14 +21,20 @@ test("smoke", async () => {
   const errors: string[] = [];
   const sell = (shop: Shop, by = 1): void => {
     shop.stock.decrement("x", by).then(
-      () => { sold += by; },
+      () => {
+        sold += by;
+      },
       (error: Error) => errors.push(`${error.name} ${error.message}`),
     );
   };
-  for (let i = 0; i < 40; i++) { sell(a); sell(b); }
+  for (let i = 0; i < 40; i++) {
+    sell(a);
+    sell(b);
+  }
   await world.settle({ forMs: 8000 });
   console.log(sold, errors.length, errors.slice(0, 3), a.escrow.status, b.escrow.status);
-  a.join(b); b.join(a);
+  a.join(b);
+  b.join(a);
   console.log(a.stock.value("x"), b.stock.value("x"));
   expect(sold).toBe(60);
 });

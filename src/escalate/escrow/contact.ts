@@ -13,7 +13,7 @@ import { type Environment, fraction, type Timer } from "../../environment.ts";
 import { StoreRolledBackError, UsageError } from "../../errors.ts";
 import type { GuardedUpdates } from "../guarded-updates.ts";
 import type { Account } from "./account.ts";
-import { chunkOf, grantOf, lowOf, Recalls } from "./chunk.ts";
+import { chunkOf, delayOf, grantOf, lowOf, Recalls, Wanting } from "./chunk.ts";
 import type { ShownFigures } from "./figures.ts";
 import type { Holding } from "./holding.ts";
 import { Line, type WaitForRights } from "./line.ts";
@@ -22,6 +22,7 @@ import {
   enter,
   entriesMax,
   freeOf,
+  paceOf,
   type Pool,
   type PoolBounds,
   type PoolEntry,
@@ -52,7 +53,7 @@ export interface Surroundings {
   /** Asks all others to give back. */
   readonly recall: (key: string) => void;
   /** Tells all others that there is something to be had. */
-  readonly given: (key: string) => void;
+  readonly given: (key: string, by: number) => void;
   /** A holding spends nothing more. */
   readonly onStopped: (holding: Holding, why: Error) => void;
 }
@@ -60,13 +61,17 @@ export interface Surroundings {
 /** How long one round may wait for its turn, in ms. */
 const roundWaitMs = 2_000;
 /** Between two looks of those who wait, in ms. */
-const pauseMsMin = 10;
-const pauseMsMax = 250;
+/** Who waits for so long says so in the record, in ms. */
+const wantsAfterMs = 300;
+const pauseMsMin = 60;
+const pauseMsMax = 500;
 /** How much the last round counts for how long one takes. */
 const roundWeight = 0.3;
 /** A pool that was found empty is not asked ahead of need for so long, in ms. */
 const emptyMs = 1_000;
 const nameMax = 64;
+/** Paces are kept as spends in so many ms. */
+const paceMs = 1_000_000;
 
 class ClosedHere extends Error {}
 
@@ -84,9 +89,12 @@ export class Contact {
   readonly #sides: readonly Side[];
   readonly #lines: Readonly<Record<Side, Line>>;
   readonly #recalls = new Recalls();
+  readonly #wanting = new Wanting();
   #round = 0;
   #isAsked = false;
   #isRecalled = false;
+  /** When it gives back, unless somebody else does. */
+  #giving: Timer | undefined;
   /** Asked for by nobody who waits: to have enough when somebody comes. */
   #isAhead = false;
   #roundMs = 5;
@@ -124,6 +132,11 @@ export class Contact {
     return this.#hasRights() || this.#hasUntold();
   }
 
+  /** Whether nothing was spent for a moment. */
+  isIdle(nowMs: number): boolean {
+    return this.#sides.every((side) => this.holding.rates[side].isIdle(nowMs));
+  }
+
   /** Waits for rights of one side. `take` takes them. */
   async wait(side: Side, by: number, take: () => boolean, how: WaitForRights): Promise<void> {
     const waiting = this.#lines[side].enter(by, take, how, this.#round);
@@ -146,15 +159,30 @@ export class Contact {
 
   /** Somebody else waits for rights. */
   recalled(): void {
-    this.#recalls.heard(this.#at.environment.monotonic());
-    if (!this.isOfInterest) return;
-    this.#isRecalled = true;
-    this.ask();
+    this.#wanting.heard(this.#at.environment.monotonic());
+    if (!this.isOfInterest || this.#giving || this.#isRecalled || this.#isClosed) return;
+    const { environment } = this.#at;
+    const nowMs = environment.monotonic();
+    const delays = this.#sides.map((side) =>
+      delayOf(this.holding.account(side)?.rights ?? 0, this.holding.rates[side], nowMs),
+    );
+    this.#giving = environment.schedule(Math.max(...delays) * (0.5 + fraction(environment)), () => {
+      this.#giving = undefined;
+      this.#recalls.heard(environment.monotonic());
+      this.#isRecalled = true;
+      this.ask();
+    });
   }
 
-  /** Somebody else has given back. */
-  heardGiven(): void {
-    if (this.waiting > 0) this.ask();
+  /** Somebody else has given back: perhaps that is enough. */
+  heardGiven(by: number): void {
+    this.#giving?.cancel();
+    this.#giving = undefined;
+    if (this.waiting === 0) return;
+    // Not all who wait at once, for what is enough for a few of them.
+    const { environment } = this.#at;
+    const few = (2 * by) / this.#wanting.count(environment.monotonic());
+    if (fraction(environment) < few) this.ask();
   }
 
   /** What was created goes on its way: above a chunk, and, without a disk, to become of use. */
@@ -168,6 +196,7 @@ export class Contact {
   /** Ends: refuses all who wait, and resolves when nothing is under way. */
   async close(why: Error): Promise<void> {
     this.#isClosed = true;
+    this.#giving?.cancel();
     for (const side of this.#sides) this.#lines[side].end(why);
     this.#wake?.();
     await this.#running;
@@ -180,11 +209,12 @@ export class Contact {
    */
   async finish(): Promise<boolean> {
     const { updates } = this.#at;
+    const isKnown = this.#isKnown();
     const birth = await this.#at.birth();
     const { result } = await updates.update(
       this.#resource,
       (current) => {
-        const pool = openPool(current, this.#opening(birth));
+        const pool = openPool(current, this.#opening(birth, isKnown));
         const standing = standingOf(pool, this.holding.holder);
         if (standing === "closed") return { result: true };
         if (standing === "perhaps-closed") return { result: false };
@@ -255,13 +285,14 @@ export class Contact {
     for (const side of this.#sides) this.#giveBack(side, round, startedMs);
     // What the disk refuses is not told; the rest is.
     await journal.rest(holding).catch(() => undefined);
+    const isKnown = this.#isKnown();
     const birth = await this.#at.birth();
     let isTold = holding.kept;
     const { result } = await updates.update(
       this.#resource,
       (current) => {
         isTold = holding.kept;
-        return this.#change(current, birth);
+        return this.#change(current, birth, isKnown);
       },
       { waitMs: roundWaitMs },
     );
@@ -271,7 +302,7 @@ export class Contact {
     const returned = isTold.down.returned + isTold.up.returned;
     this.#told = { returned, spent: isTold.down.spent, created: isTold.down.created };
     this.#learn(result, round);
-    if (returned > before) this.#at.given(holding.key);
+    if (returned > before) this.#at.given(holding.key, returned - before);
   }
 
   /** Takes out what others need more. It is on the disk before the pool is told. */
@@ -282,26 +313,30 @@ export class Contact {
     rate.observe(account.spent, nowMs);
     let keep = account.rights;
     if (account.rights > 2 * chunkOf(rate.perMs)) keep = chunkOf(rate.perMs);
-    if (this.#isRecalled) keep = Math.min(keep, this.#recalls.keep(rate, nowMs));
+    if (this.#isRecalled) keep = Math.min(keep, this.#recalls.keep(account.rights, rate, nowMs));
     // Those who wait here want more than is here: it may be enough for somebody, or with what others return.
-    if (this.#lines[side].isOlderThan(round - 1)) keep = 0;
+    if (this.#lines[side].isOlderThan(round)) keep = 0;
     if (side === this.#sides.at(-1)) this.#isRecalled = false;
     if (keep >= account.rights) return;
     account.giveBack(account.rights - keep);
     if (!this.holding.isDirty) this.holding.touch();
   }
 
-  #opening(birth: string): Opening {
-    const { environment, bounds, figures } = this.#at;
+  #opening(birth: string, isKnown: boolean): Opening {
+    const { environment, bounds } = this.#at;
     const { holding } = this;
     const { collection, key, holder, seen } = holding;
-    let isKnown = false;
-    for (const [, { phase }] of figures.of(key)) isKnown ||= phase > 0;
     const granted = { down: holding.down.granted, up: holding.up?.granted ?? 0 };
     return {
       ...{ environment, resource: this.#resource, bounds, birth },
       ...{ collection, key, holder, seen, granted, isKnown },
     };
+  }
+
+  /** To be asked before the record is read: somebody may make it, and show that, meanwhile. */
+  #isKnown(): boolean {
+    for (const [, { phase }] of this.#at.figures.of(this.holding.key)) if (phase > 0) return true;
+    return false;
   }
 
   #entry(pool: Pool): PoolEntry {
@@ -322,8 +357,9 @@ export class Contact {
   #change(
     current: Uint8Array | undefined,
     birth: string,
+    isKnown: boolean,
   ): { readonly value?: Uint8Array; readonly result: Round } {
-    const pool = openPool(current, this.#opening(birth));
+    const pool = openPool(current, this.#opening(birth, isKnown));
     const isNew = !pool.entries.has(this.holding.holder);
     const entry = this.#entry(pool);
     let isChanged = isNew;
@@ -353,9 +389,16 @@ export class Contact {
     const isWanted = wantedByOthers(pool, side, entry.id, nowMs) > 0;
     const { perMs } = this.holding.rates[side];
     const isAhead = !isWanted && (this.#isAhead || line.size > 0);
-    const situation = { free, perMs, needed, rights, sharers: sharersOf(pool, nowMs) };
-    const grant = isAhead ? grantOf(situation) : Math.min(free, needed);
-    const wants = line.wanted - fitting;
+    share.pace = Math.round(perMs * paceMs);
+    const part = share.pace / Math.max(1, paceOf(pool, side, nowMs));
+    const sharers = sharersOf(pool, nowMs);
+    const grant = isAhead
+      ? grantOf({ free, perMs, part, needed, rights, sharers })
+      : Math.min(free, needed);
+    // Who waits for a moment only asks over the links.
+    const wants = line.hasWaited(wantsAfterMs)
+      ? Math.max(0, line.wantedWithin(reachOf(pool, side)) - fitting)
+      : 0;
     if (grant === 0 && share.wants === wants) return false;
     share.granted += grant;
     share.wants = wants;
@@ -380,8 +423,8 @@ export class Contact {
       if (account.granted > before && !holding.isDirty) holding.touch();
       line.serve();
       this.#judge(side, pool, creations[side], round);
-      account.watch(lowOf(holding.rates[side].perMs, this.#roundMs));
-      if (freeOf(pool, side) <= 0) this.#emptyMs = nowMs;
+      account.watch(lowOf(holding.rates[side].perMs, this.#roundMs, account.rights));
+      if (account.granted === before) this.#emptyMs = nowMs;
       isWanted ||= wantedByOthers(pool, side, holding.holder, environment.now()) > 0;
       if (line.size > 0) this.#at.recall(holding.key);
       // More than is of use here: what was created goes to the pool.
@@ -415,7 +458,10 @@ export class Contact {
   #giveWhenWanted(nowMs: number): void {
     const keeps = this.#sides.every((side) => {
       const account = this.holding.account(side);
-      return !account || account.rights <= this.#recalls.keep(this.holding.rates[side], nowMs);
+      return (
+        !account ||
+        account.rights <= this.#recalls.keep(account.rights, this.holding.rates[side], nowMs)
+      );
     });
     if (keeps) return;
     this.#recalls.heard(nowMs);

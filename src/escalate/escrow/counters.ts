@@ -16,7 +16,7 @@ export interface Opened {
   readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given">;
   readonly keyed: KeyedDecrements;
   readonly recall: (counters: Counters, key: string) => void;
-  readonly given: (counters: Counters, key: string) => void;
+  readonly given: (counters: Counters, key: string, by: number) => void;
   readonly onMade: (contact: Contact) => void;
 }
 
@@ -189,7 +189,7 @@ export class Counters {
       bounds: { min, max, initial },
       figures: this.figures,
       recall: (key) => recall(this, key),
-      given: (key) => given(this, key),
+      given: (key, by) => given(this, key, by),
     };
   }
 

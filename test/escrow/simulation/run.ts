@@ -1,0 +1,493 @@
+/**
+ * Places that sell from the same stock under a seed, with all that can go wrong: replies that are late, lost
+ * or doubled, the store or links cut off, processes paused and killed, directories copied while they run, set
+ * back, opened again; then all is well again, and what is left is sold.
+ */
+import {
+  InsufficientError,
+  RightsUnavailableError,
+  UnknownOutcomeError,
+} from "../../../src/errors.ts";
+import type { Authority } from "../../../src/escalate/fence/authority.ts";
+import { GuardTable } from "../../../src/escalate/fence/guard-table.ts";
+import { rightsOf } from "../../../src/escalate/escrow/pool.ts";
+import { decodePool } from "../../../src/escalate/escrow/pool-codec.ts";
+import { calm, type Weather, Wire } from "../../locks/simulation/wire.ts";
+import { World } from "../../simulation/virtual-environment.ts";
+import { Machine } from "../../witness/machine.ts";
+import { flawed, type Flaw, forgetful } from "./flaws.ts";
+import { type Begun, Ledger } from "./ledger.ts";
+import { newPlace, Place } from "./place.ts";
+import { type Schema, type SchemaName, schemaOf, Shop } from "./shop.ts";
+
+/** What a run found. */
+export interface Outcome {
+  readonly faults: readonly string[];
+  readonly counts: Readonly<Record<string, number>>;
+}
+
+/** How to run. */
+export interface RunOptions {
+  readonly seed: number;
+  /** Operations, about. Default 400. */
+  readonly operations?: number;
+  readonly flaw?: Flaw;
+}
+
+interface Counter {
+  readonly collection: SchemaName;
+  readonly key: string;
+}
+
+const restMs = 60_000;
+const placesMax = 9;
+const stepsMax = 5_000;
+/** Beyond that one act is many operations, of counters that are as much larger. */
+const operationsOfAct = 1_000;
+
+/** One run. */
+export class Run {
+  readonly world: World;
+  readonly ledger = new Ledger();
+  readonly table: GuardTable;
+  readonly places: Place[] = [];
+  readonly machines = [new Machine(), new Machine()];
+  readonly weather: Weather = { ...calm };
+  readonly #store;
+  readonly #cut = new Set<string>();
+  #isLinked = true;
+  #shops = 0;
+  #operations = 0;
+  readonly #flaw: Flaw | undefined;
+  readonly #burst: number;
+  readonly #schema: Schema;
+  #keys = 0;
+  readonly counters: readonly Counter[];
+
+  constructor(seed: number, operations: number, flaw?: Flaw) {
+    this.#flaw = flaw;
+    this.#burst = Math.max(1, Math.round(operations / operationsOfAct));
+    this.#schema = schemaOf(this.#burst);
+    this.world = new World(seed);
+    this.#store = this.world.environment();
+    this.table = new GuardTable(this.#store);
+    const { random } = this.world;
+    this.counters = [
+      { collection: "stock", key: "a" },
+      { collection: "stock", key: "b" },
+      { collection: "seats", key: "a" },
+    ];
+    for (const { collection, key } of this.counters) {
+      const { min, max = Number.MAX_SAFE_INTEGER, initial } = this.#schema[collection];
+      this.ledger.open(collection, key, { min, max, initial });
+    }
+    const count = 3 + random.below(4);
+    for (let i = 0; i < count; i++) {
+      this.places.push(newPlace(`place${i}`, random, random.pick(this.machines)));
+    }
+  }
+
+  /** Opens a place that nobody runs in. */
+  async open(place: Place, isExclusive = false): Promise<void> {
+    const { world, places } = this;
+    const environment = world.environment({ skewMs: world.random.below(2_000) });
+    const name = `${place.name}.${this.#shops++}`;
+    const ends = { store: this.#store, process: environment };
+    const way = this.#wayFor(place);
+    const authority = this.#flaw === "forgets who was closed" ? forgetful(way) : way;
+    const wire = new Wire(ends, authority, world.random.fork(), this.weather);
+    const shop = new Shop({ name, environment, authority: wire, schema: this.#schema });
+    await place.open(shop, isExclusive, this.#flaw);
+    for (const { shop: other } of places) {
+      if (!other?.isAlive || other === shop) continue;
+      const isUp = (): boolean => this.#isLinked;
+      shop.link(other, isUp);
+      other.link(shop, isUp);
+    }
+    void this.#live(place, shop);
+  }
+
+  /** The store, if this place is not cut off from it. */
+  #wayFor(place: Place): Authority {
+    const { table } = this;
+    const isCut = (): boolean => this.#cut.has(place.name);
+    const pass =
+      <Q, A>(ask: (request: Q) => Promise<A>) =>
+      (request: Q): Promise<A> =>
+        isCut() ? new Promise<A>(() => undefined) : ask(request);
+    return {
+      birth: pass(() => table.birth()) as Authority["birth"],
+      open: pass((request) => table.open(request)),
+      turn: pass((request) => table.turn(request)),
+      cancel: pass((request) => table.cancel(request)),
+      renew: pass((request) => table.renew(request)),
+      read: pass((request) => table.read(request)),
+      commit: pass((request) => table.commit(request)),
+      compareAndSet: pass((request) => {
+        this.ledger.count("writes");
+        return table.compareAndSet(request);
+      }),
+    };
+  }
+
+  /** Sells and stocks, several things at a time, until it is over. */
+  async #live(place: Place, shop: Shop): Promise<void> {
+    const { random } = this.world;
+    const sleep = (ms: number): Promise<void> =>
+      new Promise((resolve) => {
+        shop.environment.schedule(ms, resolve);
+      });
+    while (shop.isAlive && this.#operations > 0) {
+      await sleep(random.next() * (random.chance(0.1) ? 1_500 : 60));
+      if (!shop.isAlive || place.shop !== shop) return;
+      const counter = random.pick(this.counters);
+      for (let times = (1 + random.below(4)) * this.#burst; times > 0; times--) {
+        this.act(shop, counter);
+      }
+      // Peers hear of each other at random.
+      const other = random.pick(this.places).shop;
+      if (other?.isAlive && other !== shop && this.#isLinked) shop.join(other);
+    }
+  }
+
+  /** One operation. */
+  act(shop: Shop, { collection, key }: Counter): void {
+    const { random } = this.world;
+    this.#operations--;
+    const by = 1 + (random.chance(0.2) ? random.below(4) : 0);
+    const waitMs = random.pick([0, 300, 2_000]);
+    // Only some counters are ever added to, so that a refusal can be judged for the others.
+    const mayAdd = collection === "seats" || key === "b";
+    try {
+      switch (random.below(mayAdd ? 10 : 7)) {
+        case 0:
+        case 1:
+        case 2: {
+          const begun = this.ledger.begin(collection, key, -by);
+          begun.end(shop[collection].tryDecrement(key, by) ? "done" : "refused");
+          return;
+        }
+        case 3: {
+          const idempotencyKey = `k${random.chance(0.4) ? random.below(this.#keys + 1) : ++this.#keys}`;
+          const name = `${collection} ${key} ${idempotencyKey}`;
+          const begun = this.ledger.begin(collection, key, -1, name);
+          this.#follow(
+            shop,
+            begun,
+            shop[collection].decrement(key, 1, { idempotencyKey, waitMs }),
+            [collection, key, 1, true],
+          );
+          return;
+        }
+        case 4:
+        case 5:
+        case 6: {
+          const begun = this.ledger.begin(collection, key, -by);
+          this.#follow(shop, begun, shop[collection].decrement(key, by, { waitMs }), [
+            collection,
+            key,
+            by,
+            false,
+          ]);
+          return;
+        }
+        default:
+          this.#add(shop, collection, key, by, waitMs);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #add(shop: Shop, collection: SchemaName, key: string, by: number, waitMs: number): void {
+    const begun = this.ledger.begin(collection, key, by);
+    if (collection === "stock") {
+      shop.stock.increment(key, by);
+      begun.end("unknown");
+    } else if (this.world.random.chance(0.5)) {
+      begun.end(shop.seats.tryIncrement(key, by) ? "done" : "refused");
+    } else this.#follow(shop, begun, shop.seats.increment(key, by, { waitMs }), undefined);
+  }
+
+  #follow(
+    shop: Shop,
+    begun: Begun,
+    running: Promise<void>,
+    judged: readonly [SchemaName, string, number, boolean] | undefined,
+  ): void {
+    running.then(
+      () => {
+        if (!shop.environment.isStopped) begun.end("done");
+      },
+      (error: unknown) => {
+        if (shop.environment.isStopped) return;
+        const isUnknown =
+          error instanceof UnknownOutcomeError ||
+          (error instanceof Error && error.name === "StorageError") ||
+          judged?.[3] === true;
+        begun.end(isUnknown ? "unknown" : "refused");
+        const name = error instanceof Error ? error.name : "?";
+        this.ledger.count(name);
+        if (error instanceof InsufficientError && judged) {
+          const [collection, key, by] = judged;
+          const isJudged = collection === "stock" && key === "a";
+          const left = this.ledger.surelyLeft(collection, key);
+          if (isJudged && left >= by) {
+            this.ledger.faults.push(
+              `${collection}/${key}: ${by} refused for good while ${left} were left`,
+            );
+          }
+        } else if (!(error instanceof RightsUnavailableError)) this.#fail(error);
+      },
+    );
+  }
+
+  /** What may be thrown, or is a fault. */
+  #fail(error: unknown): void {
+    const name = error instanceof Error ? error.name : String(error);
+    this.ledger.count(name);
+    const expected = [
+      "ClosedError",
+      "StorageError",
+      "UnknownOutcomeError",
+      "RightsUnavailableError",
+      "InsufficientError",
+      "OverloadedError",
+    ];
+    if (!expected.includes(name)) {
+      this.ledger.faults.push(error instanceof Error ? (error.stack ?? name) : name);
+    }
+  }
+
+  /** Something happens to somebody. */
+  async disturb(): Promise<void> {
+    const { world, ledger, weather } = this;
+    const { random } = world;
+    const place = random.pick(this.places);
+    const what = random.pick([
+      "kill",
+      "kill",
+      "open",
+      "open",
+      "open",
+      "leave",
+      "pause",
+      "cut",
+      "cut",
+      "mend",
+      "unlink",
+      "copy",
+      "image",
+      "set back",
+      "weather",
+      "disk",
+      "reboot",
+      "nothing",
+    ]);
+    switch (what) {
+      case "kill":
+        if (!place.isAlive) return;
+        this.#kill(place);
+        break;
+      case "open":
+        if (place.isAlive || (place.shop && !place.shop.environment.isStopped)) return;
+        await this.open(place, place.isTrue && random.chance(0.3));
+        break;
+      case "leave": {
+        const { shop } = place;
+        if (!shop?.isAlive) return;
+        void this.#leave(place, shop);
+        break;
+      }
+      case "pause": {
+        const { shop } = place;
+        if (!shop?.isAlive) return;
+        shop.environment.pause();
+        world.environment().schedule(random.next() * 3_000, () => shop.environment.resume());
+        break;
+      }
+      case "cut":
+        this.#cut.add(place.name);
+        break;
+      case "mend":
+        this.#cut.clear();
+        this.#isLinked = true;
+        break;
+      case "unlink":
+        this.#isLinked = !this.#isLinked;
+        break;
+      case "copy": {
+        if (!place.disk || this.places.length >= placesMax) return;
+        this.places.push(
+          place.copy(`copy${this.#shops++}`, random.pick([...this.machines, undefined])),
+        );
+        break;
+      }
+      case "image":
+        if (!place.disk) return;
+        place.image = place.disk.image();
+        break;
+      case "set back":
+        if (!place.disk || !place.image || place.isAlive) return;
+        place.disk.restore(place.image);
+        place.isTrue = false;
+        break;
+      case "weather": {
+        const bad = random.next();
+        Object.assign(weather, { lost: 0.1 * bad, doubled: 0.1 * bad, late: 0.05 * bad });
+        break;
+      }
+      case "disk":
+        if (place.disk) place.disk.isFull = !place.disk.isFull;
+        break;
+      case "reboot": {
+        const machine = random.pick(this.machines);
+        for (const other of this.places)
+          if (other.machine === machine && other.isAlive) this.#kill(other);
+        machine.reboot();
+        break;
+      }
+    }
+    ledger.count(what);
+  }
+
+  #kill(place: Place): void {
+    const { shop } = place;
+    place.kill();
+    for (const { shop: other } of this.places) if (shop && other?.isAlive) other.unlink(shop);
+  }
+
+  async #leave(place: Place, shop: Shop): Promise<void> {
+    shop.isOpen = false;
+    await shop.close().catch((error: unknown) => this.#fail(error));
+    if (shop.environment.isStopped) return;
+    for (const { shop: other } of this.places) {
+      if (!other?.isAlive) continue;
+      // The last word of a replica that closes.
+      other.join(shop);
+      other.unlink(shop);
+    }
+    await place.left(shop.environment);
+  }
+
+  /** The whole of it. */
+  async run(operations: number): Promise<Outcome> {
+    const { world, ledger } = this;
+    this.#operations = operations;
+    for (const place of this.places) await this.open(place);
+    for (let step = 0; this.#operations > 0 && step < stepsMax; step++) {
+      await world.settle({ forMs: world.random.next() * 400 });
+      await this.disturb();
+      if (ledger.faults.length > 0) break;
+    }
+    this.#operations = 0;
+    await this.#rest();
+    if (ledger.faults.length === 0) await this.#sellOut();
+    if (ledger.faults.length === 0) await this.#judge();
+    for (const { shop } of this.places) shop?.environment.stop();
+    this.table.stop();
+    return { faults: ledger.faults, counts: ledger.counts };
+  }
+
+  /** Nothing goes wrong any more; all places are open. */
+  async #rest(): Promise<void> {
+    const { world, places } = this;
+    Object.assign(this.weather, calm);
+    this.#cut.clear();
+    this.#isLinked = true;
+    for (const { shop, disk } of places) {
+      if (disk) disk.isFull = false;
+      shop?.environment.resume();
+    }
+    await world.settle({ forMs: restMs });
+    for (const place of places) if (!place.isAlive) await this.open(place);
+    await world.settle({ forMs: restMs });
+    this.#sync();
+  }
+
+  #sync(): void {
+    for (let round = 0; round < 2; round++) {
+      for (const { shop } of this.places) {
+        for (const { shop: other } of this.places) {
+          if (shop?.isAlive && other?.isAlive && shop !== other) shop.join(other);
+        }
+      }
+    }
+  }
+
+  /** Whatever can be had is taken. */
+  async #sellOut(): Promise<void> {
+    const { world, ledger } = this;
+    const shop = this.places.find(({ isAlive }) => isAlive)?.shop;
+    if (!shop) return;
+    for (const { collection, key } of this.counters) {
+      for (let left = 2_000 * this.#burst; left > 0; left--) {
+        const begun = ledger.begin(collection, key, -1);
+        let error: unknown;
+        let isOver = false;
+        shop[collection].decrement(key, 1, { waitMs: 8_000 }).then(
+          () => {
+            isOver = true;
+            begun.end("done");
+          },
+          (thrown: unknown) => {
+            isOver = true;
+            error = thrown;
+            begun.end("refused");
+          },
+        );
+        await world.settle({ forMs: 20_000, until: () => isOver });
+        if (!isOver) ledger.faults.push(`${collection}/${key}: a decrement hangs`);
+        if (error !== undefined || !isOver) break;
+      }
+    }
+    await world.settle({ forMs: 5_000 });
+    this.#sync();
+  }
+
+  /** At rest everything is sold that is not shown as stranded, and all replicas show the same. */
+  async #judge(): Promise<void> {
+    const { ledger, table } = this;
+    const resources = await peek(table, this.counters);
+    for (const { collection, key } of this.counters) {
+      const name = `${collection}/${key}`;
+      const account = ledger.account(collection, key);
+      const bytes = resources.get(`pool/${name}`);
+      let stranded = 0;
+      if (bytes) {
+        const pool = decodePool(bytes, name);
+        // An increment that was not waited for and is lost leaves its own right stranded.
+        for (const { down, up } of pool.entries.values()) stranded += rightsOf(down) + rightsOf(up);
+      }
+      const { initial, min, taken, added, takenAtMost } = account;
+      const unknown = takenAtMost - taken;
+      if (taken + unknown + stranded < initial - min + added) {
+        ledger.faults.push(
+          `${name}: ${taken} taken, ${unknown} unknown and ${stranded} stranded of ${initial - min + added}`,
+        );
+      }
+      const values = new Set(
+        this.places.flatMap(({ shop }) => (shop?.isAlive ? [shop[collection].value(key)] : [])),
+      );
+      if (values.size > 1) ledger.faults.push(`${name}: replicas show ${[...values].join(", ")}`);
+    }
+  }
+}
+
+/** Runs one seed. The same seed gives the same run. */
+export const simulateRights = ({ seed, operations = 400, flaw }: RunOptions): Promise<Outcome> =>
+  flawed(flaw, () => new Run(seed, operations, flaw).run(operations));
+
+/** What the store has, past all wires. */
+async function peek(
+  table: GuardTable,
+  counters: readonly Counter[],
+): Promise<Map<string, Uint8Array>> {
+  const found = new Map<string, Uint8Array>();
+  for (const { collection, key } of counters) {
+    const resource = `pool/${collection}/${key}`;
+    const reply = await table.read({ birth: undefined, resource });
+    if (reply.kind === "present" && reply.present.value) found.set(resource, reply.present.value);
+  }
+  return found;
+}
