@@ -97,6 +97,7 @@ export class BoundedCounterCollection<Max extends number | undefined = number | 
 
 /** The counter of one key. */
 export class BoundedCounterHandle<Max extends number | undefined = number | undefined> {
+  #contact: Contact | undefined;
   readonly #counters: Counters;
   readonly key: string;
 
@@ -108,22 +109,22 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
 
   /** As `BoundedCounterCollection.increment`. */
   increment(by = 1, options?: SpendOptions): Incremented<Max> {
-    return increment(this.#counters, this.#counters.contact(this.key), checkBy(by), options);
+    return increment(this.#counters, this.#used(), checkBy(by), options);
   }
 
   /** As `BoundedCounterCollection.tryIncrement`. */
   tryIncrement(by = 1): boolean {
-    return tryIncrement(this.#counters, this.#counters.contact(this.key), checkBy(by));
+    return tryIncrement(this.#counters, this.#used(), checkBy(by));
   }
 
   /** As `BoundedCounterCollection.decrement`. */
   decrement(by = 1, options?: DecrementOptions): Promise<void> {
-    return decrement(this.#counters, this.#counters.contact(this.key), checkBy(by), options);
+    return decrement(this.#counters, this.#used(), checkBy(by), options);
   }
 
   /** As `BoundedCounterCollection.tryDecrement`. */
   tryDecrement(by = 1): boolean {
-    return this.#counters.trySpend(this.#counters.contact(this.key), "down", checkBy(by));
+    return this.#counters.trySpend(this.#used(), "down", checkBy(by));
   }
 
   /** As `BoundedCounterCollection.value`. */
@@ -141,6 +142,15 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
   /** Whether the key was ever used. */
   has(): boolean {
     return this.#counters.figures.has(this.key);
+  }
+
+  /** A counter that was used is never forgotten. */
+  #used(): Contact {
+    const contact = this.#contact;
+    if (contact === undefined || this.#counters.figures.isTransacting) {
+      return (this.#contact = this.#counters.contact(this.key));
+    }
+    return contact;
   }
 }
 

@@ -32,7 +32,9 @@ export class Account {
   readonly #isDurable: boolean;
   #isEnded = false;
   #target = 0;
-  /** What was spent, or asked for in vain, the quick way. */
+  /** What was spent when the block was set aside last. */
+  #spentBefore = 0;
+  /** What was asked for the quick way when the block was low. */
   tried = 0;
 
   constructor(isDurable: boolean) {
@@ -101,8 +103,9 @@ export class Account {
   /** Before a write: how much of it is to count as gone. */
   provision(): void {
     if (!this.#isDurable || this.#isEnded) return;
-    const used = this.tried;
+    const used = this.tried === 0 ? 0 : this.tried + this.spent - this.#spentBefore;
     this.tried = 0;
+    this.#spentBefore = this.spent;
     if (used === 0 && this.#target === 0) return;
     const wished = Math.max(blockMin, 2 * used, Math.floor(this.#target * 0.75));
     this.#target = used === 0 && this.#target <= blockMin ? 0 : Math.min(blockMax, wished);

@@ -93,7 +93,8 @@ export class Counters {
   trySpend(contact: Contact, side: Side, by: number): boolean {
     const { holding } = contact;
     if (holding.trySpend(side, by)) {
-      if (contact.waiting > 0) contact.serve();
+      // Only then it has made room for others.
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
       return true;
     }
     if (holding.stopped) throw holding.stopped;
@@ -105,7 +106,7 @@ export class Counters {
     const { holding } = contact;
     if (options?.signal?.aborted === true) return Promise.reject(options.signal.reason as Error);
     if (holding.spend(side, by)) {
-      if (contact.waiting > 0) contact.serve();
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
       return this.#opened().surroundings.journal.written();
     }
     if (holding.stopped) return Promise.reject(holding.stopped);

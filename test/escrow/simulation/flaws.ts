@@ -1,14 +1,11 @@
 /** What must be found out, or the simulation proves nothing: each breaks one thing that the rights rest on. */
-import type { Authority } from "../../../src/escalate/fence/authority.ts";
 import { Account } from "../../../src/escalate/escrow/account.ts";
-import { decodePool, encodePool } from "../../../src/escalate/escrow/pool-codec.ts";
 import type { Witness } from "../../../src/escalate/witness.ts";
 import type { StorageEngine } from "../../../src/store/storage.ts";
 
 export const flaws = [
   "believes every directory",
   "is told by its disk too early",
-  "forgets who was closed",
   "spends a block that the disk does not count",
   "counts a grant again",
 ] as const;
@@ -43,25 +40,6 @@ export const tooEarly = (engine: StorageEngine): StorageEngine => ({
   size: () => engine.size(),
   close: () => engine.close(),
 });
-
-/** A store whose pools do not say who was closed. */
-export const forgetful = (authority: Authority): Authority => ({
-  ...authority,
-  compareAndSet: (request) => authority.compareAndSet({ ...request, value: forgotten(request) }),
-});
-
-function forgotten({
-  resource,
-  value,
-}: {
-  readonly resource: string;
-  readonly value: Uint8Array;
-}): Uint8Array {
-  if (!resource.startsWith("pool/")) return value;
-  const pool = decodePool(value, resource);
-  pool.closed.clear();
-  return encodePool(pool);
-}
 
 /** Breaks what stands in a class, for one run. */
 export async function flawed<T>(flaw: Flaw | undefined, run: () => Promise<T>): Promise<T> {

@@ -68,9 +68,13 @@ export class Place {
   }
 }
 
+/** One with a disk and a witness. */
+export const durablePlace = (name: string, random: Random, machine: Machine): Place =>
+  new Place(name, new FaultyDisk(random.fork()), machine);
+
 /** A place of some kind. */
 export function newPlace(name: string, random: Random, machine: Machine): Place {
   const kind = random.below(10);
-  if (kind < 3) return new Place(name, undefined, undefined);
+  if (kind < 2) return new Place(name, undefined, undefined);
   return new Place(name, new FaultyDisk(random.fork()), kind < 8 ? machine : undefined);
 }

@@ -15,9 +15,9 @@ import { decodePool } from "../../../src/escalate/escrow/pool-codec.ts";
 import { calm, type Weather, Wire } from "../../locks/simulation/wire.ts";
 import { World } from "../../simulation/virtual-environment.ts";
 import { Machine } from "../../witness/machine.ts";
-import { flawed, type Flaw, forgetful } from "./flaws.ts";
+import { flawed, type Flaw } from "./flaws.ts";
 import { type Begun, Ledger } from "./ledger.ts";
-import { newPlace, Place } from "./place.ts";
+import { durablePlace, newPlace, Place } from "./place.ts";
 import { type Schema, type SchemaName, schemaOf, Shop } from "./shop.ts";
 
 /** What a run found. */
@@ -32,6 +32,8 @@ export interface RunOptions {
   /** Operations, about. Default 400. */
   readonly operations?: number;
   readonly flaw?: Flaw;
+  /** What happens most; drawn unless it is given. */
+  readonly dwelling?: Dwelling;
 }
 
 interface Counter {
@@ -39,9 +41,21 @@ interface Counter {
   readonly key: string;
 }
 
-const restMs = 60_000;
+const restMs = 20_000;
+
+/** What may happen, each as often as it is listed. Runs differ in what they dwell on. */
+const menus = {
+  crashes:
+    "kill kill kill open open open open open leave pause disk image weather mend mend nothing",
+  copies: "kill kill open open open open leave copy copy image image back back reboot mend mend",
+  network: "kill open open cut cut mend mend unlink weather weather pause leave disk disk",
+  all: "kill kill open open open leave pause cut cut mend unlink copy image back weather disk reboot",
+} as const;
+export type Dwelling = keyof typeof menus;
+const dwellings = Object.keys(menus) as Dwelling[];
 const placesMax = 9;
 const stepsMax = 5_000;
+const operationsDefault = 400;
 /** Beyond that one act is many operations, of counters that are as much larger. */
 const operationsOfAct = 1_000;
 
@@ -59,12 +73,14 @@ export class Run {
   #shops = 0;
   #operations = 0;
   readonly #flaw: Flaw | undefined;
+  readonly #menu: readonly string[];
   readonly #burst: number;
   readonly #schema: Schema;
   #keys = 0;
   readonly counters: readonly Counter[];
 
-  constructor(seed: number, operations: number, flaw?: Flaw) {
+  constructor(options: RunOptions) {
+    const { seed, operations = operationsDefault, flaw } = options;
     this.#flaw = flaw;
     this.#burst = Math.max(1, Math.round(operations / operationsOfAct));
     this.#schema = schemaOf(this.#burst);
@@ -72,6 +88,9 @@ export class Run {
     this.#store = this.world.environment();
     this.table = new GuardTable(this.#store);
     const { random } = this.world;
+    const drawn = random.pick(dwellings);
+    const { dwelling = drawn } = options;
+    this.#menu = menus[dwelling].split(" ");
     this.counters = [
       { collection: "stock", key: "a" },
       { collection: "stock", key: "b" },
@@ -83,7 +102,12 @@ export class Run {
     }
     const count = 3 + random.below(4);
     for (let i = 0; i < count; i++) {
-      this.places.push(newPlace(`place${i}`, random, random.pick(this.machines)));
+      const machine = random.pick(this.machines);
+      this.places.push(
+        dwelling === "crashes"
+          ? durablePlace(`place${i}`, random, machine)
+          : newPlace(`place${i}`, random, machine),
+      );
     }
   }
 
@@ -94,8 +118,7 @@ export class Run {
     const name = `${place.name}.${this.#shops++}`;
     const ends = { store: this.#store, process: environment };
     const way = this.#wayFor(place);
-    const authority = this.#flaw === "forgets who was closed" ? forgetful(way) : way;
-    const wire = new Wire(ends, authority, world.random.fork(), this.weather);
+    const wire = new Wire(ends, way, world.random.fork(), this.weather);
     const shop = new Shop({ name, environment, authority: wire, schema: this.#schema });
     await place.open(shop, isExclusive, this.#flaw);
     for (const { shop: other } of places) {
@@ -264,30 +287,11 @@ export class Run {
     const { world, ledger, weather } = this;
     const { random } = world;
     const place = random.pick(this.places);
-    const what = random.pick([
-      "kill",
-      "kill",
-      "open",
-      "open",
-      "open",
-      "leave",
-      "pause",
-      "cut",
-      "cut",
-      "mend",
-      "unlink",
-      "copy",
-      "image",
-      "set back",
-      "weather",
-      "disk",
-      "reboot",
-      "nothing",
-    ]);
+    const what = random.pick(this.#menu);
     switch (what) {
       case "kill":
         if (!place.isAlive) return;
-        this.#kill(place);
+        await this.#strike(place);
         break;
       case "open":
         if (place.isAlive || (place.shop && !place.shop.environment.isStopped)) return;
@@ -327,7 +331,7 @@ export class Run {
         if (!place.disk) return;
         place.image = place.disk.image();
         break;
-      case "set back":
+      case "back":
         if (!place.disk || !place.image || place.isAlive) return;
         place.disk.restore(place.image);
         place.isTrue = false;
@@ -349,6 +353,20 @@ export class Run {
       }
     }
     ledger.count(what);
+  }
+
+  /** Kills amid work: what was told just now is what may be lost. */
+  async #strike(place: Place): Promise<void> {
+    const { random } = this.world;
+    const { shop } = place;
+    if (shop && random.chance(0.7)) {
+      const counter = random.pick(this.counters);
+      for (let times = (1 + random.below(6)) * this.#burst; times > 0; times--) {
+        this.act(shop, counter);
+      }
+      if (random.chance(0.7)) await this.world.settle({ forMs: random.next() * 30 });
+    }
+    if (place.shop === shop && place.isAlive) this.#kill(place);
   }
 
   #kill(place: Place): void {
@@ -475,8 +493,8 @@ export class Run {
 }
 
 /** Runs one seed. The same seed gives the same run. */
-export const simulateRights = ({ seed, operations = 400, flaw }: RunOptions): Promise<Outcome> =>
-  flawed(flaw, () => new Run(seed, operations, flaw).run(operations));
+export const simulateRights = (options: RunOptions): Promise<Outcome> =>
+  flawed(options.flaw, () => new Run(options).run(options.operations ?? operationsDefault));
 
 /** What the store has, past all wires. */
 async function peek(
