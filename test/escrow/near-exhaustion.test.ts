@@ -18,7 +18,6 @@ describe("all of the stock is sold, and nobody is refused before", () => {
     async ({ updatesMax, callsMax, ...demand }) => {
       for (const seed of [1, 2]) {
         const { sold, updates, calls, refusedEarly, errors } = await sellAll({ ...demand, seed });
-        console.log(seed, updates / sold, calls / sold);
         expect(errors).toEqual([]);
         expect(refusedEarly).toBe(0);
         expect(sold).toBe(demand.stock);

@@ -81,17 +81,17 @@ export class BoundedCounterCollection<Max extends number | undefined = number | 
 
   /** The keys that were ever used, in the order of code units. O(n log n). */
   keys(options?: KeysOptions): string[] {
-    return this.#counters.figures.list(options);
+    return this.#counters.keys(options);
   }
 
   /** Whether the key was ever used. O(1). */
   has(key: string): boolean {
-    return this.#counters.figures.has(key);
+    return this.#counters.has(key);
   }
 
-  /** How many keys were ever used. O(1). */
+  /** How many keys were ever used. O(keys used here). */
   size(): number {
-    return this.#counters.figures.size();
+    return this.#counters.size();
   }
 }
 
@@ -141,7 +141,7 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
 
   /** Whether the key was ever used. */
   has(): boolean {
-    return this.#counters.figures.has(this.key);
+    return this.#counters.has(this.key);
   }
 
   /** A counter that was used is never forgotten. */

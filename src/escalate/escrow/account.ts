@@ -11,6 +11,8 @@
 /** A block is at least so large once it is used, and at most. What a crash may strand is a block. */
 const blockMin = 4;
 const blockMax = 1_024;
+/** After so many writes without it there is none. */
+const unusedMax = 64;
 
 /** The rights of one side. */
 export class Account {
@@ -32,6 +34,8 @@ export class Account {
   readonly #isDurable: boolean;
   #isEnded = false;
   #target = 0;
+  /** Writes since the block was used last. */
+  #unused = 0;
   /** What was spent when the block was set aside last. */
   #spentBefore = 0;
   /** What was asked for the quick way when the block was low. */
@@ -108,7 +112,8 @@ export class Account {
     this.#spentBefore = this.spent;
     if (used === 0 && this.#target === 0) return;
     const wished = Math.max(blockMin, 2 * used, Math.floor(this.#target * 0.75));
-    this.#target = used === 0 && this.#target <= blockMin ? 0 : Math.min(blockMax, wished);
+    this.#unused = used === 0 ? this.#unused + 1 : 0;
+    this.#target = this.#unused > unusedMax ? 0 : Math.min(blockMax, wished);
     const lacking = this.#target - this.block;
     if (lacking > 0) {
       this.blocking = Math.min(lacking, this.spare);

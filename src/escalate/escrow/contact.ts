@@ -366,15 +366,18 @@ export class Contact {
     const { kept } = this.holding;
     for (const side of this.#sides) if (report(entry[side], kept[side])) isChanged = true;
     if (this.waiting > 0 && reportShown(pool, this.#at.figures, this.holding)) isChanged = true;
-    for (const side of this.#sides) if (this.#grant(pool, entry, side)) isChanged = true;
-    const result = { pool, entry, unrecorded: unrecorded(pool, this.#at.figures, this.holding) };
+    const creations = unrecorded(pool, this.#at.figures, this.holding);
+    for (const side of this.#sides) {
+      if (this.#grant(pool, entry, side, creations[side])) isChanged = true;
+    }
+    const result = { pool, entry, unrecorded: creations };
     if (!isChanged) return { result };
     entry.seenMs = this.#at.environment.now();
     return { value: savePool(pool), result };
   }
 
   /** What is granted, and what is waited for. */
-  #grant(pool: Pool, entry: PoolEntry, side: Side): boolean {
+  #grant(pool: Pool, entry: PoolEntry, side: Side, creations: number): boolean {
     const account = this.holding.account(side);
     if (!account) return false;
     const nowMs = this.#at.environment.now();
@@ -397,7 +400,7 @@ export class Contact {
       : Math.min(free, needed);
     // Who waits for a moment only asks over the links.
     const wants = line.hasWaited(wantsAfterMs)
-      ? Math.max(0, line.wantedWithin(reachOf(pool, side)) - fitting)
+      ? Math.max(0, line.wantedWithin(reachOf(pool, side) + creations) - fitting)
       : 0;
     if (grant === 0 && share.wants === wants) return false;
     share.granted += grant;

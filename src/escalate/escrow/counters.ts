@@ -1,6 +1,7 @@
 /** The bounded counters of one collection: what each operation does to a holding, and who waits for what. */
 import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counter.ts";
 import { isSafe } from "../../crdt/counter.ts";
+import type { KeysOptions } from "../../store/collections/keys.ts";
 import { CounterRangeError, OverloadedError, UsageError } from "../../errors.ts";
 import { Contact, type Surroundings } from "./contact.ts";
 import type { KeyspaceFigures } from "./figures.ts";
@@ -87,6 +88,20 @@ export class Counters {
       created: created + down.created - shown.created,
       spent: spent + down.spent - shown.spent,
     });
+  }
+
+  /** Whether the key was ever used, as far as is known here. */
+  has(key: string): boolean {
+    return this.figures.has(key) || this.#isUnshown(this.#contacts.get(key));
+  }
+
+  /** The keys that were ever used; what was used a moment ago is not shown to others yet. */
+  keys(options?: KeysOptions): string[] {
+    return this.figures.list(options, this.#unshown());
+  }
+
+  size(): number {
+    return this.figures.size() + this.#unshown().length;
   }
 
   /** Spends without waiting for anything. */
@@ -192,6 +207,19 @@ export class Counters {
       recall: (key) => recall(this, key),
       given: (key, by) => given(this, key, by),
     };
+  }
+
+  #isUnshown(contact: Contact | undefined): boolean {
+    if (!contact) return false;
+    const { down, key, shown } = contact.holding;
+    if (shown.created + shown.spent > 0) return false;
+    return down.created + down.spent > 0 && !this.figures.has(key);
+  }
+
+  #unshown(): string[] {
+    const unshown: string[] = [];
+    for (const [key, contact] of this.#contacts) if (this.#isUnshown(contact)) unshown.push(key);
+    return unshown;
   }
 
   #overloaded(contact: Contact): OverloadedError {
