@@ -7,11 +7,12 @@
  *   --list           the rows there are
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { cpus, loadavg, tmpdir, totalmem } from "node:os";
+import { loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { rivalNames } from "./crdt/contestants.mjs";
 import { inFreshProcess } from "./crdt/fresh-process.mjs";
-import { judge, printTable } from "./crdt/report.mjs";
+import { count, describeMachine, judge, printMachine, printTable, sentence } from "./report.mjs";
 
 const questions = [
   "local-operations",
@@ -82,13 +83,13 @@ async function run(entries) {
       process.exit(1);
     });
   }
-  if (!options.json) printMachine(machine);
+  if (!options.json) printHead(machine);
   try {
     for (const entry of entries) {
       const answered = [];
       for (const row of entry.rows) answered.push(await answer(entry, row.id, context));
       results.push(...answered);
-      if (!options.json) printTable(entry.title, answered);
+      if (!options.json) printTable(entry.title, answered, rivalNames);
     }
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -135,41 +136,9 @@ function progress(id) {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${id}`);
 }
 
-function describeMachine() {
-  const cores = cpus();
-  return {
-    cpu: cores[0]?.model ?? "unknown",
-    cores: cores.length,
-    memoryGiB: Math.round(totalmem() / 2 ** 30),
-    platform: `${process.platform} ${process.arch}`,
-    node: process.version,
-    loadAverage: loadavg()[0],
-  };
-}
-
-function printMachine({ cpu, cores, memoryGiB, platform, node, loadAverage }) {
-  console.log(`${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}`);
-  console.log(`load average at the start ${loadAverage.toFixed(2)}`);
+function printHead(machine) {
+  printMachine(machine);
   console.log("Ratios are to the plain floor of the same row; for rivals too, in brackets with");
   console.log("1,000 operations in one transaction. How each was used: benchmarks/README.md");
   if (options.quick) console.log("--quick: less work, more noise; not for a verdict.");
-}
-
-function count(results, seconds) {
-  const targets = results.filter(({ target }) => target);
-  return {
-    targets: targets.length,
-    met: targets.filter(({ met }) => met === true).length,
-    short: targets.filter(({ met }) => met === false).length,
-    notWired: results.filter(({ absent }) => absent?.ours).length,
-    broken: results.filter(({ error }) => error).length,
-    seconds,
-  };
-}
-
-function sentence({ targets, met, short, notWired, broken }) {
-  const rest = [`${short} short`];
-  if (notWired > 0) rest.push(`${notWired} rows not wired`);
-  if (broken > 0) rest.push(`${broken} rows broken`);
-  return `${met} of ${targets} targets met, ${rest.join(", ")}`;
 }

@@ -11,7 +11,7 @@ import { cpus, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median, turn } from "./crdt/measure.mjs";
-import { judge, printTable } from "./crdt/report.mjs";
+import { judge, printTable } from "./report.mjs";
 import { built } from "./crdt/trellis-build.mjs";
 import { keyNames, randomSequence, turnOperations } from "./crdt/workload.mjs";
 

@@ -1,11 +1,18 @@
 /** The public names. */
 export {
+  boundedCounter,
+  type BoundedCounterType,
+  type Bounds,
   counter,
   type CounterType,
+  fencedRegister,
+  type FencedRegisterType,
   type FieldType,
   type FieldTypes,
   flag,
   type FlagType,
+  type GuardedTypeOptions,
+  type IdempotencyOptions,
   lwwMap,
   type LwwMapType,
   lwwRegister,
@@ -16,6 +23,8 @@ export {
   type OrMapType,
   orSet,
   type OrSetType,
+  uniqueClaims,
+  type UniqueClaimsType,
 } from "./crdt/index.ts";
 export type { DataType } from "./crdt/data-type.ts";
 export { type Environment, systemEnvironment, type Timer } from "./environment.ts";
@@ -42,7 +51,7 @@ export type {
   RetentionOptions,
   StorageOptions,
 } from "./replica-options.ts";
-export type { Collections } from "./store/collections/types.ts";
+export type { Collections } from "./collections.ts";
 export type { KeysOptions } from "./store/collections/keys.ts";
 export type { Conflict } from "./store/conflicts.ts";
 export type { FsyncPolicy } from "./store/journal.ts";
@@ -56,3 +65,18 @@ export type { Logger, Telemetry } from "./telemetry.ts";
 export type { AcknowledgedBy, AcknowledgedOptions } from "./versions.ts";
 export type { OutsideLocks } from "./escalate/outside-locks.ts";
 export type { WithLockOptions } from "./escalate/named-locks.ts";
+export type {
+  FencedRegisterCollection,
+  FencedRegisterHandle,
+} from "./escalate/collections/fenced-registers.ts";
+export type { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
+export type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
+export type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
+export type {
+  FencedOptions,
+  Peeked,
+  Update,
+  UpdateContext,
+  UpdateOptions,
+} from "./escalate/fenced.ts";
+export type { Adopted } from "./escalate/fenced/adoption.ts";

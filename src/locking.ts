@@ -1,16 +1,14 @@
 /**
- * The locks of a replica: its seat among the lock authority's, the backend that was given or the embedded
- * one, and what stands between a backend and who uses it: a deadline, a circuit and a bulkhead, an eye that
- * remembers what was seen, lines and renewal.
+ * The locks of a replica: its seat among the lock authority's, and the backend that was given or the embedded
+ * one, behind a deadline, a circuit and a bulkhead.
  */
+import type { DataType } from "./crdt/data-type.ts";
 import type { Environment } from "./environment.ts";
+import { UsageError } from "./errors.ts";
 import { type Ambition, Seat, type SeatStatus } from "./escalate/embedded/seat.ts";
-import { GuardedUpdates } from "./escalate/guarded-updates.ts";
-import type { LockBackend } from "./escalate/locks.ts";
+import type { LockBackend, LockGuarantees } from "./escalate/locks.ts";
 import { EmbeddedLocks } from "./escalate/locks/embedded.ts";
-import { NamedLocks } from "./escalate/named-locks.ts";
 import { type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
-import { RollbackWatch, type Sightings } from "./escalate/rollback-watch.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
@@ -23,8 +21,6 @@ export interface LockingOptions {
   readonly name: string;
   readonly environment: Environment;
   readonly logger: Logger;
-  /** What was seen of guards. */
-  readonly sightings: Sightings;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -37,35 +33,32 @@ export type LockingStatus =
   /** A backend that was given. */
   | ({ readonly kind: "backend" } & BackendStatus);
 
-/** How long closing waits for those who hold locks, in ms. */
-const leaveMsMax = 2_000;
-
 /** Locks, from the opening of a replica to its end. */
 export class Locking {
   /** A service of the links. */
   readonly seat: Seat;
-  /** What escalated operations go through. */
+  /** What escalated operations go through. Disposed of by who uses it. */
   readonly backend: LockBackend;
-  readonly named: NamedLocks;
-  readonly updates: GuardedUpdates;
-  readonly #options: { readonly environment: Environment };
   readonly #given: LockBackend;
   readonly #resilient: ResilientLocks;
   readonly #replica: ReplicaOptions<Schema>;
 
-  /** @throws UsageError if another replica has these locks. */
-  constructor({ replica, sightings, ...options }: LockingOptions) {
+  /** @throws UsageError if another replica has these locks, or they promise less than the schema needs. */
+  constructor({ replica, ...options }: LockingOptions) {
     const { environment } = options;
     this.#replica = replica;
     const given = replica.locks ?? new EmbeddedLocks({ environment });
-    this.#options = options;
     this.#given = given;
-    this.seat = new Seat({ ...options, ambition: ambitionOf(replica, given) });
+    const ambition = ambitionOf(replica, given);
+    // Another replica's authority is known when it is met.
+    if (!(given instanceof EmbeddedLocks)) checkGuarantees(replica.schema, given.guarantees);
+    else if (ambition !== "never" && replica.storage === undefined) {
+      checkGuarantees(replica.schema, { ...given.guarantees, fencing: "until-restart" });
+    }
+    this.seat = new Seat({ ...options, ambition });
     if (given instanceof EmbeddedLocks) given.attach(this.seat);
     this.#resilient = new ResilientLocks(given, environment);
-    this.backend = new RollbackWatch(this.#resilient, sightings);
-    this.named = new NamedLocks(this.backend, environment);
-    this.updates = new GuardedUpdates(this.backend, environment);
+    this.backend = this.#resilient;
   }
 
   /** What to show. */
@@ -77,23 +70,16 @@ export class Locking {
     return status ? { kind: "embedded", ...status } : { kind: "none" };
   }
 
+  /** It failed so often that it is not asked for a while. */
+  get isAway(): boolean {
+    return this.#resilient.status.calls === "open";
+  }
+
   /** `engine` is where the replica is durable. @throws see `Seat.start` */
   async start(engine: StorageEngine | undefined): Promise<void> {
     if (!engine) return this.seat.start();
     const witness = await witnessOf(this.#replica);
     return this.seat.start({ engine, witness, isExclusive: isExclusive(this.#replica) });
-  }
-
-  /** Gives back what is held, while the links stand. Who holds a lock and does not let go is not waited for. */
-  async leave(): Promise<void> {
-    const { environment } = this.#options;
-    const atRest = Promise.all([this.named.close(), this.updates.close()]);
-    const late = new Promise<void>((resolve) => {
-      const timer = environment.schedule(leaveMsMax, resolve);
-      void atRest.finally(() => timer.cancel());
-    });
-    await Promise.race([atRest, late]);
-    await this.backend[Symbol.asyncDispose]();
   }
 
   /** Resolves when nothing of it is at work, after the links have ended. */
@@ -106,4 +92,34 @@ function ambitionOf({ listen, peers = [] }: ReplicaOptions<Schema>, locks: LockB
   if (!(locks instanceof EmbeddedLocks)) return "never";
   if (locks.isHost) return "at-once";
   return listen === undefined && peers.length === 0 ? "alone" : "never";
+}
+
+/** Whether a type's rules rest on guards, and if they may rest on ones that can be forgotten. */
+const isGuarded = (type: DataType): type is DataType & { readonly weakFence: boolean } =>
+  "weakFence" in type;
+
+/** An invariant is refused where its fence may be forgotten, unless that was accepted by name. */
+function checkGuarantees(
+  schema: Schema,
+  { fencing, isAdvisoryAccepted = false }: LockGuarantees,
+): void {
+  if (fencing === "durable") return;
+  const why =
+    fencing === "advisory"
+      ? "these locks are advisory: their fences may go back while they run"
+      : "these locks keep their fences in memory only (an embedded authority: open its replica with storage)";
+  for (const [name, type] of Object.entries(schema)) {
+    if (!isGuarded(type)) continue;
+    if (!type.weakFence) {
+      throw new UsageError(
+        `collection ${JSON.stringify(name)} has a rule that must always hold, and ${why}. ` +
+          "Use durable locks, or accept it for this collection with weakFence: true",
+      );
+    }
+    if (fencing === "advisory" && !isAdvisoryAccepted) {
+      throw new UsageError(
+        `collection ${JSON.stringify(name)}: ${why}. Accept it with acceptAdvisory: true as well`,
+      );
+    }
+  }
 }

@@ -5,15 +5,19 @@ import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
 import { UsageError } from "./errors.ts";
-import { OutsideLocks } from "./escalate/outside-locks.ts";
+import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
+import type { Adopted } from "./escalate/fenced/adoption.ts";
+import type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
+import type { Adoptable } from "./escalate/fenced.ts";
+import type { OutsideLocks } from "./escalate/outside-locks.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
-import { RecentSightings } from "./escalate/rollback-watch.ts";
+import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { openCollections } from "./store/collections/open.ts";
-import type { Collections } from "./store/collections/types.ts";
+import type { Collections } from "./collections.ts";
 import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
@@ -48,6 +52,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #sync: Sync;
   readonly #storage: ReplicaOptions<S>["storage"];
   readonly #locking: Locking;
+  readonly #escalation: Escalation;
   #durability: Durability | undefined;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
@@ -78,7 +83,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("logEntriesMax", options.retention?.logEntriesMax),
     });
-    this.collections = openCollections(this.#keyspace, options.schema);
     this.#waiting = new Waiting(environment);
     this.#versions = new Versions({
       ...{ keyspace: this.#keyspace, waiting: this.#waiting },
@@ -91,10 +95,18 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       name: this.#name,
       environment,
       logger: this.#logger,
-      sightings: new RecentSightings(),
       onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });
-    this.locks = new OutsideLocks(this.#locking.named);
+    this.#escalation = new Escalation({
+      ...{ keyspace: this.#keyspace, locking: this.#locking, environment },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
+      onConflict: (conflict) => this.#events.tell("conflict", conflict),
+    });
+    this.locks = this.#escalation.locks;
+    const open = openCollections(this.#keyspace, options.schema, (root, type) =>
+      this.#escalation.open(root, type),
+    );
+    this.collections = open as Collections<S>;
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -148,6 +160,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     }
     try {
       await this.#locking.start(this.#durability?.engine);
+      await this.#escalation.start(this.#durability?.engine);
       await this.#sync.start();
     } catch (error) {
       await this.#locking.close();
@@ -168,6 +181,34 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   transact<T>(writes: () => T): T {
     return this.#keyspace.transact(writes);
+  }
+
+  /**
+   * Runs `run` over several fenced values and commits what it sets in one atomic step. It runs at most once a
+   * grant, and again if it was overtaken, until `waitMs` (default 5,000) is over. See `FencedSection` for what
+   * it works with; what it does outside has to be made safe there, with `tokens` or `operationId`.
+   * @throws what `run` throws, and then nothing is written; LockTimeoutError not granted in time;
+   * StaleTokenError, LeaseLostError, ConflictError overtaken: nothing was written, but `run` ran;
+   * UnknownOutcomeError it may have been committed: with an `idempotencyKey`, ask again; OverloadedError,
+   * LockUnavailableError, StoreRolledBackError, UsageError nothing was written.
+   */
+  escalate<const H extends readonly FencedHandle[], R>(
+    handles: H,
+    run: (section: FencedSection<H>) => R | Promise<R>,
+    options?: EscalateOptions,
+  ): Promise<R> {
+    return this.#escalation.fenced.escalate(handles, run, options);
+  }
+
+  /**
+   * Takes the lock store for the right one, though it was wiped, restored or replaced, and everything that is
+   * guarded was refused since (`StoreRolledBackError`). For an operator who has found out why: what had been
+   * committed there and is known to no replica is lost. Every fenced value goes back to the newest copy that is
+   * here, in a new lineage, above all tokens and versions that were seen.
+   * @throws LockUnavailableError, UsageError
+   */
+  adoptStore(which: Adoptable = {}): Promise<Adopted> {
+    return this.#escalation.fenced.adopt(which);
   }
 
   /** What is held now, as text that `waitFor` understands on any replica. O(actors). */
@@ -278,7 +319,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#forgetting?.cancel();
     this.#waiting.close();
     this.#watchers.close();
-    await this.#locking.leave();
+    await this.#escalation.leave();
     this.#keyspace.close();
     await this.#sync.close();
     await this.#locking.close();

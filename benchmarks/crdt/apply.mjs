@@ -9,7 +9,7 @@ import { interleave, spend, summarise, verify } from "./measure.mjs";
 
 export const title = "Applying remote increments, CPU time each";
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "apply-batched",

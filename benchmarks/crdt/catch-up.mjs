@@ -12,7 +12,7 @@ export const title = "Catch-up, CPU time";
 const changes = 1_000;
 const transfers = 20;
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "catch-up-growth",

@@ -4,7 +4,7 @@ import { interleave, spend, summarise } from "./measure.mjs";
 
 export const title = "Hybrid logical clock, CPU time each";
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "clock-now",

@@ -11,7 +11,7 @@ import { cached, keyNames, sharedState, stateShape, stateSum } from "./workload.
 
 export const title = "Loading a complete state, CPU time";
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "load",

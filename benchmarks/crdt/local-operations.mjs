@@ -12,7 +12,7 @@ export const title = "Local operations, CPU time each";
 
 const increments = (keyCount, operations, kind = "increment") => ({ kind, keyCount, operations });
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "increment-1",

@@ -17,7 +17,7 @@ const roles = ["peer", "writer", "reader"];
 /** Rows of one experiment are parts of what one run of it finds. */
 const experiments = { latency, single, burst, reconnect };
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "latency-p50",

@@ -24,7 +24,7 @@ const encodedGrain = { ours: { atMost: 16 } };
 const setChurn = { kind: "set", keyCount: 1, elements: 10_000, rounds: 100, operations: 20_000 };
 const registerChurn = { kind: "register", keyCount: 1, rounds: 1_000, operations: 1_000 };
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "memory-one-writer",

@@ -10,7 +10,7 @@ import { keyNames, randomSequence, sharedState, stateShape } from "./workload.mj
 
 export const title = "Bytes";
 
-/** @type {import("./report.mjs").RowPlan[]} */
+/** @type {import("../report.mjs").RowPlan[]} */
 export const rows = [
   {
     id: "state-bytes",

@@ -5,6 +5,11 @@
  */
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
+import {
+  type MoveCommandOptions,
+  moveAuthorityCommand,
+  showAuthorityCommand,
+} from "./authority.ts";
 import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
@@ -77,6 +82,42 @@ program
       .default(60),
   )
   .action(repairCommand);
+
+const authority = program
+  .command("authority")
+  .description("show or move the lock authority (embeddedLocks), in directories that are not open");
+
+authority
+  .command("show")
+  .description("show which replica a directory has recorded as the lock authority")
+  .argument("<dir>", "what was given as storage")
+  .action(showAuthorityCommand);
+
+authority
+  .command("move")
+  .description("move the lock authority, with all its guards, or replace one that is lost")
+  .addOption(
+    new Option("--from <place>", "who has it: a directory, or the URL of the live host").argParser(
+      replicaPlace,
+    ),
+  )
+  .requiredOption("--to <dir>", "the directory that is to have it; it is made if there is none")
+  .option(
+    "--name <name>",
+    "shown as the host until it is opened; default: the name of the directory",
+  )
+  .option("--exclusive", "no copy of --from runs anywhere, and there never was a newer state of it")
+  .option("--lost", "the host is gone for good, and its guards with it; says what that means")
+  .option("--yes", "with --lost: do it")
+  .addOption(new Option("--token <token>", "secret that the host asks for").env("TRELLIS_TOKEN"))
+  .addOption(
+    new Option("--timeout <seconds>", "the longest to wait for a live host")
+      .argParser(integer(1, 86_400))
+      .default(30),
+  )
+  .action(async (options: MoveCommandOptions) => {
+    await moveAuthorityCommand(options);
+  });
 
 program
   .command("verify")

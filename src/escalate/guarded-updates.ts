@@ -105,7 +105,7 @@ export class GuardedUpdates {
       };
       const operationId = this.#operationId();
       const abort = (): void => {
-        lane.leave(caller);
+        lane.abandon(caller);
         caller.refused(signal?.reason);
       };
       signal?.addEventListener("abort", abort, { once: true });

@@ -37,6 +37,12 @@ export interface LockGuarantees {
   readonly faultTolerant: boolean;
   /** Commits over several resources are one atomic step. */
   readonly atomicCommits: boolean;
+  /** What one commit may carry, where the store takes less than the port allows, with its usual settings. */
+  readonly commitMax?: {
+    readonly resources?: number;
+    /** Of all its values together. */
+    readonly bytes?: number;
+  };
   /** Whoever opened it has said that advisory fences may guard invariants. */
   readonly isAdvisoryAccepted?: boolean;
 }

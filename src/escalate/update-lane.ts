@@ -50,6 +50,7 @@ export class UpdateLane {
   readonly #queue = new Set<Caller>();
   /** Those whose changes are under way. */
   #batch: Caller[] = [];
+  readonly #abandoned = new WeakSet<Caller>();
   readonly #contention = new Contention();
   /** The latest guard that was seen; `"unknown"` after it was found outdated. */
   #known: Guarded | "absent" | "unknown" = "unknown";
@@ -78,6 +79,12 @@ export class UpdateLane {
   /** True if nothing was done for it yet, and nothing will be. */
   leave(caller: Caller): boolean {
     return this.#queue.delete(caller);
+  }
+
+  /** It does not care any more: unless its change is on its way, nothing of it is written. */
+  abandon(caller: Caller): void {
+    this.leave(caller);
+    this.#abandoned.add(caller);
   }
 
   late({ endMs }: Caller): LockTimeoutError {
@@ -110,7 +117,7 @@ export class UpdateLane {
   async #write(): Promise<void> {
     const { environment } = this.#options;
     const pauses = new Pauses(environment, this.#attemptMs);
-    for (let conflicts = 0; this.#fill();) {
+    for (let conflicts = 0; this.#fill(conflicts > 0);) {
       const startedMs = environment.monotonic();
       const [first] = this.#batch;
       const lease =
@@ -135,12 +142,16 @@ export class UpdateLane {
     }
   }
 
-  /** Lets out who is late, and takes in who has come; false when nobody is left. */
-  #fill(): boolean {
+  /**
+   * Lets out who is late after it was overtaken, and takes in who has come; false when nobody is left. Whose
+   * turn came in time is waited for: who does not wait at all is tried once.
+   */
+  #fill(wasOvertaken = false): boolean {
     const nowMs = this.#options.environment.monotonic();
-    const isLate = ({ endMs }: Caller): boolean => endMs <= nowMs;
+    const isLate = ({ endMs }: Caller): boolean => wasOvertaken && endMs <= nowMs;
     for (const caller of this.#batch.filter(isLate)) caller.refused(this.late(caller));
-    this.#batch = this.#batch.filter((caller) => !isLate(caller));
+    const stays = (caller: Caller): boolean => !isLate(caller) && !this.#abandoned.has(caller);
+    this.#batch = this.#batch.filter(stays);
     for (const caller of this.#queue) {
       const [first] = this.#batch;
       const fits = first === undefined || (!first.exclusive && !caller.exclusive);
@@ -170,7 +181,7 @@ export class UpdateLane {
       if (!isFresh) {
         const now = await backend.read(resource);
         this.#known = now ?? "absent";
-        if (now?.version !== base?.version) return false;
+        if (!isSame(now, base)) return false;
       }
       this.#answer(computed, base);
       return true;
@@ -257,6 +268,11 @@ export class UpdateLane {
 }
 
 const versionOf = (known: Guarded | "absent"): bigint => (known === "absent" ? 0n : known.version);
+
+/** A store that was set back and adopted comes to the same versions again, with other values. */
+const isSame = (now: Guarded | undefined, base: Guarded | undefined): boolean =>
+  now?.version === base?.version &&
+  (now === undefined || base === undefined || Buffer.compare(now.value, base.value) === 0);
 
 /** Somebody was quicker, and nothing was written: it can be tried again. */
 const wasOvertaken = (error: unknown): boolean =>

@@ -35,8 +35,8 @@ export const recordKinds = {
 } as const;
 export type RecordKind = keyof typeof recordKinds;
 
-/** First bytes of keys that others have in the same store: the lock authority that a replica hosts, and rights. */
-export const foreignKinds = { guard: 0x47, authority: 0x48, rights: 0x52 } as const;
+/** First bytes of keys that others have in the same store: the lock store that is known, the authority that is hosted, rights. */
+export const foreignKinds = { birth: 0x42, guard: 0x47, authority: 0x48, rights: 0x52 } as const;
 
 /** The key of a record. */
 export function recordKey(kind: RecordKind, number = 0): Uint8Array {

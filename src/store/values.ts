@@ -14,6 +14,8 @@ export const elementBytesMax: number = 64 * 1024;
 export const valueBytesMax: number = 1024 * 1024;
 /** Nesting of a register's value. */
 export const valueDepthMax = 64;
+/** What travels may be a user's value with a few numbers before it, in an array: a copy of a fenced value. */
+const wrapping = { depth: 1, bytes: 64 };
 
 /** Any JSON value. */
 export type Json =
@@ -168,7 +170,7 @@ export function writeValue(value: Json, into: ByteWriter): void {
  */
 export function readValue(from: ByteReader): Json {
   const tag = from.byte();
-  if (tag === tags.json) return readJson(from.text(valueBytesMax));
+  if (tag === tags.json) return readJson(from.text(valueBytesMax + wrapping.bytes));
   return readPrimitive(tag, from, valueBytesMax);
 }
 
@@ -206,7 +208,7 @@ function readJson(text: string): Json {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value !== "object" || value === null) return malformed("a JSON text of no object");
-    checkJson(value, "value", 0);
+    checkJson(value, "value", -wrapping.depth);
     return freeze(value as Json);
   } catch (error) {
     return malformed(`a JSON value: ${error instanceof Error ? error.message : "not JSON"}`);

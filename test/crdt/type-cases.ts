@@ -9,7 +9,7 @@ import {
   orSet,
 } from "../../src/crdt/index.ts";
 import type { Name } from "../../src/crdt/data-type.ts";
-import type { Collections } from "../../src/store/collections/types.ts";
+import type { FreeCollections } from "../../src/store/collections/types.ts";
 import type { Json } from "../../src/store/values.ts";
 import type { Random } from "../simulation/virtual-environment.ts";
 import {
@@ -43,7 +43,7 @@ export const schema = {
   }),
 };
 
-export type TestCollections = Collections<typeof schema>;
+export type TestCollections = FreeCollections<typeof schema>;
 export type CollectionName = keyof typeof schema;
 
 /** One type under test. */

@@ -42,6 +42,16 @@ function full(max?: number): Pool {
   return made;
 }
 
+/** What it throws. */
+function outcomeOf(run: () => unknown): unknown {
+  try {
+    run();
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
 describe("a pool", () => {
   test.each([undefined, 40])("is read as it was written (max: %s)", (max) => {
     const made = full(max);
@@ -62,11 +72,8 @@ describe("a pool", () => {
     for (let times = 0; times < 2_000; times++) {
       const changed = Uint8Array.from(bytes);
       changed[random.below(changed.length)] = random.below(256);
-      try {
-        decodePool(changed, "pool/x");
-      } catch (error) {
-        expect(error).toBeInstanceOf(LockUnavailableError);
-      }
+      const told = outcomeOf(() => decodePool(changed, "pool/x"));
+      expect(told === undefined || told instanceof LockUnavailableError).toBe(true);
     }
   });
 

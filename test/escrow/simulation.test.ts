@@ -9,7 +9,17 @@ const timeout = 180_000;
 
 /** What must have happened, or the runs prove nothing. */
 const sights = [
-  ...["take done", "take refused", "take unknown", "add done", "kill", "open", "leave", "pause", "cut"],
+  ...[
+    "take done",
+    "take refused",
+    "take unknown",
+    "add done",
+    "kill",
+    "open",
+    "leave",
+    "pause",
+    "cut",
+  ],
   ...["copy", "back", "weather", "disk", "reboot", "InsufficientError", "RightsUnavailableError"],
 ];
 

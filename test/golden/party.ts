@@ -14,7 +14,7 @@ import {
 import { VersionVector } from "../../src/crdt/version-vector.ts";
 import type { Environment } from "../../src/environment.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
-import type { Collections } from "../../src/store/collections/types.ts";
+import type { FreeCollections } from "../../src/store/collections/types.ts";
 import { Exchange, type ExchangeStart } from "../../src/store/exchange.ts";
 import { Exchanges } from "../../src/store/exchanges.ts";
 import type { FrameLimits } from "../../src/store/frame.ts";
@@ -39,7 +39,7 @@ export const goldenSchema = {
   }),
 };
 
-export type GoldenCollections = Collections<typeof goldenSchema>;
+export type GoldenCollections = FreeCollections<typeof goldenSchema>;
 
 /** When everything golden happens, in ms since the Unix epoch. */
 export const goldenMs = 1_700_000_000_000;

@@ -11,9 +11,10 @@ import {
   writeCall,
   writeReply,
 } from "../../src/escalate/embedded/authority-codec.ts";
-import { AuthorityHost } from "../../src/escalate/embedded/authority-host.ts";
+import { answer, AuthorityHost } from "../../src/escalate/embedded/authority-host.ts";
 import type { Call, Reply } from "../../src/escalate/embedded/authority-message.ts";
 import { RemoteAuthority } from "../../src/escalate/embedded/remote-authority.ts";
+import { distanceMax } from "../../src/escalate/embedded/standing.ts";
 import type { Authority } from "../../src/escalate/fence/authority.ts";
 import { GuardTable } from "../../src/escalate/fence/guard-table.ts";
 import { MalformedError } from "../../src/store/bytes.ts";
@@ -25,6 +26,7 @@ const big = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const amount = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n });
 const name = fc.string({ unit: "grapheme", maxLength: 40 });
 const nonce = fc.string({ maxLength: 32 });
+const drawn = fc.string({ minLength: 1, maxLength: 32 });
 const time = fc.double({ min: 0, max: 2 ** 31, noNaN: true });
 const value = fc.uint8Array({ maxLength: 200 });
 const birth = fc.option(fc.string({ maxLength: 32 }), { nil: undefined });
@@ -75,6 +77,8 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   requests.commit.map((request): Call => ({ kind: "commit", request })),
   requests.compareAndSet.map((request): Call => ({ kind: "compareAndSet", request })),
   requests.operate.map((request): Call => ({ kind: "operate", request })),
+  fc.record({ kind: fc.constant("give" as const), move: drawn, host: nonce }),
+  fc.record({ kind: fc.constant("take" as const), move: drawn, after: name }),
 );
 
 const refused = fc.record({
@@ -87,6 +91,12 @@ const reborn = fc.record({ kind: fc.constant("reborn" as const), birth: nonce })
 const reason = fc.record({
   kind: fc.constantFrom("unavailable" as const, "failed" as const),
   reason: name,
+});
+
+const claim = fc.record({
+  ...{ authority: nonce, host: nonce, generation: fc.nat(), epoch: fc.nat() },
+  replaces: fc.array(nonce, { maxLength: 4 }),
+  ...{ isDurable: fc.boolean(), isEstablished: fc.boolean() },
 });
 
 /** Answers to one kind of request. */
@@ -124,6 +134,12 @@ const answers: { readonly [K in Call["kind"]]: fc.Arbitrary<Reply> } = {
     refused,
     reborn,
   ),
+  give: fc.record({ kind: fc.constant("given" as const), claim, serial: fc.nat() }),
+  take: fc.record({
+    kind: fc.constant("guards" as const),
+    guards: fc.array(fc.record({ resource: name, bytes: value }), { maxLength: 4 }),
+    isLast: fc.boolean(),
+  }),
 };
 
 const kinds = Object.keys(answers) as Call["kind"][];
@@ -145,10 +161,10 @@ function thrownBy(read: () => unknown): unknown {
 describe("the codec of an authority", () => {
   test("reads every request as it was written", () => {
     fc.assert(
-      fc.property(number, call, (at, asked) => {
-        const written = writeCall({ number: at, call: asked });
+      fc.property(number, call, fc.nat(distanceMax), (at, asked, hops) => {
+        const written = writeCall({ number: at, call: asked, hops });
         expect(isCall(written)).toBe(true);
-        expect(readCall(written)).toEqual({ number: at, call: asked });
+        expect(readCall(written)).toEqual({ number: at, call: asked, hops });
       }),
     );
   });
@@ -177,7 +193,9 @@ describe("the codec of an authority", () => {
       .tuple(fc.oneof(call, answered), fc.nat(), fc.nat(255), fc.nat(3))
       .map(([source, at, byte, how]) => {
         const written =
-          "reply" in source ? writeReply(1, source.reply) : writeCall({ number: 1, call: source });
+          "reply" in source
+            ? writeReply(1, source.reply)
+            : writeCall({ number: 1, call: source, hops: at % 2 });
         if (how === 0) return written.subarray(0, at % written.length);
         if (how === 1) return Uint8Array.from([...written, byte]);
         const changed = Uint8Array.from(written);
@@ -199,7 +217,9 @@ describe("the codec of an authority", () => {
       ...{ birth: undefined, resource: "r", operationId: "id", since: -1n },
       operation: { kind: "add", by: -(10n ** 40n), min: 10n ** 30n } as const,
     };
-    const { call: read } = readCall(writeCall({ number: 1, call: { kind: "operate", request } }));
+    const { call: read } = readCall(
+      writeCall({ number: 1, hops: 0, call: { kind: "operate", request } }),
+    );
     expect(read).toMatchObject({ request: { since: 2n ** 64n - 1n } });
     const { operation: after } = (read as Extract<Call, { kind: "operate" }>).request;
     expect(after).toMatchObject({ kind: "add", by: -(2n ** 65n - 2n), min: 2n ** 65n - 2n });
@@ -227,7 +247,7 @@ describe("an authority at the other end of a way", () => {
       ...change,
     };
     const host = new AuthorityHost(
-      async () => authority,
+      async (asking) => answer(authority, asking),
       (reply) => {
         remote.received(reply);
         return true;

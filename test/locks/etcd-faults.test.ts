@@ -9,13 +9,13 @@ import { Gateway } from "../../src/escalate/locks/etcd/gateway.ts";
 import { EtcdStore } from "../../src/escalate/locks/etcd/store.ts";
 import { field } from "../../src/escalate/locks/etcd/wire.ts";
 import { etcdLocks } from "../../src/escalate/locks/etcd.ts";
-import { startEtcd } from "../servers/etcd.ts";
+import { etcdRole, startEtcd } from "../servers/etcd.ts";
 import { Proxy } from "../servers/proxy.ts";
 import type { Cluster } from "../servers/server.ts";
 import { isServiceSkipped } from "../servers/service.ts";
 import { until } from "../servers/until.ts";
 import { erase, keysOf } from "./etcd-keys.ts";
-import { expectGrowing } from "./cases/leases.ts";
+import { inRole, loseNodes } from "./node-loss.ts";
 import { PausedHolder } from "./paused-holder.ts";
 import { freshPrefix } from "./proxied-store.ts";
 import { bytes, operationId, rejection, text } from "./trial.ts";
@@ -36,46 +36,6 @@ const nextWatch = (): Promise<void> =>
     subscribe("undici:request:headers", look);
   });
 
-/** Writes until it is told to stop; every write that was acknowledged is counted, and every token noted. */
-class Load {
-  readonly tokens: bigint[] = [];
-  acknowledged = 0;
-  unknown = 0;
-  #isOver = false;
-  readonly #running: Promise<void>[];
-
-  constructor(clients: readonly LockBackend[]) {
-    this.#running = clients.map((client) => this.#write(client));
-  }
-
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    await Promise.all(this.#running);
-  }
-
-  async #write(client: LockBackend): Promise<void> {
-    while (!this.#isOver) {
-      try {
-        await using lease = await client.acquire("sum", { ttlMs: 5_000, waitMs: outageMsMax });
-        this.tokens.push(lease.token);
-        const sum = Number(text(lease.current) ?? 0);
-        const id = operationId();
-        const commit = async (): Promise<void> => {
-          await client.commit([{ lease, value: bytes(`${sum + 1}`) }], id);
-          this.acknowledged++;
-        };
-        // Asked again under its id, what was unknown becomes sure.
-        await commit().catch(async () => {
-          this.unknown++;
-          await commit().catch(() => undefined);
-        });
-      } catch {
-        // Not granted, or not for sure; the next turn asks again.
-      }
-    }
-  }
-}
-
 describe.skipIf(isServiceSkipped("etcd"))("etcd", () => {
   let cluster: Cluster;
   let hosts: readonly string[];
@@ -89,33 +49,18 @@ describe.skipIf(isServiceSkipped("etcd"))("etcd", () => {
 
   const open = (prefix: string): LockBackend => etcdLocks({ hosts, prefix });
 
+  const a = (role: "leader" | "follower") =>
+    inRole((node) => etcdRole(node, AbortSignal.timeout(1_000)), role);
+
   for (const how of ["kill", "pause"] as const) {
     test(
-      `a node that is lost by a ${how} in mid-load costs no commit and no token, whichever it is`,
-      { timeout: 120_000 },
+      `the leader and then a follower, lost by a ${how} in mid-load, cost no commit and no token`,
+      { timeout: slowMs },
       async () => {
         const prefix = freshPrefix();
-        const clients = [open(prefix), open(prefix), open(prefix), open(prefix)];
-        const load = new Load(clients);
-        for (const node of cluster.nodes) {
-          const before = load.acknowledged;
-          await until("writes", outageMsMax, () => load.acknowledged >= before + 10);
-          await node[how]();
-          const lost = load.acknowledged;
-          await until("writes without it", outageMsMax, () => load.acknowledged >= lost + 10);
-          if (how === "pause") node.resume();
-          else await node.restart();
-        }
-        await load.stop();
-        const [client] = clients;
-        const last = await client?.read("sum");
-        // Whatever was acknowledged is there; nothing was applied that nobody knows of, but what stayed unknown.
-        const sum = Number(text(last));
-        expect(sum).toBeGreaterThanOrEqual(load.acknowledged);
-        expect(sum).toBeLessThanOrEqual(load.acknowledged + load.unknown);
-        expect(last?.version).toBe(BigInt(sum));
-        expectGrowing(load.tokens);
-        await Promise.all(clients.map((one) => one[Symbol.asyncDispose]()));
+        const connect = (some: readonly string[]) => etcdLocks({ hosts: some, prefix });
+        const losses = [a("leader"), a("follower")];
+        await expect(loseNodes({ cluster, connect, how, losses })).resolves.toBeUndefined();
       },
     );
   }
@@ -165,31 +110,10 @@ describe.skipIf(isServiceSkipped("etcd"))("etcd", () => {
         .commit([{ lease, value: bytes("late") }], id)
         .catch((error: unknown) => error);
       // It was applied before the next holder came, or never.
-      // It was applied before the next holder came, or never.
       const applied = [{ version: next.current?.version }];
       expect(again).toMatchObject(next.current ? applied : { code: "TRELLIS_STALE_TOKEN" });
       expect(text(await first.read("r"))).toBe("next");
       expect((await first.read("r"))?.version).toBe(written?.version);
-    },
-  );
-
-  test(
-    "tokens grow over restarts of the whole cluster by SIGKILL, and commits stay",
-    { timeout: 120_000 },
-    async () => {
-      const prefix = freshPrefix();
-      await using client = open(prefix);
-      const tokens: bigint[] = [];
-      for (let i = 0; i < 5; i++) {
-        const lease = await client.acquire("r", { ttlMs, waitMs: outageMsMax });
-        tokens.push(lease.token);
-        expect(lease.current?.version ?? 0n).toBe(BigInt(i));
-        await client.commit([{ lease, value: bytes(`${i}`) }], operationId());
-        await Promise.all(cluster.nodes.map((node) => node.kill()));
-        await Promise.all(cluster.nodes.map((node) => node.restart()));
-      }
-      expectGrowing(tokens);
-      expect(text(await client.read("r"))).toBe("4");
     },
   );
 

@@ -4,11 +4,14 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { type PostgresPool, postgresLocks } from "../../src/escalate/locks/postgres.ts";
+import { functionName } from "../../src/escalate/locks/postgres/routines.ts";
+import { tableName } from "../../src/escalate/locks/sql/names.ts";
 import { startPostgres } from "../servers/postgres.ts";
 import { isServiceSkipped, service } from "../servers/service.ts";
 import { lockCases, runLockCase } from "./conformance.ts";
 import { openPostgresStore, queryPostgres } from "./postgres-subject.ts";
 import { sqlFaults } from "./sql-faults.ts";
+import { bytes, operationId } from "./trial.ts";
 
 const spoil = (setting: string, value: string): readonly [string, string, string] => [
   setting,
@@ -54,6 +57,49 @@ describe.skipIf(isServiceSkipped("postgres"))("postgresLocks", () => {
     ].map(([name, ...statements]) => [name.replace("default_", ""), ...statements]),
     comingRoundTrips: 1,
     restarts: 8,
+  });
+
+  describe("statements are kept under names", () => {
+    /** One connection, a prefix, and the name that a compare-and-set has there. */
+    const scene = async (
+      prefix: string,
+    ): Promise<{
+      pool: Pool;
+      locks: LockBackend;
+      name: string;
+      isKept: () => Promise<boolean>;
+    }> => {
+      const [url = ""] = await service("postgres");
+      const pool = new Pool({ connectionString: url, max: 1 });
+      const name = functionName(tableName(prefix), "compare_and_set");
+      const isKept = async (): Promise<boolean> => {
+        const sql = "SELECT FROM pg_prepared_statements WHERE name = $1 AND NOT from_sql";
+        return (await pool.query(sql, [name])).rowCount === 1;
+      };
+      return { pool, locks: postgresLocks({ client: pool, prefix }), name, isKept };
+    };
+
+    test("until the server has forgotten them, as behind a pooler; nothing is done twice", async () => {
+      const { pool, locks, isKept } = await scene(`forgotten_${process.pid}/`);
+      const first = await locks.compareAndSet("r", undefined, bytes("1"), operationId());
+      expect(await isKept()).toBe(true);
+      await pool.query("DEALLOCATE ALL");
+      const second = await locks.compareAndSet("r", first.version, bytes("2"), operationId());
+      expect(second.version).toBe(first.version + 1n);
+      expect(await isKept()).toBe(false);
+      await locks[Symbol.asyncDispose]();
+      await pool.end();
+    });
+
+    test("unless somebody else has the name", async () => {
+      const { pool, locks, name, isKept } = await scene(`taken_${process.pid}/`);
+      await pool.query(`PREPARE ${name} AS SELECT 1`);
+      const first = await locks.compareAndSet("r", undefined, bytes("1"), operationId());
+      expect(first.version).toBe(1n);
+      expect(await isKept()).toBe(false);
+      await locks[Symbol.asyncDispose]();
+      await pool.end();
+    });
   });
 
   test("either a url or a client is given", () => {

@@ -1,6 +1,6 @@
 /** A store on real servers, with a bad network of its own before each client. */
 import type { LockBackend } from "../../src/escalate/locks.ts";
-import { Proxy } from "../servers/proxy.ts";
+import { Proxy, type ProxyOptions } from "../servers/proxy.ts";
 import { until } from "../servers/until.ts";
 import type { LockFaults, LockStore } from "./faults.ts";
 
@@ -16,7 +16,7 @@ let stores = 0;
 export const freshPrefix = (): string => `test-${process.pid}-${Date.now()}-${stores++}/`;
 
 /** How to open one. */
-export interface ProxiedStoreOptions {
+export interface ProxiedStoreOptions extends ProxyOptions {
   /** As the backend takes them. */
   readonly servers: readonly string[];
   /** A client that knows the servers under other addresses, in the same order. */
@@ -39,7 +39,7 @@ export function openProxiedStore(options: ProxiedStoreOptions): LockStore {
   let looks = 0;
   return {
     connect: async ({ prefix: own = "" } = {}) => {
-      const proxies = await Promise.all(servers.map((server) => Proxy.start(server)));
+      const proxies = await Promise.all(servers.map((server) => Proxy.start(server, options)));
       const through = proxies.map((proxy, i) => proxy.through(servers[i] ?? ""));
       const client = connect(through, prefix + own);
       ways.set(client, proxies);

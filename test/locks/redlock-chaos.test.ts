@@ -88,40 +88,55 @@ describe.skipIf(isServiceSkipped("redlock"))("redlockLocks", () => {
     try {
       await admin.set("own:birth", "b");
       const run = async (name: RedlockScriptName, ...args: readonly string[]): Promise<unknown> => {
-        const [birth = "", guard = "", , , counter = ""] = keys;
-        const used = name === "accept" ? [birth, counter, guard] : keys;
+        const [birth = "", guard = ""] = keys;
+        const used = name === "accept" ? [birth, guard] : keys;
         const { source } = redlockScripts[name];
         const reply = await admin.eval(source, used.length, ...used, "b", ...args);
         return Array.isArray(reply) ? reply.join(" ") : reply;
       };
       const lock = async (nonce: string): Promise<unknown> => {
-        const locked = await run("lock", nonce, "1", "lease", "1000", "1000000", "0", "c");
+        const locked = await run("lock", nonce, "1", "lease", "1000", "1000000", "0", "0", "c");
         await admin.hset("own:guard:m", "u", "0"); // its time is over
         return locked;
       };
-      await lock("slow");
-      expect(await lock("quick")).toBe("locked 0 0 0 0  ");
-      expect(await run("promise", "slow", "1", "1")).toBe(0);
-      expect(await run("promise", "quick", "2", "1")).toBe(0); // another attempt
-      expect(await run("promise", "quick", "1", "1")).toBe(1);
-      expect(await run("promise", "quick", "1", "1")).toBe(0); // not larger
-      expect(await run("accept", "0", "slow", "1", "1", "state")).toBe("refused 0 1");
+      const promise = async (
+        nonce: string,
+        number: string,
+        token: string,
+        isEmpty = "0",
+      ): Promise<unknown> => {
+        const promised = await run("promise", nonce, number, token, "1000", "1000000", isEmpty);
+        await admin.hset("own:guard:m", "u", "0");
+        return promised;
+      };
+      expect(await lock("slow")).toBe("locked 1 0 0 0  ");
+      expect(await lock("quick")).toBe("locked 2 0 0 0  ");
+      expect(await promise("slow", "1", "2")).toBe(0);
+      expect(await promise("quick", "1", "2")).toBe(0); // another lock
+      expect(await promise("quick", "2", "3")).toBe(1);
+      expect(await promise("quick", "2", "3")).toBe(0); // not larger
+      expect(await run("accept", "0", "slow", "2", "1", "state")).toBe("refused 0 3");
       await run("cancel", "quick", "");
-      expect(await run("accept", "0", "quick", "1", "1", "state")).toBe("refused 0 0");
-      expect(await run("accept", "1", "quick", "1", "1", "state")).toBe("refused 0 0"); // the counter is there
-      expect(await lock("quick")).toBe("locked 1 0 0 0  "); // and goes on
-      expect(await run("accept", "1", "quick", "2", "1", "state")).toBe("refused 0 0"); // not promised yet
-      expect(await run("promise", "quick", "1", "2")).toBe(1);
-      expect(await run("accept", "0", "quick", "2", "1", "state")).toBe("accepted");
+      expect(await run("accept", "0", "quick", "3", "1", "state")).toBe("refused 0 0");
+      expect(await run("accept", "1", "quick", "3", "1", "state")).toBe("refused 0 0"); // nothing is known here
+      expect(await lock("quick")).toBe("locked 4 0 0 0  "); // and goes on
+      expect(await run("accept", "1", "quick", "5", "1", "state")).toBe("refused 0 0"); // not promised yet
+      expect(await promise("quick", "4", "5")).toBe(1);
+      expect(await run("accept", "0", "quick", "5", "1", "state")).toBe("accepted");
       await run("cancel", "quick", "");
-      expect(await run("accept", "0", "quick", "2", "2", "more")).toBe("refused 0 2");
-      expect(await run("accept", "1", "quick", "2", "2", "more")).toBe("accepted");
-      expect(await lock("next")).toBe("locked 2 2 2 2 quick more");
-      expect(await run("accept", "1", "quick", "2", "3", "late")).toBe("refused 0 0");
-      expect(await run("accept", "1", "quick", "2", "2", "more")).toBe("accepted"); // it is there
-      expect(await run("promise", "next", "1", "3")).toBe(1);
-      expect(await run("accept", "1", "elsewhere", "4", "1", "newer")).toBe("accepted");
-      expect(await run("accept", "0", "next", "3", "1", "older")).toBe("refused 0 3");
+      expect(await run("accept", "0", "quick", "5", "2", "more")).toBe("refused 0 5");
+      expect(await run("accept", "1", "quick", "5", "2", "more")).toBe("accepted");
+      expect(await lock("next")).toBe("locked 6 5 5 2 quick more");
+      expect(await run("accept", "1", "quick", "5", "3", "late")).toBe("refused 0 0");
+      expect(await run("accept", "1", "quick", "5", "2", "more")).toBe("accepted"); // it is there
+      expect(await promise("next", "6", "6")).toBe(1);
+      expect(await run("accept", "1", "elsewhere", "7", "1", "newer")).toBe("accepted");
+      expect(await run("accept", "0", "next", "6", "1", "older")).toBe("refused 0 6");
+      expect(await lock("again")).toBe("locked 8 6 7 1 elsewhere newer"); // beyond what was accepted
+      expect(await promise("again", "8", "8")).toBe(1);
+      expect(await run("accept", "1", "elsewhere", "7", "2", "newest")).toBe("refused 0 8");
+      await run("cancel", "again", "");
+      expect(await lock("last")).toBe("locked 9 8 7 1 elsewhere newer");
     } finally {
       admin.disconnect();
     }

@@ -4,7 +4,7 @@ import { type Flaw, flaws } from "./simulation/broken.ts";
 import { simulateLocks } from "./simulation/run.ts";
 
 const only = process.env["TRELLIS_SEED"];
-const seeds = Array.from({ length: 25 }, (_, i) => i + 1);
+const seeds = Array.from({ length: 50 }, (_, i) => i + 1);
 const timeout = 120_000;
 
 /** What must have happened, or the runs prove nothing. */

@@ -4,6 +4,7 @@ import { isServiceSkipped, service } from "../servers/service.ts";
 import { lockConformance } from "./conformance.ts";
 import { freshPrefix, openProxiedStore } from "./proxied-store.ts";
 import { erase } from "./zookeeper-nodes.ts";
+import { isPing } from "./zookeeper-wire.ts";
 
 describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
   lockConformance({
@@ -15,6 +16,7 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
       return openProxiedStore({
         servers,
         prefix,
+        isUpkeep: isPing,
         // One session answers in order: 500 who join a line at once wait for each other.
         connect: (hosts, own) => zookeeperLocks({ hosts, prefix: own, answerMs: 3_000 }),
         faults: { wipeStore: () => erase(servers, root) },

@@ -1,14 +1,23 @@
 import { join } from "node:path";
 import { reservePorts } from "./port.ts";
-import { Cluster, type Launch, makeDirectory } from "./server.ts";
+import { Cluster, type Launch, makeDirectory, type Server } from "./server.ts";
 
 interface Member {
   readonly name: string;
   readonly peerUrl: string;
 }
 
+/** How soon a leader is missed. */
+export interface EtcdPulse {
+  readonly heartbeatMs: number;
+  readonly electionMs: number;
+}
+
+/** As etcd has it. */
+const usualPulse: EtcdPulse = { heartbeatMs: 100, electionMs: 1_000 };
+
 /** A cluster of etcd; three nodes serve on without any one of them. */
-export async function startEtcd(count = 3): Promise<Cluster> {
+export async function startEtcd(count = 3, pulse = usualPulse): Promise<Cluster> {
   const ports = await reservePorts(2 * count);
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
@@ -19,14 +28,32 @@ export async function startEtcd(count = 3): Promise<Cluster> {
     peerUrl: `http://127.0.0.1:${reservations[1]?.port}`,
   }));
   return await Cluster.start(
-    await Promise.all(nodes.map(async (node) => await etcd(node.name, node.reservations, members))),
+    await Promise.all(
+      nodes.map(async (node) => await etcd(node.name, node.reservations, members, pulse)),
+    ),
   );
+}
+
+/** What a member is at present. */
+export async function etcdRole(
+  { url }: Pick<Server, "url">,
+  signal: AbortSignal,
+): Promise<"leader" | "follower"> {
+  const response = await fetch(`${url}/v3/maintenance/status`, {
+    ...{ method: "POST", body: "{}", signal },
+  });
+  const { leader, header } = (await response.json()) as {
+    readonly leader: string;
+    readonly header: { readonly member_id: string };
+  };
+  return leader === header.member_id ? "leader" : "follower";
 }
 
 async function etcd(
   name: string,
   reservations: Launch["reservations"],
   members: readonly Member[],
+  pulse: EtcdPulse,
 ): Promise<Launch> {
   const port = Number(reservations[0]?.port);
   const url = `http://127.0.0.1:${port}`;
@@ -41,6 +68,8 @@ async function etcd(
     "initial-advertise-peer-urls": peerUrl,
     "initial-cluster": members.map((member) => `${member.name}=${member.peerUrl}`).join(","),
     "initial-cluster-state": "new",
+    "heartbeat-interval": pulse.heartbeatMs,
+    "election-timeout": pulse.electionMs,
     logger: "zap",
     "log-level": "warn",
   };

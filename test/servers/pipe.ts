@@ -32,7 +32,7 @@ export class Pipe {
   readonly #from: Socket;
   readonly #to: Socket;
   readonly #weather: Weather;
-  readonly #arrived: () => void;
+  readonly #arrived: (chunk: Buffer) => void;
   readonly #queue: Part[] = [];
   #queuedBytes = 0;
   /** When the last part will have passed a narrow line. */
@@ -43,7 +43,7 @@ export class Pipe {
   #isStopped = false;
   #wake: (() => void) | undefined;
 
-  constructor(from: Socket, to: Socket, weather: Weather, arrived: () => void) {
+  constructor(from: Socket, to: Socket, weather: Weather, arrived: (chunk: Buffer) => void) {
     this.#from = from;
     this.#to = to;
     this.#weather = weather;
@@ -82,7 +82,7 @@ export class Pipe {
   #receive(chunk: Buffer): void {
     if (this.#isStopped) return;
     this.#bytes += chunk.length;
-    this.#arrived();
+    this.#arrived(chunk);
     if (this.#isLost || this.#weather.fate === "lose") {
       this.#isLost = true;
       this.#bytesLost += chunk.length;

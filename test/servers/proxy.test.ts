@@ -322,6 +322,18 @@ describe("the count", () => {
     expect(proxy.traffic).toMatchObject({ roundTrips: 1, requestBytes: 4, replyBytes: 9 });
   });
 
+  test("leaves out what only keeps a connection alive, if told what that is", async () => {
+    await proxy.close();
+    const isUpkeep = (requests: Buffer): boolean => requests.toString() === "ping\n";
+    proxy = await Proxy.start(echo.address, { isUpkeep });
+    const client = await dial();
+    await client.ask("ping\n");
+    await client.ask("a\n");
+    await client.ask("ping\n");
+    expect(proxy.traffic).toMatchObject({ roundTrips: 1, requestBytes: 12, replyBytes: 12 });
+    expect(proxy.askingConnections).toBe(0);
+  });
+
   test("is by connection, and begins again when told", async () => {
     const [first, second] = [await dial(), await dial()];
     await first.ask("a\n");

@@ -14,6 +14,12 @@ import { Pipe, type Weather } from "./pipe.ts";
 /** How a connection is cut: `reset` discards what is under way, `end` tells both sides that no more will come. */
 export type Cut = "reset" | "end";
 
+/** What a proxy may know of the protocol. */
+export interface ProxyOptions {
+  /** True of bytes that only keep a connection or session alive: they are no question, and are not counted as a round trip. */
+  readonly isUpkeep?: (requests: Buffer) => boolean;
+}
+
 /** What one connection carried so far. */
 export interface Traffic {
   /** Bursts of requests that were followed by a burst of replies. What a server sends unasked counts as bytes only. */
@@ -39,10 +45,12 @@ export class Proxy implements AsyncDisposable {
   readonly replies: Weather = fair();
   readonly #server: Server;
   readonly #target: { readonly host: string; readonly port: number };
+  readonly #isUpkeep: (requests: Buffer) => boolean;
   readonly #open = new Set<Connection>();
   #all: Connection[] = [];
 
-  private constructor(server: Server, target: string) {
+  private constructor(server: Server, target: string, { isUpkeep = () => false }: ProxyOptions) {
+    this.#isUpkeep = isUpkeep;
     const { hostname, port } = new URL(target.includes("://") ? target : `tcp://${target}`);
     this.#target = { host: hostname, port: Number(port) };
     this.#server = server.on("connection", (socket) => this.#accept(socket));
@@ -53,14 +61,14 @@ export class Proxy implements AsyncDisposable {
   }
 
   /** Listens on a free port of 127.0.0.1, before `target`, which is a URL or a host and a port. */
-  static async start(target: string): Promise<Proxy> {
+  static async start(target: string, options: ProxyOptions = {}): Promise<Proxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     await new Promise<void>((resolve, reject) => {
       server.once("error", reject).listen({ host: "127.0.0.1", port: 0 }, resolve);
     });
     // As a server that a test starts, it keeps no process alive.
     server.unref();
-    return new Proxy(server, target);
+    return new Proxy(server, target, options);
   }
 
   /** `url`, with this proxy in place of its host and port. */
@@ -120,8 +128,8 @@ export class Proxy implements AsyncDisposable {
 
   #accept(client: Socket): void {
     const server = connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
-    const weather = { requests: this.requests, replies: this.replies };
-    const connection = new Connection({ client, server }, weather, () => {
+    const way = { requests: this.requests, replies: this.replies, isUpkeep: this.#isUpkeep };
+    const connection = new Connection({ client, server }, way, () => {
       this.#open.delete(connection);
     });
     this.#open.add(connection);
@@ -145,13 +153,15 @@ class Connection {
 
   constructor(
     { client, server }: { readonly client: Socket; readonly server: Socket },
-    weather: { readonly requests: Weather; readonly replies: Weather },
+    way: Required<ProxyOptions> & { readonly requests: Weather; readonly replies: Weather },
     closed: () => void,
   ) {
     this.#client = client;
     this.#server = server;
-    this.#requests = new Pipe(client, server, weather.requests, () => (this.#isAsked = true));
-    this.#replies = new Pipe(server, client, weather.replies, () => {
+    this.#requests = new Pipe(client, server, way.requests, (chunk) => {
+      this.#isAsked ||= !way.isUpkeep(chunk);
+    });
+    this.#replies = new Pipe(server, client, way.replies, () => {
       if (this.#isAsked) this.#roundTrips += 1;
       this.#isAsked = false;
     });

@@ -1,21 +1,62 @@
-import { writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { exchange } from "./exchange.ts";
 import { zookeeperJar } from "./installed.ts";
-import { reservePort } from "./port.ts";
-import { makeDirectory, Server } from "./server.ts";
+import { type Reservation, reservePort, reservePorts } from "./port.ts";
+import { Cluster, type Launch, makeDirectory, Server } from "./server.ts";
 
 /** So that sessions of one second are granted: the least is two ticks. */
 const tickMs = 500;
+/** In ticks: to find a leader and learn from it, and to be left behind by it. */
+const initLimit = 20;
+const syncLimit = 4;
+
+type Settings = Readonly<Record<string, string | number | boolean>>;
 
 /** One ZooKeeper by itself. */
 export async function startZookeeper(): Promise<Server> {
-  const reservation = await reservePort();
-  const { port } = reservation;
+  return await Server.start(await zookeeper([await reservePort()], {}));
+}
+
+/** An ensemble; three serve on without any one of them. */
+export async function startZookeepers(count = 3): Promise<Cluster> {
+  const ports = await reservePorts(3 * count);
+  const nodes = Array.from({ length: count }, (_, i) => ports.slice(3 * i, 3 * i + 3));
+  const members = nodes.map(([, quorum, election], i) => {
+    return [`server.${i + 1}`, `127.0.0.1:${quorum?.port}:${election?.port}`] as const;
+  });
+  const settings = { initLimit, syncLimit, ...Object.fromEntries(members) };
+  return await Cluster.start(
+    await Promise.all(nodes.map(async (node, i) => await zookeeper(node, settings, i + 1))),
+  );
+}
+
+/** What it is at present; undefined while it is none of them. */
+export async function zookeeperMode(
+  { port }: Pick<Server, "port">,
+  signal: AbortSignal,
+): Promise<"standalone" | "leader" | "follower" | undefined> {
+  const reply = await exchange(
+    port,
+    "srvr",
+    (bytes) => /Mode: \w+\n|not currently serving/u.test(bytes.toString()),
+    signal,
+  );
+  const mode = /Mode: (\w+)/u.exec(reply.toString())?.[1];
+  return mode === "standalone" || mode === "leader" || mode === "follower" ? mode : undefined;
+}
+
+async function zookeeper(
+  reservations: readonly Reservation[],
+  ensemble: Settings,
+  id?: number,
+): Promise<Launch> {
+  const port = Number(reservations[0]?.port);
   const directory = await makeDirectory("zookeeper");
-  const settings = {
+  const dataDir = join(directory, "data");
+  const settings: Settings = {
     tickTime: tickMs,
-    dataDir: join(directory, "data"),
+    dataDir,
     clientPort: port,
     clientPortAddress: "127.0.0.1",
     "admin.enableServer": false,
@@ -23,11 +64,14 @@ export async function startZookeeper(): Promise<Server> {
     maxClientCnxns: 0,
     minSessionTimeout: 2 * tickMs,
     maxSessionTimeout: 60_000,
+    ...ensemble,
   };
   const configuration = join(directory, "zoo.cfg");
   const logging = join(directory, "log4j.properties");
   const lines = Object.entries(settings).map(([name, value]) => `${name}=${value}\n`);
   await writeFile(configuration, lines.join(""));
+  await mkdir(dataDir);
+  if (id !== undefined) await writeFile(join(dataDir, "myid"), `${id}\n`);
   await writeFile(
     logging,
     `log4j.rootLogger=WARN, out
@@ -36,7 +80,7 @@ log4j.appender.out.layout=org.apache.log4j.PatternLayout
 log4j.appender.out.layout.ConversionPattern=%d %p %c %m%n
 `,
   );
-  return await Server.start({
+  return {
     kind: "zookeeper",
     port,
     url: `127.0.0.1:${port}`,
@@ -50,10 +94,7 @@ log4j.appender.out.layout.ConversionPattern=%d %p %c %m%n
       configuration,
     ],
     stopSignal: "SIGTERM",
-    reservations: [reservation],
-    isReady: async (signal) => {
-      const reply = await exchange(port, "srvr", (bytes) => bytes.includes("Mode: "), signal);
-      return reply.includes("Mode: standalone");
-    },
-  });
+    reservations,
+    isReady: async (signal) => (await zookeeperMode({ port }, signal)) !== undefined,
+  };
 }

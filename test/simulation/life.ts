@@ -8,7 +8,7 @@ import { counter, orSet } from "../../src/crdt/index.ts";
 import { stampsPerMs } from "../../src/crdt/hybrid-logical-clock.ts";
 import { openReplica, Replica } from "../../src/replica.ts";
 import type { ReplicaOptions } from "../../src/replica-options.ts";
-import type { Collections } from "../../src/store/collections/types.ts";
+import type { FreeCollections } from "../../src/store/collections/types.ts";
 import type { Keyspace } from "../../src/store/keyspace.ts";
 import type { Schema } from "../../src/store/schema.ts";
 import type { Transport } from "../../src/sync/transport.ts";
@@ -37,7 +37,7 @@ export const schema = {
 };
 
 /** The collections of a life that is no relay. */
-export type LifeCollections = Collections<typeof schema>;
+export type LifeCollections = FreeCollections<typeof schema>;
 
 /** Thrown inside transactions on purpose. */
 export class Undone extends Error {}

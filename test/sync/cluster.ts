@@ -1,7 +1,7 @@
 /** Replicas on one network in memory, under one seed: what the tests of this folder run on. */
 import { counter, orSet } from "../../src/crdt/index.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
-import type { Collections } from "../../src/store/collections/types.ts";
+import type { FreeCollections } from "../../src/store/collections/types.ts";
 import { Exchanges } from "../../src/store/exchanges.ts";
 import { defaultFrameLimits, type FrameLimits } from "../../src/store/frame.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
@@ -17,7 +17,7 @@ export interface Node<S extends Schema = typeof schema> {
   readonly host: string;
   readonly environment: VirtualEnvironment;
   readonly keyspace: Keyspace;
-  readonly collections: Collections<S>;
+  readonly collections: FreeCollections<S>;
   readonly sync: Sync;
 }
 

@@ -5,14 +5,17 @@
 import type { Name } from "../../src/crdt/data-type.ts";
 import {
   counter,
+  fencedRegister,
   flag,
   lwwMap,
   lwwRegister,
   mvRegister,
   orMap,
   orSet,
+  uniqueClaims,
 } from "../../src/crdt/index.ts";
-import type { Collections } from "../../src/store/collections/types.ts";
+import type { Replica } from "../../src/replica.ts";
+import type { Collections } from "../../src/collections.ts";
 
 interface Profile {
   readonly name: string;
@@ -27,6 +30,9 @@ const schema = {
   draft: mvRegister<string>(),
   prefs: lwwMap<boolean>(),
   live: flag(),
+  coupon: fencedRegister<Profile>(),
+  balance: fencedRegister<number>(),
+  username: uniqueClaims(),
   cart: orMap({
     quantity: lwwRegister<number>(),
     // oxlint-disable-next-line typescript/no-unnecessary-type-arguments -- the context would widen it
@@ -123,4 +129,44 @@ export function mustNotCompile(collections: Collections<typeof schema>): void {
   orMap({ count: counter() });
   // @ts-expect-error nor is an orMap
   orMap({ inner: orMap({ x: flag() }) });
+}
+
+export async function guardedMustCompile(shop: Replica<typeof schema>): Promise<void> {
+  const { coupon, balance, username } = shop.collections;
+  const next = await coupon.update("k", (current) => current ?? { name: "Ada" });
+  holds<Same<typeof next, Profile | undefined>>();
+  holds<Same<ReturnType<typeof coupon.get>, Profile | undefined>>();
+  await coupon.update("k", async (_, { operationId }) => ({ name: operationId }), { waitMs: 0 });
+  await username.claim("ada", "u:7");
+  holds<Same<ReturnType<typeof username.owner>, string | undefined>>();
+  const handles = [coupon.at("k"), balance.at("a")] as const;
+  const result = await shop.escalate(handles, (section) => {
+    const [profile, amount] = section.values;
+    holds<Same<typeof profile, Profile | undefined>>();
+    holds<Same<typeof amount, number | undefined>>();
+    section.set(handles[1], 5);
+    section.set(handles[0], undefined);
+    return "done";
+  });
+  holds<Same<typeof result, string>>();
+}
+
+export function guardedMustNotCompile(shop: Replica<typeof schema>): void {
+  const { likes, coupon, balance, username } = shop.collections;
+  // @ts-expect-error a fenced register has no write that passes no fence
+  void coupon.set;
+  // @ts-expect-error nor has its handle
+  void coupon.at("k").set;
+  // @ts-expect-error a name is claimed, not set
+  void username.set;
+  // @ts-expect-error the next value is a profile
+  void coupon.update("k", () => 1);
+  // @ts-expect-error a counter is no fenced value
+  void shop.escalate([likes.at("k")], () => 1);
+  // @ts-expect-error nor is a claim: that has steps of its own
+  void shop.escalate([username.at("k")], () => 1);
+  void shop.escalate([balance.at("a")], (section) => {
+    // @ts-expect-error a balance is a number
+    section.set(balance.at("a"), "1");
+  });
 }

@@ -2,6 +2,7 @@
  * Requests to an authority, and its answers, as bytes.
  *
  *   message := format kind number body     number: of the request; its answer has the same
+ *   relayed := format kind hops message    a request that has come over so many links already
  *
  * Versions and tokens are eight bytes, times doubles in ms, what may be absent has a byte before it. What
  * comes from a peer is not trusted: lengths and numbers are checked before anything is made of them.
@@ -34,6 +35,14 @@ import {
   writeValue,
 } from "./authority-fields.ts";
 import type { Call, Replies, Reply } from "./authority-message.ts";
+import {
+  isHandover,
+  readHandoverCall,
+  readHandoverReply,
+  writeHandoverCall,
+  writeHandoverReply,
+} from "./handover-codec.ts";
+import { distanceMax } from "./standing.ts";
 
 /** The form of all messages; a change of meaning makes a new one. */
 const format = 1;
@@ -52,6 +61,8 @@ const calls = {
   commit: 7,
   compareAndSet: 8,
   operate: 9,
+  give: 10,
+  take: 11,
 } as const satisfies Record<Call["kind"], number>;
 
 const replies = {
@@ -73,6 +84,8 @@ const replies = {
   reborn: 47,
   unavailable: 48,
   failed: 49,
+  given: 50,
+  guards: 51,
 } as const;
 
 type ReplyTag = keyof typeof replies;
@@ -91,18 +104,37 @@ const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
   commit: ["committed", ...refusals, ...always],
   compareAndSet: ["written", ...refusals, ...always],
   operate: ["operated", "forgotten", "no-integer", ...refusals, ...always],
+  give: ["given", ...always],
+  take: ["guards", ...always],
 };
 
 /** A request and its number. */
 export interface NumberedCall {
   readonly number: number;
   readonly call: Call;
+  /** Links that it has come over before the one to who reads it. */
+  readonly hops: number;
 }
 
+/** Among the messages of an authority: a request of somebody else. */
+const relayedKind = 65;
+
 /** The bytes of a request. O(bytes). */
-export function writeCall({ number, call }: NumberedCall): Uint8Array {
-  const out = begin(calls[call.kind], number);
+export function writeCall({ number, call, hops }: NumberedCall): Uint8Array {
+  const out = new ByteWriter();
+  if (hops > 0) {
+    out.byte(format);
+    out.byte(relayedKind);
+    out.byte(hops);
+  }
+  out.byte(format);
+  out.byte(calls[call.kind]);
+  out.varint(number);
   if (call.kind === "birth") return out.take();
+  if (isHandover(call)) {
+    writeHandoverCall(out, call);
+    return out.take();
+  }
   optional(out, call.request.birth, (birth) => out.text(birth));
   if (call.kind === "commit") {
     const { parts, operationId } = call.request;
@@ -116,7 +148,7 @@ export function writeCall({ number, call }: NumberedCall): Uint8Array {
   return out.take();
 }
 
-type OneResource = Exclude<Call, { kind: "birth" | "commit" }>;
+type OneResource = Exclude<Call, { kind: "birth" | "commit" | "give" | "take" }>;
 
 function writeRequest(out: ByteWriter, call: OneResource): void {
   switch (call.kind) {
@@ -156,15 +188,23 @@ function writeRequest(out: ByteWriter, call: OneResource): void {
  */
 export function readCall(bytes: Uint8Array): NumberedCall {
   const reader = new ByteReader(bytes);
-  const code = readHead(reader, bytes);
+  let code = readHead(reader, bytes);
+  let hops = 0;
+  if (code === relayedKind) {
+    hops = reader.byte();
+    if (hops === 0 || hops > distanceMax) malformed(`a request that came over ${hops} links`);
+    code = readHead(reader, bytes);
+  }
   const number = reader.varint();
   const call = readCallBody(code, reader);
   reader.end();
-  return { number, call };
+  return { number, call, hops };
 }
 
 function readCallBody(code: number, reader: ByteReader): Call {
   if (code === calls.birth) return { kind: "birth" };
+  if (code === calls.give) return readHandoverCall("give", reader);
+  if (code === calls.take) return readHandoverCall("take", reader);
   const birth = present(reader) ? reader.text(birthBytesMax) : undefined;
   if (code === calls.commit) {
     const operationId = reader.text(operationIdBytesMax);
@@ -214,11 +254,14 @@ function readCallBody(code: number, reader: ByteReader): Call {
 export function writeReply(number: number, reply: Reply): Uint8Array {
   const isQueued = reply.kind === "held" && "place" in reply;
   const out = begin(replies[isQueued ? "queued" : reply.kind], number);
-  writeReplyBody(out, reply);
+  if (isHandover(reply)) writeHandoverReply(out, reply);
+  else writeReplyBody(out, reply);
   return out.take();
 }
 
-function writeReplyBody(out: ByteWriter, reply: Reply): void {
+type PlainReply = Exclude<Reply, { kind: "given" | "guards" }>;
+
+function writeReplyBody(out: ByteWriter, reply: PlainReply): void {
   switch (reply.kind) {
     case "born":
     case "reborn":
@@ -273,13 +316,16 @@ function writeReplyBody(out: ByteWriter, reply: Reply): void {
 /** The number of the request that this answers. @throws MalformedError */
 export function numberOfReply(bytes: Uint8Array): number {
   const reader = new ByteReader(bytes);
-  if (readHead(reader, bytes) < replies.born) malformed("no answer");
+  if (isCall(bytes)) malformed("no answer");
+  readHead(reader, bytes);
   return reader.varint();
 }
 
 /** Whether this is a request; otherwise it may be an answer. @throws MalformedError */
-export const isCall = (bytes: Uint8Array): boolean =>
-  readHead(new ByteReader(bytes), bytes) < replies.born;
+export function isCall(bytes: Uint8Array): boolean {
+  const kind = readHead(new ByteReader(bytes), bytes);
+  return kind < replies.born || kind === relayedKind;
+}
 
 /**
  * Reads the answer to a request of this kind; it is not trusted. O(bytes).
@@ -295,12 +341,13 @@ export function readReply(kind: Call["kind"], bytes: Uint8Array): Reply {
   reader.varint();
   const tag = repliesTo[kind].find((one) => replies[one] === code);
   if (tag === undefined) return malformed(`an answer of kind ${code} to ${kind}`);
-  const reply = readReplyBody(tag, reader);
+  const isPlain = tag !== "given" && tag !== "guards";
+  const reply = isPlain ? readReplyBody(tag, reader) : readHandoverReply(tag, reader);
   reader.end();
   return reply;
 }
 
-function readReplyBody(tag: ReplyTag, reader: ByteReader): Reply {
+function readReplyBody(tag: Exclude<ReplyTag, "given" | "guards">, reader: ByteReader): Reply {
   switch (tag) {
     case "done":
     case "full":

@@ -1,4 +1,4 @@
-/** Answers the requests of other replicas to the authority that is hosted here. */
+/** Answers the requests of other replicas to the authority: hosted here, or asked for them over another link. */
 import { LockUnavailableError } from "../../errors.ts";
 import type { Authority } from "../fence/authority.ts";
 import { readCall, writeReply } from "./authority-codec.ts";
@@ -9,31 +9,34 @@ const openMax = 4_096;
 
 /** One peer of an authority. */
 export class AuthorityHost {
-  readonly #authority: () => Promise<Authority>;
+  readonly #ask: (call: Call, hops: number) => Promise<Reply>;
   readonly #send: (bytes: Uint8Array) => boolean;
   #open = 0;
 
-  /** `authority` rejects with what is to be said to the peer when there is none. */
-  constructor(authority: () => Promise<Authority>, send: (bytes: Uint8Array) => boolean) {
-    this.#authority = authority;
+  /** `ask` rejects with what is to be said to the peer when nobody answers. */
+  constructor(
+    ask: (call: Call, hops: number) => Promise<Reply>,
+    send: (bytes: Uint8Array) => boolean,
+  ) {
+    this.#ask = ask;
     this.#send = send;
   }
 
   /** @throws MalformedError when it is no request. */
   received(bytes: Uint8Array): void {
-    const { number, call } = readCall(bytes);
+    const { number, call, hops } = readCall(bytes);
     // An answer that finds no room is lost; who asked asks again.
-    void this.#reply(call).then((reply) => this.#send(writeReply(number, reply)));
+    void this.#reply(call, hops).then((reply) => this.#send(writeReply(number, reply)));
   }
 
-  async #reply(call: Call): Promise<Reply> {
+  async #reply(call: Call, hops: number): Promise<Reply> {
     const counts = call.kind !== "turn";
     if (counts && this.#open >= openMax) {
       return { kind: "unavailable", reason: `${openMax} requests of this peer are open` };
     }
     this.#open += counts ? 1 : 0;
     try {
-      return await answer(await this.#authority(), call);
+      return await this.#ask(call, hops);
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       return { kind: error instanceof LockUnavailableError ? "unavailable" : "failed", reason };
@@ -43,7 +46,8 @@ export class AuthorityHost {
   }
 }
 
-async function answer(authority: Authority, call: Call): Promise<Reply> {
+/** What an authority answers. */
+export async function answer(authority: Authority, call: Call): Promise<Reply> {
   switch (call.kind) {
     case "birth":
       return { kind: "born", birth: await authority.birth() };
@@ -66,5 +70,8 @@ async function answer(authority: Authority, call: Call): Promise<Reply> {
     case "operate":
       if (!authority.operate) throw new LockUnavailableError("this authority cannot operate");
       return await authority.operate(call.request);
+    case "give":
+    case "take":
+      throw new LockUnavailableError("an authority by itself cannot be moved");
   }
 }

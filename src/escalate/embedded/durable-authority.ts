@@ -36,6 +36,7 @@ import { GuardJournal } from "./guard-journal.ts";
 import {
   authorityKey,
   type AuthorityRecord,
+  claimKey,
   type KeptGuard,
   type KeptSeat,
   readGuards,
@@ -43,6 +44,7 @@ import {
   writeAuthority,
 } from "./guard-records.ts";
 import { Serials } from "./serials.ts";
+import { type Claim, writeClaim } from "./standing.ts";
 
 const birthBytes = 16;
 const bornNow = (environment: Environment): string =>
@@ -56,7 +58,7 @@ interface Open {
   readonly table: GuardTable;
   readonly journal: GuardJournal;
   readonly serials: Serials;
-  readonly epoch: number;
+  readonly record: AuthorityRecord;
 }
 
 /** What it is made of. */
@@ -74,15 +76,23 @@ export class DurableAuthority implements Authority {
   #open: Open | undefined;
   #beginning: Promise<Open> | undefined;
   #isClosed = false;
+  #isGiven = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: DurableAuthorityOptions) {
     this.#options = options;
   }
 
-  /** The upper half of the tokens of this start; 0 before the first request. */
-  get epoch(): number {
-    return this.#open?.epoch ?? 0;
+  /** What is on the disk of this start; undefined before the first request. */
+  get record(): AuthorityRecord | undefined {
+    return this.#open?.record;
+  }
+
+  /** Why it will refuse to serve, as far as that can be known before it is asked. @throws CorruptStorageError */
+  async doubt(): Promise<string | undefined> {
+    const { engine, witness, isExclusive = false } = this.#options;
+    const { authority, mark } = await readKeptSeat(engine);
+    return authority && objection(mark, await witness.recall(authority.birth), isExclusive);
   }
 
   async birth(): Promise<string> {
@@ -126,6 +136,33 @@ export class DurableAuthority implements Authority {
     return this.#lasting([request], (table) => table.operate(request));
   }
 
+  /**
+   * Gives the part away, in the move of this id: what was asked is answered, nothing more is, and that is on the
+   * disk with who has it now. Returns the serial of that write.
+   * @throws LockUnavailableError; it goes on then.
+   */
+  async seal(move: string, claim: Claim): Promise<number> {
+    const { table, journal, serials, record } = await this.#begun();
+    if (this.#isClosed || this.#isGiven) throw this.#refused("it is closed, or given away already");
+    this.#isGiven = true;
+    const batch = this.#options.engine.batch();
+    try {
+      table.stop();
+      await journal.rest();
+      batch.put(authorityKey(), writeAuthority({ ...record, seal: move }));
+      batch.put(claimKey(), writeClaim(claim));
+      serials.put(batch, true);
+      await batch.write({ sync: true });
+      serials.written();
+      serials.leave();
+      return serials.serial;
+    } catch (error) {
+      batch.discard();
+      this.#isGiven = false;
+      throw this.#refused("its disk refuses to give the part away", error);
+    }
+  }
+
   /** Resolves when what was asked is on the disk, or refused. Later requests are refused. Twice is harmless. */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -136,7 +173,7 @@ export class DurableAuthority implements Authority {
     this.#isClosed = true;
     await this.#beginning?.catch(() => undefined);
     const open = this.#open;
-    if (!open) return;
+    if (!open || this.#isGiven) return;
     open.table.stop();
     await open.journal.rest();
     const batch = this.#options.engine.batch();
@@ -159,6 +196,7 @@ export class DurableAuthority implements Authority {
   ): Promise<T> {
     const { table, journal } = this.#open ?? (await this.#begun());
     if (this.#isClosed) throw this.#refused("it is closed");
+    if (this.#isGiven) throw this.#refused("the part is given away");
     // A step runs to its end before its promise is there.
     const reply = step(table);
     await journal.synced(parts.map(({ resource }) => resource));
@@ -179,6 +217,9 @@ export class DurableAuthority implements Authority {
   async #begin(): Promise<Open> {
     const { engine, environment } = this.#options;
     const kept = await readKeptSeat(engine);
+    if (kept.authority && kept.authority.seal !== "") {
+      throw this.#refused("the part was moved away from here");
+    }
     const birth = kept.authority?.birth ?? bornNow(environment);
     const { stand, serial } = await this.#believed(birth, kept);
     try {
@@ -217,23 +258,20 @@ export class DurableAuthority implements Authority {
     return { stand, serial };
   }
 
-  #opened(
-    { birth, epoch }: AuthorityRecord,
-    kept: ReadonlyMap<string, KeptGuard>,
-    serials: Serials,
-  ): Open {
+  #opened(record: AuthorityRecord, kept: ReadonlyMap<string, KeptGuard>, serials: Serials): Open {
     const { engine, environment } = this.#options;
+    const { birth, epoch } = record;
     const table: GuardTable = new GuardTable(environment, {
       birth,
       token: BigInt(epoch) << epochBits,
-      records: [...kept].map(([resource, { record }]) => [resource, record]),
-      onChange: (resource, record) => journal.changed(resource, record),
+      records: [...kept].map(([resource, guard]) => [resource, guard.record]),
+      onChange: (resource, after) => journal.changed(resource, after),
     });
     const journal: GuardJournal = new GuardJournal({
       ...{ engine, environment, birth, kept, serials },
-      undo: (resource, record) => table.restore(resource, record),
+      undo: (resource, before) => table.restore(resource, before),
     });
-    return { table, journal, serials, epoch };
+    return { table, journal, serials, record };
   }
 
   /** Above every epoch there was. */
@@ -248,7 +286,9 @@ export class DurableAuthority implements Authority {
       epoch = Math.max(epoch, Number(record.token >> epochBits) + 1);
     }
     if (epoch > epochMax) throw new Error(`epoch ${epoch} is beyond the bits of a token`);
-    return { birth, epoch };
+    // Who answers for it anew stands above every copy, and above what others recorded of it.
+    const generation = (before?.generation ?? 0) + (before && this.#options.isExclusive ? 1 : 0);
+    return { birth, epoch, generation, seal: "" };
   }
 
   #refused(why: string, cause?: unknown): LockUnavailableError {

@@ -11,8 +11,10 @@ import { decodeGuard, encodeGuard } from "../fence/guard-codec.ts";
 import type { OnDisk } from "../witness.ts";
 import { type Claim, readClaim, writeClaim } from "./standing.ts";
 
-/** The form of both kinds of records; another one is refused. */
+/** The form of records; another one is refused. */
 const format = 1;
+/** Of the record about the authority, since it may be moved. */
+const authorityFormat = 2;
 const birthBytesMax = 64;
 
 /** Who the authority is. */
@@ -20,6 +22,10 @@ export interface AuthorityRecord {
   readonly birth: string;
   /** How often it began, or more: the upper half of its tokens. */
   readonly epoch: number;
+  /** How often the part was moved; see standing.ts. */
+  readonly generation: number;
+  /** It was given away for good, in the move of this id, and does not serve any more; else empty. */
+  readonly seal: string;
 }
 
 /**
@@ -43,14 +49,37 @@ export function guardKey(resource: string): Uint8Array {
   return key;
 }
 
+/** The resource of the key of a guard. O(length). */
+export const resourceOf = (key: Uint8Array): string =>
+  Buffer.from(key.subarray(1)).toString("utf8");
+
 /** The key of the record about the authority that is hosted here. */
 export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 0);
 
 /** The key of the record of who is the authority of the cluster. */
-const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
+export const claimKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 1);
 
 /** The key of the serial of the last write of the authority that is hosted here. */
 export const markKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 2);
+
+/** The key of the id of a move to here that has begun. */
+export const offerKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 3);
+
+/** O(length). */
+export function writeOffer(move: string): Uint8Array {
+  const writer = new ByteWriter();
+  writer.byte(format);
+  writer.text(move);
+  return writer.take();
+}
+
+function readOffer(value: Uint8Array): string {
+  const reader = new ByteReader(value);
+  checkFormat(reader);
+  const move = reader.text(birthBytesMax);
+  reader.end();
+  return move;
+}
 
 /** O(1). */
 export function writeMark({ serial, isClosed }: OnDisk): Uint8Array {
@@ -72,11 +101,13 @@ function readMark(value: Uint8Array): OnDisk {
 }
 
 /** O(bytes). */
-export function writeAuthority({ birth, epoch }: AuthorityRecord): Uint8Array {
+export function writeAuthority({ birth, epoch, generation, seal }: AuthorityRecord): Uint8Array {
   const writer = new ByteWriter();
-  writer.byte(format);
+  writer.byte(authorityFormat);
   writer.text(birth);
   writer.varint(epoch);
+  writer.varint(generation);
+  writer.text(seal);
   return writer.take();
 }
 
@@ -106,22 +137,35 @@ export interface KeptSeat {
   readonly authority: AuthorityRecord | undefined;
   /** Where that was with its writes. One of before there were serials counts as closed. */
   readonly mark: OnDisk;
+  /** A move to here that has begun. */
+  readonly offer: string | undefined;
 }
 
 /** O(1). @throws CorruptStorageError */
 export async function readKeptSeat(engine: StorageEngine): Promise<KeptSeat> {
-  let [claim, authority]: [Claim | undefined, AuthorityRecord | undefined] = [undefined, undefined];
-  let mark: OnDisk = { serial: 0, isClosed: true };
+  const found = new Map<number, Uint8Array>();
   const { location } = engine;
-  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 3))) {
-    for (const { key, value } of page) {
-      if (key[1] === 0) authority = checked(location, () => readAuthority(value));
-      else if (key[1] === 1) claim = checked(location, () => readClaim(value));
-      else mark = checked(location, () => readMark(value));
-    }
+  for await (const page of engine.read(authorityKey(), Uint8Array.of(foreignKinds.authority, 4))) {
+    for (const { key, value } of page) found.set(key[1] ?? 0, value);
   }
-  return { claim, authority, mark };
+  const kept = <T>(key: Uint8Array, read: (value: Uint8Array) => T): T | undefined => {
+    const value = found.get(key[1] ?? 0);
+    return value && checked(location, () => read(value));
+  };
+  return {
+    claim: kept(claimKey(), readClaim),
+    authority: kept(authorityKey(), readAuthority),
+    mark: kept(markKey(), readMark) ?? { serial: 0, isClosed: true },
+    offer: kept(offerKey(), readOffer),
+  };
 }
+
+/** Whether the part is here, as far as is known here. */
+export const isSeated = ({ claim, authority }: KeptSeat): boolean =>
+  authority !== undefined &&
+  authority.seal === "" &&
+  claim?.authority === authority.birth &&
+  claim.generation <= authority.generation;
 
 /**
  * Reads all guards of the authority of this birth; leases that lived count from `nowMs` on. O(records).
@@ -139,7 +183,7 @@ export async function readGuards(
     Uint8Array.of(foreignKinds.guard + 1),
   )) {
     for (const { key, value } of page) {
-      const resource = Buffer.from(key.subarray(1)).toString("utf8");
+      const resource = resourceOf(key);
       const { birth, ...kept } = checked(location, () => readGuard(value, resource, nowMs));
       if (birth !== expected) {
         const whose = `of ${birth}, not of ${expected ?? "anybody"}`;
@@ -155,10 +199,16 @@ export async function readGuards(
 
 function readAuthority(value: Uint8Array): AuthorityRecord {
   const reader = new ByteReader(value);
-  checkFormat(reader);
+  const found = reader.byte();
+  if (found !== format && found !== authorityFormat) malformed(`its format is ${found}`);
   const record = { birth: reader.text(birthBytesMax), epoch: reader.varint() };
+  // Before parts could be moved, none was.
+  const moves =
+    found === format
+      ? { generation: 0, seal: "" }
+      : { generation: reader.varint(), seal: reader.text(birthBytesMax) };
   reader.end();
-  return record;
+  return { ...record, ...moves };
 }
 
 function readGuard(
@@ -178,6 +228,12 @@ function readGuard(
       ? undefined
       : { token: stored.token, nonce, untilMs: Math.min(nowMs + leaseMs, endMs), endMs };
   return { birth, record: { ...stored, holder }, leaseMs, holdMs };
+}
+
+/** That these bytes are a guard of this resource and birth. @throws MalformedError */
+export function checkGuard(value: Uint8Array, resource: string, birth: string): void {
+  const found = readGuard(value, resource, 0);
+  if (found.birth !== birth) malformed(`a guard of ${found.birth}, not of ${birth}`);
 }
 
 function checkFormat(reader: ByteReader): void {

@@ -45,43 +45,43 @@ export class RemoteAuthority implements Authority {
   }
 
   async birth(): Promise<string> {
-    const { birth } = await this.#ask({ kind: "birth" });
+    const { birth } = await this.ask({ kind: "birth" });
     return birth;
   }
 
   open(request: OpenRequest): Promise<OpenReply | Reborn> {
-    return this.#ask({ kind: "open", request });
+    return this.ask({ kind: "open", request });
   }
 
   async turn(request: NonceRequest): Promise<void> {
-    await this.#ask({ kind: "turn", request });
+    await this.ask({ kind: "turn", request });
   }
 
   async cancel(request: NonceRequest): Promise<void> {
-    await this.#ask({ kind: "cancel", request });
+    await this.ask({ kind: "cancel", request });
   }
 
   async renew(request: RenewRequest): Promise<boolean> {
-    const { isAlive } = await this.#ask({ kind: "renew", request });
+    const { isAlive } = await this.ask({ kind: "renew", request });
     return isAlive;
   }
 
   read(
     request: ResourceRequest,
   ): Promise<{ readonly kind: "present"; readonly present: Present } | Reborn> {
-    return this.#ask({ kind: "read", request });
+    return this.ask({ kind: "read", request });
   }
 
   commit(request: CommitRequest): Promise<CommitReply> {
-    return this.#ask({ kind: "commit", request });
+    return this.ask({ kind: "commit", request });
   }
 
   compareAndSet(request: CompareAndSetRequest): Promise<WriteReply> {
-    return this.#ask({ kind: "compareAndSet", request });
+    return this.ask({ kind: "compareAndSet", request });
   }
 
   operate(request: OperateRequest): Promise<OperateReply> {
-    return this.#ask({ kind: "operate", request });
+    return this.ask({ kind: "operate", request });
   }
 
   /**
@@ -105,11 +105,15 @@ export class RemoteAuthority implements Authority {
     this.#pending.clear();
   }
 
-  async #ask<C extends Call>(call: C): Promise<Replies[C["kind"]]> {
+  /**
+   * Asks, for somebody else when `hops` links brought the request here.
+   * @throws LockUnavailableError when surely nothing was done; Error when that is not known.
+   */
+  async ask<C extends Call>(call: C, hops = 0): Promise<Replies[C["kind"]]> {
     if (this.#isOver) throw unavailable("the link to it is over");
     if (this.#pending.size >= openMax) throw unavailable(`${openMax} requests have no answer yet`);
     const number = this.#asked + 1;
-    const bytes = writeCall({ number, call });
+    const bytes = writeCall({ number, call, hops });
     if (bytes.length > authorityBytesMax) {
       throw unavailable(`a request of ${bytes.length} bytes, more than ${authorityBytesMax}`);
     }

@@ -3,26 +3,30 @@
  * which link it is reached if not. What is known of it is on the disk before anything is asked.
  *
  * It is a service of the links (`sync/service.ts` has the same shape) and knows nothing of them but how to
- * send: over a link go standings, requests and answers. Only a direct link to the host counts.
+ * send: over a link go standings, requests and answers, also those of others.
  */
 import type { Environment, Timer } from "../../environment.ts";
-import { LockUnavailableError, UsageError } from "../../errors.ts";
+import { TrellisError, UsageError } from "../../errors.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Authority } from "../fence/authority.ts";
-import { GuardTable } from "../fence/guard-table.ts";
 import { isCall } from "./authority-codec.ts";
-import { AuthorityHost } from "./authority-host.ts";
-import { DurableAuthority, type DurableAuthorityOptions } from "./durable-authority.ts";
-import { keepClaim, readKeptSeat } from "./guard-records.ts";
-import { RemoteAuthority } from "./remote-authority.ts";
-import { type Claim, isStanding, judge, readStanding, writeStanding } from "./standing.ts";
-
-/** A peer at the other end of a link that stands. */
-export interface SeatPeer {
-  readonly name: string;
-  /** False if nothing was sent. */
-  send(bytes: Uint8Array): boolean;
-}
+import { answer } from "./authority-host.ts";
+import type { Call, Reply } from "./authority-message.ts";
+import { type AuthorityRecord, isSeated, keepClaim, readKeptSeat } from "./guard-records.ts";
+import { give, take, takenFrom } from "./handover.ts";
+import { type Hosted, hostedAs, type SeatStorage } from "./hosted.ts";
+import { installGuards, offerTo } from "./move.ts";
+import { type Link, Routes, type SeatPeer } from "./routes.ts";
+import { described, unavailable, unreached } from "./refusals.ts";
+import {
+  type Claim,
+  distanceMax,
+  isSameClaim,
+  isStanding,
+  judge,
+  readStanding,
+  united,
+} from "./standing.ts";
 
 /** When a replica claims the seat: at once, when it is asked and has no peers, or never. */
 export type Ambition = "at-once" | "alone" | "never";
@@ -38,9 +42,6 @@ export interface SeatOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Where the replica is durable, and who else knows how new that is. */
-export type SeatStorage = Omit<DurableAuthorityOptions, "environment">;
-
 /** What is known of the authority. */
 export interface SeatStatus {
   /** The birth id of its store. */
@@ -54,21 +55,6 @@ export interface SeatStatus {
   readonly isServing: boolean;
 }
 
-interface Link {
-  readonly peer: SeatPeer;
-  readonly host: AuthorityHost;
-  readonly remote: RemoteAuthority;
-  /** The authority that is hosted at the other end. */
-  hosts: string | undefined;
-}
-
-/** An authority of this process. */
-interface Hosted {
-  readonly authority: Authority;
-  readonly id: string | undefined;
-  readonly close: () => Promise<void>;
-}
-
 /** How long until a standing is sent again that found no room, in ms. */
 const againMs = 1_000;
 const howTo =
@@ -79,7 +65,7 @@ export class Seat {
   /** The service's name. */
   readonly name = "locks";
   readonly #options: SeatOptions;
-  readonly #links = new Map<SeatPeer, Link>();
+  readonly #routes = new Routes((call, hops, from) => this.#asked(call, hops, from));
   readonly #told = new Set<string>();
   #claim: Claim | undefined;
   #rival: Claim | undefined;
@@ -87,6 +73,8 @@ export class Seat {
   #kept: Claim | undefined;
   #keeping: Promise<void> | undefined;
   #hosted: Hosted | undefined;
+  /** Why what is hosted here will not serve. */
+  #doubt: string | undefined;
   #standing: Promise<void> | undefined;
   #storage: SeatStorage | undefined;
   #again: Timer | undefined;
@@ -103,21 +91,35 @@ export class Seat {
    * cannot be written.
    */
   async start(storage?: SeatStorage): Promise<void> {
-    const { ambition } = this.#options;
     this.#storage = storage;
-    const { claim, authority } = storage ? await readKeptSeat(storage.engine) : {};
-    const birth = authority?.birth;
+    const kept = storage && (await readKeptSeat(storage.engine));
+    const { claim, authority } = kept ?? {};
     this.#claim = claim;
     this.#kept = claim;
-    // A disk that refuses now is no reason not to open.
-    if (claim && claim.authority === birth) this.#hosted = this.#hostedAs(birth);
-    else if (claim && ambition === "at-once") {
-      throw new UsageError(
-        `locks: the lock authority of this cluster is ${described(claim)}; this replica cannot be, ` +
-          "too. Open it with embeddedLocks(), without host",
-      );
+    if (kept && claim && authority && isSeated(kept)) await this.#return(claim, authority);
+    if (this.#options.ambition !== "at-once" || (claim && this.#isOurs(claim))) return;
+    if (!claim) return this.#stand();
+    throw new UsageError(
+      `locks: the lock authority of this cluster is ${described(claim)}; this replica cannot be, ` +
+        "too. Open it with embeddedLocks(), without host, or move the part: trellis authority move",
+    );
+  }
+
+  /** It is here already. A disk that refuses now is no reason not to open. */
+  async #return(claim: Claim, { birth, generation, epoch }: AuthorityRecord): Promise<void> {
+    const { logger, name: host } = this.#options;
+    const hosted = this.#hostedAs(birth, generation);
+    this.#hosted = hosted;
+    this.#claim = { ...claim, host, generation, epoch: Math.max(claim.epoch, epoch) };
+    try {
+      this.#doubt = await hosted.doubt();
+      // Who answers for it is above every copy before any of them is heard of.
+      if (this.#storage?.isExclusive === true) await this.#begin(hosted);
+    } catch (error) {
+      this.#doubt ??= error instanceof Error ? error.message : String(error);
     }
-    if (!claim && ambition === "at-once") await this.#stand();
+    if (this.#doubt === undefined) return;
+    logger.error({ reason: this.#doubt }, "this replica is the lock authority, and does not serve");
   }
 
   /** What the authority in reach promises; the least, while none is known. */
@@ -131,48 +133,107 @@ export class Seat {
   get status(): SeatStatus | undefined {
     if (!this.#claim) return undefined;
     const { authority, host, isDurable } = this.#claim;
-    const isHost = authority === this.#hosted?.id;
-    const isLinked = [...this.#links.values()].some(({ hosts }) => hosts === authority);
-    const isServing = !this.#rival && (isHost || isLinked);
+    const isHost = this.#isOurs(this.#claim);
+    const isNear = isHost
+      ? this.#doubt === undefined
+      : this.#routes.next(this.#claim) !== undefined;
+    const isServing = !this.#rival && isNear;
     return { authority, host, isDurable, isHost, isServing };
   }
 
   /** Whom to ask now. @throws LockUnavailableError */
   async authority(): Promise<Authority> {
-    if (!this.#claim && this.#options.ambition === "alone" && this.#links.size === 0) {
+    if (!this.#claim && this.#options.ambition === "alone" && this.#routes.size === 0) {
       await this.#stand();
     }
     await this.#recorded();
     const claim = this.#undisputed();
-    if (claim.authority === this.#hosted?.id) return this.#serving();
-    for (const { hosts, remote } of this.#links.values()) {
-      if (hosts === claim.authority) return remote;
-    }
-    throw unavailable(`the lock authority is ${described(claim)}, and no link to it stands`);
+    if (this.#isOurs(claim)) return this.#serving();
+    const link = this.#routes.next(claim);
+    if (link) return link.remote;
+    throw unreached(claim);
   }
 
   // As a service of the links.
 
   linked(peer: SeatPeer): void {
-    const send = (bytes: Uint8Array): boolean => peer.send(bytes);
-    const host = new AuthorityHost(() => this.#serving(), send);
-    this.#links.set(peer, { peer, host, remote: new RemoteAuthority(send), hosts: undefined });
-    this.#tell(peer);
+    this.#routes.linked(peer);
+    this.#tell();
   }
 
   unlinked(peer: SeatPeer): void {
-    const link = this.#links.get(peer);
-    this.#links.delete(peer);
-    link?.remote.end();
+    this.#routes.unlinked(peer);
+    this.#tell();
   }
 
   /** @throws MalformedError */
   received(peer: SeatPeer, bytes: Uint8Array): void {
-    const link = this.#links.get(peer);
+    const link = this.#routes.of(peer);
     if (!link) return;
     if (isStanding(bytes)) this.#heard(link, bytes);
     else if (isCall(bytes)) link.host.received(bytes);
     else link.remote.received(bytes);
+  }
+
+  /**
+   * Takes the part from who has it, over a direct link; again after a crash.
+   * @throws UsageError without storage; LockUnavailableError when nobody gives it; StorageError.
+   */
+  async takeOver(): Promise<Claim> {
+    const storage = this.#storage;
+    if (!storage) throw new UsageError("only a replica with storage can take the lock authority");
+    if (this.#claim && this.#isOurs(this.#claim)) return this.#claim;
+    const move = await offerTo(storage.engine, this.#options.environment);
+    let refusal: unknown = unavailable("there is no link");
+    for (const { remote } of this.#routes.links()) {
+      try {
+        const { claim, serial } = await remote.ask({
+          kind: "give",
+          move,
+          host: this.#options.name,
+        });
+        await this.#hosted?.close();
+        const guards = takenFrom(remote, move, claim.authority);
+        await installGuards(storage.engine, { claim, serial, guards });
+        this.#hosted = this.#hostedAs(claim.authority, claim.generation);
+        this.#kept = claim;
+        this.#adopt(claim);
+        this.#tell();
+        return claim;
+      } catch (error) {
+        refusal =
+          error instanceof TrellisError
+            ? error
+            : unavailable(`the move did not end (${String(error)}); begin it again`, error);
+      }
+    }
+    throw refusal;
+  }
+
+  /** What it asks who is to have the part. */
+  async #handed(call: Extract<Call, { kind: "give" | "take" }>): Promise<Reply> {
+    const engine = this.#storage?.engine;
+    if (call.kind === "take") return take(call, engine);
+    const isOurs = this.#claim !== undefined && this.#isOurs(this.#claim) && !this.#rival;
+    const hosted = isOurs ? (await this.#serving(), this.#hosted?.durable) : undefined;
+    const given = await give(call, engine, hosted);
+    if (isOurs) {
+      this.#hosted = undefined;
+      this.#kept = given.claim;
+      this.#adopt(given.claim);
+      this.#tell();
+    }
+    return given;
+  }
+
+  /** What a peer asks: of the authority that is here, or of who is nearer to it. */
+  async #asked(call: Call, hops: number, from: SeatPeer): Promise<Reply> {
+    if (call.kind === "give" || call.kind === "take") return this.#handed(call);
+    const claim = this.#undisputed();
+    if (this.#isOurs(claim)) return answer(await this.#serving(), call);
+    const link = this.#routes.next(claim, from);
+    if (!link || hops + 1 >= distanceMax) throw unreached(claim);
+    return link.remote.ask(call, hops + 1);
   }
 
   /** Resolves when what is hosted here is at rest. */
@@ -195,41 +256,54 @@ export class Seat {
   }
 
   async #standUp(): Promise<void> {
-    const hosted = this.#hosted ?? this.#hostedAs(undefined);
+    const hosted = this.#hosted ?? this.#hostedAs(undefined, 0);
     const authority = await hosted.authority.birth();
-    this.#hosted = { ...hosted, id: authority };
+    const started = hosted.start() ?? { generation: 0, epoch: 0 };
+    this.#hosted = { ...hosted, id: authority, generation: started.generation, hasBegun: true };
     this.#claim ??= {
-      ...{ authority, host: this.#options.name },
+      ...{ authority, host: this.#options.name, replaces: [] },
+      ...started,
       ...{ isDurable: this.#storage !== undefined, isEstablished: false },
     };
     await this.#recorded();
-    this.#tellAll();
+    this.#tell();
   }
 
   #heard(link: Link, bytes: Uint8Array): void {
-    const { claim, rival, isHost } = readStanding(bytes);
-    link.hosts = isHost ? claim?.authority : undefined;
-    const before = [this.#claim, this.#rival];
-    if (claim) this.#judge(claim, link.peer.name);
-    if (rival) this.#judge(rival, link.peer.name);
-    const isOurs = claim !== undefined && claim.authority === this.#hosted?.id;
-    if (claim && ((isHost && isOurs) || rival?.authority === claim.authority)) this.#copied(claim);
-    if (before[0] === this.#claim && before[1] === this.#rival) return;
-    this.#tellAll();
+    const standing = readStanding(bytes);
+    link.standing = standing;
+    const { claim, rival, distance } = standing;
+    const { name } = link.peer;
+    if (claim) this.#judge(claim, name, distance === 0);
+    if (rival) this.#judge(rival, name, false);
+    if (claim && this.#isOurs(claim) && distance === 0) this.#copied(claim);
+    if (claim && rival && judge(claim, rival) === "same") this.#copied(claim);
+    this.#tell();
   }
 
-  #judge(heard: Claim, from: string): void {
+  /** `isHost`: who says so claims the part. */
+  #judge(heard: Claim, from: string, isHost: boolean): void {
     const recorded = this.#claim;
     switch (judge(recorded, heard)) {
       case "same":
-        if (heard.isEstablished && recorded?.isEstablished !== true) this.#adopt(heard);
+        if (!recorded) break;
+        // An epoch of ours that we have not drawn: somebody goes on from a copy, or we were set back.
+        if (this.#isOurs(heard) && heard.epoch > recorded.epoch) this.#copied(recorded);
+        else if (!isSameClaim(recorded, united(recorded, heard))) {
+          this.#adopt(united(recorded, heard));
+        }
         break;
       case "adopt":
+        if (recorded && (recorded.authority !== heard.authority || this.#isOurs(recorded))) {
+          this.#warn(recorded, heard, from);
+        }
         this.#adopt(heard);
-        if (recorded) this.#warn(recorded, heard, from);
         break;
       case "keep":
-        if (recorded) this.#warn(heard, recorded, from);
+        // Who only has not heard yet that the part was moved hears it now.
+        if (recorded && (isHost || recorded.authority !== heard.authority)) {
+          this.#warn(heard, recorded, from);
+        }
         break;
       case "dispute":
         if (this.#rival || !recorded) break;
@@ -244,7 +318,7 @@ export class Seat {
 
   /** Two processes have one store: a directory was copied. */
   #copied(claim: Claim): void {
-    if (this.#rival || claim.authority !== this.#claim?.authority) return;
+    if (this.#rival || !this.#claim || judge(this.#claim, claim) !== "same") return;
     this.#rival = claim;
     this.#say(
       `the lock authority ${described(claim)} runs twice, from a copy of its directory: none serves`,
@@ -253,6 +327,8 @@ export class Seat {
 
   #adopt(claim: Claim): void {
     this.#claim = claim;
+    // One that was moved, or put in the place of both, ends their dispute.
+    if (this.#rival && judge(claim, this.#rival) === "keep") this.#rival = undefined;
     this.#recorded().catch((error: unknown) => {
       this.#options.logger.error({ err: error }, "who is the lock authority cannot be recorded");
     });
@@ -261,8 +337,9 @@ export class Seat {
   #warn(refused: Claim, standing: Claim, from: string): void {
     const whose =
       refused.authority === this.#hosted?.id ? "our claim to be" : "another claim to be";
-    if (this.#told.has(refused.authority)) return;
-    this.#told.add(refused.authority);
+    const which = `${refused.authority} ${refused.generation}`;
+    if (this.#told.has(which)) return;
+    this.#told.add(which);
     this.#say(
       `${whose} the lock authority is refused (${described(refused)}): it is ${described(standing)} ` +
         `(seen on the link to ${from})`,
@@ -305,53 +382,51 @@ export class Seat {
 
   // The authority of this process.
 
-  /** Of the id that is on the disk; it is drawn when it is asked for, if there is none. */
-  #hostedAs(id: string | undefined): Hosted {
-    const { environment } = this.#options;
-    if (this.#storage) {
-      const authority = new DurableAuthority({ ...this.#storage, environment });
-      return { authority, id, close: () => authority.close() };
-    }
-    const table = new GuardTable(environment);
-    return { authority: table, id, close: async () => table.stop() };
+  #hostedAs(id: string | undefined, generation: number): Hosted {
+    return hostedAs({ id, generation }, this.#options.environment, this.#storage);
+  }
+
+  /** That is what is hosted here. */
+  #isOurs({ authority, generation }: Claim): boolean {
+    return authority === this.#hosted?.id && generation === this.#hosted.generation;
   }
 
   /** Ours, if it has the seat. That it was asked is known to all who ask whether another may have it. */
   async #serving(): Promise<Authority> {
-    const hosted = this.#hosted;
     const claim = this.#undisputed();
-    if (claim.authority !== hosted?.id) {
+    if (!this.#hosted || !this.#isOurs(claim)) {
       throw unavailable(`this replica is not the lock authority; it is ${described(claim)}`);
+    }
+    if (!this.#hosted.hasBegun) {
+      await this.#begin(this.#hosted);
+      return this.#serving();
     }
     if (!claim.isEstablished) {
       this.#claim = { ...claim, isEstablished: true };
-      this.#tellAll();
+      this.#tell();
     }
     await this.#recorded();
-    if (this.#undisputed().authority !== hosted.id) return this.#serving();
-    return hosted.authority;
+    return this.#isOurs(this.#undisputed()) ? this.#hosted.authority : this.#serving();
   }
 
-  // Telling.
-
-  #tellAll(): void {
-    for (const { peer } of this.#links.values()) this.#tell(peer);
+  /** Lets it begin, and tells who it is from now on. @throws LockUnavailableError */
+  async #begin(hosted: Hosted): Promise<void> {
+    await hosted.authority.birth();
+    if (this.#hosted !== hosted) return;
+    const { generation, epoch } = hosted.start() ?? { generation: hosted.generation, epoch: 0 };
+    const claim = this.#claim;
+    if (claim && this.#isOurs(claim)) this.#claim = { ...claim, generation, epoch };
+    this.#hosted = { ...hosted, generation, hasBegun: true };
+    this.#doubt = undefined;
+    this.#tell();
   }
 
-  #tell(peer: SeatPeer): void {
+  /** Tells all peers what they do not know yet. */
+  #tell(): void {
     if (this.#isClosed || !this.#claim) return;
     const [claim, rival] = [this.#claim, this.#rival];
-    const isHost = claim !== undefined && claim.authority === this.#hosted?.id;
-    if (peer.send(writeStanding({ claim, rival, isHost }))) return;
+    if (this.#routes.tell({ claim, rival }, this.#isOurs(claim))) return;
     this.#again?.cancel();
-    this.#again = this.#options.environment.schedule(againMs, () => this.#tellAll());
+    this.#again = this.#options.environment.schedule(againMs, () => this.#tell());
   }
 }
-
-const described = ({ host, authority }: Claim): string => `${host} (${authority.slice(0, 8)})`;
-
-const unavailable = (why: string, cause?: unknown): LockUnavailableError =>
-  new LockUnavailableError(why, {
-    backend: "embedded",
-    ...(cause === undefined ? {} : { cause }),
-  });

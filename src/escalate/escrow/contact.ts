@@ -9,77 +9,34 @@
  *
  * Own disk first: what is returned is on the disk before a round tells it.
  */
-import { type Environment, fraction, type Timer } from "../../environment.ts";
+import { fraction, type Timer } from "../../environment.ts";
 import { StoreRolledBackError, UsageError } from "../../errors.ts";
-import type { GuardedUpdates } from "../guarded-updates.ts";
 import type { Account } from "./account.ts";
-import { chunkOf, delayOf, grantOf, lowOf, Recalls, Wanting } from "./chunk.ts";
-import type { ShownFigures } from "./figures.ts";
+import { chunkOf, delayOf, lowOf, Recalls, Wanting } from "./chunk.ts";
 import type { Holding } from "./holding.ts";
 import { Line, type WaitForRights } from "./line.ts";
 import {
-  close as closeEntry,
-  enter,
-  entriesMax,
-  freeOf,
-  paceOf,
   type Pool,
-  type PoolBounds,
   type PoolEntry,
   reachOf,
-  report,
-  sharersOf,
   type Side,
-  standingOf,
   strandedOf,
   wantedByOthers,
 } from "./pool.ts";
-import { type Opening, openPool, poolResource, savePool } from "./pool-opening.ts";
+import { poolResource } from "./pool-opening.ts";
+import { ClosedHere, PoolSteps, type Round } from "./pool-steps.ts";
 import { fenced, holdersIn, insufficient, type NamedHolder, unavailable } from "./refusals.ts";
-import type { RightsJournal } from "./rights-journal.ts";
-import { reportShown, unrecorded } from "./shown-report.ts";
-
-/** What the contacts of one collection share. */
-export interface Surroundings {
-  readonly environment: Environment;
-  /** Of this replica, for people. */
-  readonly name: string;
-  readonly bounds: PoolBounds;
-  readonly updates: GuardedUpdates;
-  /** Of the store. */
-  readonly birth: () => Promise<string>;
-  readonly journal: RightsJournal;
-  readonly figures: ShownFigures;
-  /** Asks all others to give back. */
-  readonly recall: (key: string) => void;
-  /** Tells all others that there is something to be had. */
-  readonly given: (key: string, by: number) => void;
-  /** A holding spends nothing more. */
-  readonly onStopped: (holding: Holding, why: Error) => void;
-}
+import type { Surroundings } from "./surroundings.ts";
 
 /** How long one round may wait for its turn, in ms. */
 const roundWaitMs = 2_000;
 /** Between two looks of those who wait, in ms. */
-/** Who waits for so long says so in the record, in ms. */
-const wantsAfterMs = 300;
 const pauseMsMin = 60;
 const pauseMsMax = 500;
 /** How much the last round counts for how long one takes. */
 const roundWeight = 0.3;
 /** A pool that was found empty is not asked ahead of need for so long, in ms. */
 const emptyMs = 1_000;
-const nameMax = 64;
-/** Paces are kept as spends in so many ms. */
-const paceMs = 1_000_000;
-
-class ClosedHere extends Error {}
-
-interface Round {
-  readonly pool: Pool;
-  readonly entry: PoolEntry;
-  readonly unrecorded: Readonly<Record<Side, number>>;
-}
 
 /** Talks for one holding. */
 export class Contact {
@@ -88,6 +45,7 @@ export class Contact {
   readonly #resource: string;
   readonly #sides: readonly Side[];
   readonly #lines: Readonly<Record<Side, Line>>;
+  readonly #steps: PoolSteps;
   readonly #recalls = new Recalls();
   readonly #wanting = new Wanting();
   #round = 0;
@@ -118,6 +76,7 @@ export class Contact {
     this.#resource = poolResource(holding);
     this.#sides = holding.up ? ["down", "up"] : ["down"];
     this.#lines = { down: this.#line(), up: this.#line() };
+    this.#steps = new PoolSteps(holding, at, this.#lines);
     holding.onLow = () => this.#ahead();
   }
 
@@ -208,29 +167,11 @@ export class Contact {
    * @throws as of the backend
    */
   async finish(): Promise<boolean> {
-    const { updates } = this.#at;
-    const isKnown = this.#isKnown();
+    const isKnown = this.#steps.isKnown();
     const birth = await this.#at.birth();
-    const { result } = await updates.update(
+    const { result } = await this.#at.updates.update(
       this.#resource,
-      (current) => {
-        const pool = openPool(current, this.#opening(birth, isKnown));
-        const standing = standingOf(pool, this.holding.holder);
-        if (standing === "closed") return { result: true };
-        if (standing === "perhaps-closed") return { result: false };
-        const entry = this.#entry(pool);
-        for (const side of this.#sides) {
-          // With the rights of rounds whose answers were lost.
-          const { created, spent, reserved } = this.holding.kept[side];
-          report(entry[side], {
-            ...{ created, spent },
-            returned: Math.max(0, created + entry[side].granted - spent - reserved),
-          });
-        }
-        closeEntry(pool, entry);
-        entry.seenMs = this.#at.environment.now();
-        return { value: savePool(pool), result: true };
-      },
+      (current) => this.#steps.last(current, { birth, isKnown }),
       { waitMs: roundWaitMs },
     );
     return result;
@@ -285,14 +226,14 @@ export class Contact {
     for (const side of this.#sides) this.#giveBack(side, round, startedMs);
     // What the disk refuses is not told; the rest is.
     await journal.rest(holding).catch(() => undefined);
-    const isKnown = this.#isKnown();
+    const isKnown = this.#steps.isKnown();
     const birth = await this.#at.birth();
     let isTold = holding.kept;
     const { result } = await updates.update(
       this.#resource,
       (current) => {
         isTold = holding.kept;
-        return this.#change(current, birth, isKnown);
+        return this.#steps.next(current, { birth, isKnown }, this.#isAhead);
       },
       { waitMs: roundWaitMs },
     );
@@ -320,92 +261,6 @@ export class Contact {
     if (keep >= account.rights) return;
     account.giveBack(account.rights - keep);
     if (!this.holding.isDirty) this.holding.touch();
-  }
-
-  #opening(birth: string, isKnown: boolean): Opening {
-    const { environment, bounds } = this.#at;
-    const { holding } = this;
-    const { collection, key, holder, seen } = holding;
-    const granted = { down: holding.down.granted, up: holding.up?.granted ?? 0 };
-    return {
-      ...{ environment, resource: this.#resource, bounds, birth },
-      ...{ collection, key, holder, seen, granted, isKnown },
-    };
-  }
-
-  /** To be asked before the record is read: somebody may make it, and show that, meanwhile. */
-  #isKnown(): boolean {
-    for (const [, { phase }] of this.#at.figures.of(this.holding.key)) if (phase > 0) return true;
-    return false;
-  }
-
-  #entry(pool: Pool): PoolEntry {
-    const { holder } = this.holding;
-    const entry = pool.entries.get(holder);
-    const standing = standingOf(pool, holder);
-    const isGone = standing === "perhaps-closed" && this.holding.seen !== undefined;
-    if (standing === "closed" || isGone) throw new ClosedHere();
-    if (entry) return entry;
-    if (pool.entries.size >= entriesMax) {
-      throw new UsageError(
-        `${this.#resource} has ${entriesMax} holders that were not closed: reclaim what the dead ones hold`,
-      );
-    }
-    return enter(pool, holder, this.#at.name.slice(0, nameMax));
-  }
-
-  #change(
-    current: Uint8Array | undefined,
-    birth: string,
-    isKnown: boolean,
-  ): { readonly value?: Uint8Array; readonly result: Round } {
-    const pool = openPool(current, this.#opening(birth, isKnown));
-    const isNew = !pool.entries.has(this.holding.holder);
-    const entry = this.#entry(pool);
-    let isChanged = isNew;
-    const { kept } = this.holding;
-    for (const side of this.#sides) if (report(entry[side], kept[side])) isChanged = true;
-    if (this.waiting > 0 && reportShown(pool, this.#at.figures, this.holding)) isChanged = true;
-    const creations = unrecorded(pool, this.#at.figures, this.holding);
-    for (const side of this.#sides) {
-      if (this.#grant(pool, entry, side, creations[side])) isChanged = true;
-    }
-    const result = { pool, entry, unrecorded: creations };
-    if (!isChanged) return { result };
-    entry.seenMs = this.#at.environment.now();
-    return { value: savePool(pool), result };
-  }
-
-  /** What is granted, and what is waited for. */
-  #grant(pool: Pool, entry: PoolEntry, side: Side, creations: number): boolean {
-    const account = this.holding.account(side);
-    if (!account) return false;
-    const nowMs = this.#at.environment.now();
-    const share = entry[side];
-    const line = this.#lines[side];
-    const free = Math.max(0, freeOf(pool, side));
-    // What was granted by a round whose answer was lost.
-    const unseen = Math.max(0, share.granted - account.granted);
-    const rights = account.rights + unseen;
-    const fitting = line.fitting(rights + free);
-    const needed = Math.max(0, fitting - rights);
-    const isWanted = wantedByOthers(pool, side, entry.id, nowMs) > 0;
-    const { perMs } = this.holding.rates[side];
-    const isAhead = !isWanted && (this.#isAhead || line.size > 0);
-    share.pace = Math.round(perMs * paceMs);
-    const part = share.pace / Math.max(1, paceOf(pool, side, nowMs));
-    const sharers = sharersOf(pool, nowMs);
-    const grant = isAhead
-      ? grantOf({ free, perMs, part, needed, rights, sharers })
-      : Math.min(free, needed);
-    // Who waits for a moment only asks over the links.
-    const wants = line.hasWaited(wantsAfterMs)
-      ? Math.max(0, line.wantedWithin(reachOf(pool, side) + creations) - fitting)
-      : 0;
-    if (grant === 0 && share.wants === wants) return false;
-    share.granted += grant;
-    share.wants = wants;
-    return true;
   }
 
   #learn({ pool, entry, unrecorded: creations }: Round, round: number): void {
@@ -492,13 +347,13 @@ export class Contact {
     const { environment } = this.#at;
     const longMs = Math.min(pauseMsMax, pauseMsMin * 2 ** Math.min(this.#pauses++, 10));
     return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      this.#wake = () => {
+      const wake = (): void => {
         this.#wake = undefined;
-        timer?.cancel();
+        timer.cancel();
         resolve();
       };
-      timer = environment.schedule(longMs * (0.5 + fraction(environment)), () => this.#wake?.());
+      const timer = environment.schedule(longMs * (0.5 + fraction(environment)), wake);
+      this.#wake = wake;
     });
   }
 

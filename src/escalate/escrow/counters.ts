@@ -3,12 +3,13 @@ import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counte
 import { isSafe } from "../../crdt/counter.ts";
 import type { KeysOptions } from "../../store/collections/keys.ts";
 import { CounterRangeError, OverloadedError, UsageError } from "../../errors.ts";
-import { Contact, type Surroundings } from "./contact.ts";
+import { Contact } from "./contact.ts";
 import type { KeyspaceFigures } from "./figures.ts";
 import type { HolderId } from "./holder-id.ts";
 import { Holding, type Kept, shownOf } from "./holding.ts";
 import type { KeyedDecrements } from "./keyed.ts";
 import type { Side } from "./pool.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What the counters of all collections share, once the replica is open. */
 export interface Opened {

@@ -166,26 +166,24 @@ export class KeyedDecrements {
   }
 
   /** Rights are waited for as long, and then the store as long again. */
-  #inTime(running: Promise<void>, { waitMs, signal, idempotencyKey }: Keyed): Promise<void> {
+  async #inTime(running: Promise<void>, { waitMs, signal, idempotencyKey }: Keyed): Promise<void> {
     const { environment } = this.#options;
-    return new Promise((resolve, reject) => {
-      const late = (): void => {
-        const message = "whether the key was claimed is not known yet; ask again with the same key";
-        done(() => reject(new UnknownOutcomeError(message, { operationId: idempotencyKey })));
-      };
-      const timer = environment.schedule(2 * waitMs + claimWaitMs, late);
-      const abort = (): void => done(() => reject(signal?.reason));
-      const done = (settle: () => void): void => {
-        timer.cancel();
-        signal?.removeEventListener("abort", abort);
-        settle();
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      running.then(
-        () => done(resolve),
-        (error: unknown) => done(() => reject(error)),
-      );
+    let giveUp: (error: unknown) => void = () => undefined;
+    const late = new Promise<never>((_, reject) => {
+      giveUp = reject;
     });
+    const timer = environment.schedule(2 * waitMs + claimWaitMs, () => {
+      const message = "whether the key was claimed is not known yet; ask again with the same key";
+      giveUp(new UnknownOutcomeError(message, { operationId: idempotencyKey }));
+    });
+    const abort = (): void => giveUp(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await Promise.race([running, late]);
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   #sleep(ms: number): Promise<void> {

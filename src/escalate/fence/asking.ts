@@ -35,7 +35,9 @@ export class Asking {
   #ended: { readonly reason: Error } | undefined;
   /** Those that `end` stops: not listeners of one signal, since there may be thousands. */
   readonly #endable = new Set<(reason: Error) => void>();
-  readonly #active = new Set<Promise<unknown>>();
+  /** Requests, and repetitions, that have not ended. A number, since each request passes here. */
+  #active = 0;
+  readonly #resting = new Set<() => void>();
 
   constructor(environment: Environment, answerMs: number) {
     this.#environment = environment;
@@ -50,17 +52,23 @@ export class Asking {
 
   /** Resolves when nothing is asked any more: within the deadline of a few requests. */
   async rest(): Promise<void> {
-    while (this.#active.size > 0) await Promise.allSettled(this.#active);
+    while (this.#active > 0) {
+      await new Promise<void>((resolve) => {
+        this.#resting.add(resolve);
+      });
+    }
   }
 
   /** Asks once. What comes after the limit is ignored. @throws the reason of `signal`, or of `end`. */
   once<T>(ask: () => Promise<T>, patience: Patience = {}): Promise<Answer<T>> {
-    return this.#tracked(this.#wait(ask, patience));
+    return this.#wait(ask, patience);
   }
 
   /** Asks again while no answer comes, a few times. @throws the reason of `signal`, or of `end`. */
   repeatedly<T>(ask: () => Promise<T>, patience: Patience = {}): Promise<Answer<T>> {
-    return this.#tracked(this.#retry(ask, patience));
+    return this.#wait(ask, patience).then((answer) =>
+      answer.kind === "answer" ? answer : this.#again(ask, patience, answer),
+    );
   }
 
   /** @throws the reason of `signal`, or of `end`. */
@@ -68,36 +76,52 @@ export class Asking {
     await this.once(() => new Promise<never>(() => undefined), { ...patience, limitMs });
   }
 
-  async #retry<T>(ask: () => Promise<T>, patience: Patience): Promise<Answer<T>> {
-    let wasLost = false;
-    for (let tries = 1; ; tries++) {
-      const answer = await this.#wait(ask, patience);
-      if (answer.kind === "answer") return { ...answer, isFirst: !wasLost };
-      wasLost ||= answer.kind === "lost";
-      if (tries === triesMax) return wasLost ? { kind: "lost", cause: answer.cause } : answer;
-      if (tries > 1) await this.pause(pauseMs, patience);
+  /** After a first request without an answer. */
+  async #again<T>(
+    ask: () => Promise<T>,
+    patience: Patience,
+    first: Exclude<Answer<T>, { readonly kind: "answer" }>,
+  ): Promise<Answer<T>> {
+    this.#active++;
+    try {
+      let wasLost = first.kind === "lost";
+      for (let tries = 2; ; tries++) {
+        const answer = await this.#wait(ask, patience);
+        if (answer.kind === "answer") return { ...answer, isFirst: !wasLost };
+        wasLost ||= answer.kind === "lost";
+        if (tries === triesMax) return wasLost ? { kind: "lost", cause: answer.cause } : answer;
+        await this.pause(pauseMs, patience);
+      }
+    } finally {
+      this.#over();
     }
   }
 
   #wait<T>(ask: () => Promise<T>, patience: Patience): Promise<Answer<T>> {
     const { signal, limitMs = this.#answerMs, endable = false } = patience;
+    this.#active++;
     return new Promise((resolve, reject) => {
       const stop = (reason: unknown): void => {
-        clean();
         reject(reason);
+        clean();
       };
       const abort = (): void => stop(signal?.reason);
       const settle = (answer: Answer<T>): void => {
-        clean();
         resolve(answer);
+        clean();
       };
       const timer = this.#environment.schedule(limitMs, () =>
         settle({ kind: "lost", cause: new Error(`no answer within ${limitMs} ms`) }),
       );
+      let isOver = false;
       const clean = (): void => {
+        if (isOver) return;
+        isOver = true;
         timer.cancel();
         signal?.removeEventListener("abort", abort);
-        this.#endable.delete(stop);
+        if (endable) this.#endable.delete(stop);
+        // After what waits for the answer was told: it may go on asking.
+        this.#over();
       };
       if (signal?.aborted === true) {
         abort();
@@ -109,18 +133,20 @@ export class Asking {
       }
       signal?.addEventListener("abort", abort, { once: true });
       if (endable) this.#endable.add(stop);
-      ask().then(
-        (answer) => settle({ kind: "answer", answer, isFirst: true }),
-        (cause: unknown) =>
-          settle({ kind: cause instanceof LockUnavailableError ? "unsent" : "lost", cause }),
-      );
+      const failed = (cause: unknown): void =>
+        settle({ kind: cause instanceof LockUnavailableError ? "unsent" : "lost", cause });
+      try {
+        ask().then((answer) => settle({ kind: "answer", answer, isFirst: true }), failed);
+      } catch (error) {
+        failed(error);
+      }
     });
   }
 
-  #tracked<T>(work: Promise<T>): Promise<T> {
-    this.#active.add(work);
-    const over = (): void => void this.#active.delete(work);
-    work.then(over, over);
-    return work;
+  #over(): void {
+    this.#active--;
+    if (this.#active > 0) return;
+    for (const resolve of this.#resting) resolve();
+    this.#resting.clear();
   }
 }

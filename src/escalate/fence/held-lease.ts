@@ -53,7 +53,9 @@ export class HeldLease implements Lease {
   /** The value at that version. */
   value: Uint8Array | undefined;
   readonly #grantor: Grantor;
-  readonly #loss = new AbortController();
+  /** Made when somebody looks: most leases are never asked for it. */
+  #loss: AbortController | undefined;
+  #lossReason: LeaseLostError | undefined;
   readonly #heldMs: () => number;
   readonly #maxHoldMs: number;
   #elapsedMs: () => number;
@@ -77,7 +79,17 @@ export class HeldLease implements Lease {
 
   get lost(): AbortSignal {
     if (!this.isReleased) this.#look();
+    if (!this.#loss) {
+      this.#loss = new AbortController();
+      if (this.#lossReason) this.#loss.abort(this.#lossReason);
+    }
     return this.#loss.signal;
+  }
+
+  /** Whether it is lost, without making a signal. */
+  get isLost(): boolean {
+    if (!this.isReleased) this.#look();
+    return this.#lossReason !== undefined;
   }
 
   /** Its holder gave it back, or began to. */
@@ -87,7 +99,7 @@ export class HeldLease implements Lease {
 
   /** Ms until it is lost; not above 0 when it is. */
   get leftMs(): number {
-    if (this.#loss.signal.aborted) return 0;
+    if (this.#lossReason) return 0;
     return Math.min(
       usableMs(this.ttlMs) - this.#elapsedMs(),
       usableMs(this.#maxHoldMs) - this.#heldMs(),
@@ -143,7 +155,7 @@ export class HeldLease implements Lease {
 
   /** Rejects when the lease is lost, however long the work takes. */
   #untilLost<T>(work: () => Promise<T>): Promise<T> {
-    const { signal } = this.#loss;
+    const signal = this.lost;
     return new Promise((resolve, reject) => {
       const stop = (): void => reject(signal.reason);
       signal.addEventListener("abort", stop, { once: true });
@@ -165,20 +177,17 @@ export class HeldLease implements Lease {
   }
 
   #look(): void {
-    if (!this.#loss.signal.aborted && this.leftMs < leftMsMin) this.#lose("its time is over");
+    if (!this.#lossReason && this.leftMs < leftMsMin) this.#lose("its time is over");
   }
 
   /** It is not ours any more. */
   #lose(why: string): void {
-    if (this.#loss.signal.aborted || this.isReleased) return;
+    if (this.#lossReason || this.isReleased) return;
     this.#timer?.cancel();
     this.#grantor.ended(this);
     const { resource, token } = this;
-    this.#loss.abort(
-      new LeaseLostError(`the lease of ${resource} with token ${token} is lost: ${why}`, {
-        resource,
-        token,
-      }),
-    );
+    const message = `the lease of ${resource} with token ${token} is lost: ${why}`;
+    this.#lossReason = new LeaseLostError(message, { resource, token });
+    this.#loss?.abort(this.#lossReason);
   }
 }

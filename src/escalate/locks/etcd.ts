@@ -32,6 +32,10 @@ export interface EtcdLocksOptions {
   readonly environment?: Environment;
 }
 
+/** Three operations each, of the 128 that a transaction may have (`--max-txn-ops`). */
+const resourcesMax = 42;
+/** What is left for values of a request of 1.5 MiB (`--max-request-bytes`), with names and ids. */
+const valuesBytesMax = 1_400_000;
 /** Of a cluster that goes on without one of them. */
 const faultTolerantMin = 3;
 
@@ -48,7 +52,10 @@ export function etcdLocks(options: EtcdLocksOptions): LockBackend {
   const authority = new EtcdAuthority(gateway, environment, store);
   return new AuthorityClient({
     name: "etcd",
-    guarantees: { fencing: "durable", faultTolerant: membersMin > 1, atomicCommits: true },
+    guarantees: {
+      ...{ fencing: "durable", faultTolerant: membersMin > 1, atomicCommits: true },
+      commitMax: { resources: resourcesMax, bytes: valuesBytesMax },
+    },
     // The prefix is in the names of keys.
     ...{ authority, environment, prefix: "", answerMs },
     disconnect: async () => {

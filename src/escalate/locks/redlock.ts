@@ -16,14 +16,11 @@ import { type Environment, systemEnvironment } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend } from "../locks.ts";
-import { RedisConnection } from "./redis/connection.ts";
 import { RedisKeys } from "./redis/keys.ts";
-import { checkRedisSettings, loadRedisScripts } from "./redis/settings.ts";
-import { RedisTurns } from "./redis/turns.ts";
 import { RedlockAuthority } from "./redlock/authority.ts";
 import { RedlockMasters } from "./redlock/masters.ts";
+import { RedisMaster } from "./redlock/redis-master.ts";
 import { RedlockRegister } from "./redlock/register.ts";
-import { redlockScripts } from "./redlock/scripts.ts";
 
 /** How to open. */
 export interface RedlockLocksOptions {
@@ -73,18 +70,9 @@ export function redlockLocks(options: RedlockLocksOptions): LockBackend {
   const patienceMs = answerMs * patientPart;
   const keys = new RedisKeys(prefix);
   const channel = keys.channel(Buffer.from(environment.randomBytes(nameBytes)).toString("hex"));
+  const isDurable = fencing === "durable";
   const members = addresses.map((address) => {
-    const connecting = { ...address, environment, silentMs: patienceMs };
-    const turns = new RedisTurns(connecting, channel);
-    const connection = new RedisConnection(
-      connecting,
-      async (made) => {
-        await checkRedisSettings(made, fencing === "durable");
-        await loadRedisScripts(made, redlockScripts);
-      },
-      () => turns.drop(),
-    );
-    return { connection, turns };
+    return new RedisMaster({ ...address, environment, silentMs: patienceMs, channel, isDurable });
   });
   const masters = new RedlockMasters(members, keys, environment);
   const register = new RedlockRegister(masters, environment);

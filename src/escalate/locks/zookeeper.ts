@@ -40,6 +40,8 @@ export interface ZookeeperLocksOptions {
   readonly environment?: Environment;
 }
 
+/** What is left for values of a request of 1 MiB (`jute.maxbuffer`): a larger one would end the session. */
+const valuesBytesMax = 1_000_000;
 /** Of an ensemble that goes on without one of them. */
 const faultTolerantMin = 3;
 
@@ -58,6 +60,7 @@ export function zookeeperLocks(options: ZookeeperLocksOptions): LockBackend {
     guarantees: {
       ...{ fencing: "durable", atomicCommits: true },
       faultTolerant: hosts.length >= faultTolerantMin,
+      commitMax: { bytes: valuesBytesMax },
     },
     // The prefix is in the paths of nodes.
     ...{ authority, environment, prefix: "", answerMs },

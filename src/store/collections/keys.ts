@@ -54,13 +54,8 @@ export class Keys {
   /** The keys under which anything is live, in the order of code units. O(n log n). */
   list(options: KeysOptions = {}): string[] {
     this.keyspace.assertOpen();
-    const { prefix, after, limit } = options;
-    if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0)) {
-      throw new InvalidValueError(`the limit is ${limit}, not a number of keys`, {
-        path: "limit",
-        reason: "is not a non-negative integer",
-      });
-    }
+    const { prefix, after } = options;
+    const limit = checkLimit(options);
     const keys: string[] = [];
     for (const [key, node] of this.root.keys) {
       if (typeof key !== "string" || !this.isLive(node)) continue;
@@ -94,4 +89,13 @@ export class Keys {
   isLive(node: number): boolean {
     return this.keyspace.isLive(node);
   }
+}
+
+/** How many keys were asked for. @throws InvalidValueError */
+export function checkLimit({ limit }: KeysOptions): number | undefined {
+  if (limit === undefined || (Number.isSafeInteger(limit) && limit >= 0)) return limit;
+  throw new InvalidValueError(`the limit is ${limit}, not a number of keys`, {
+    path: "limit",
+    reason: "is not a non-negative integer",
+  });
 }

@@ -12,7 +12,7 @@ import { LwwMapCollection } from "./maps.ts";
 import { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
 import { namedMembers } from "./named-members.ts";
 import { SetCollection } from "./sets.ts";
-import type { Collections } from "./types.ts";
+import type { FreeCollections } from "./types.ts";
 
 /** A data type as the constructors in `crdt/` make it. */
 type KnownType = DataType & { readonly kind?: unknown };
@@ -53,11 +53,11 @@ export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
   other: OpenOther = () => undefined,
-): Collections<S> {
+): FreeCollections<S> {
   const collections = Object.entries(schema).map(([name, type]) => {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
     return [name, openCollection(keyspace, root, type, other)] as const;
   });
-  return namedMembers(collections) as Collections<S>;
+  return namedMembers(collections) as FreeCollections<S>;
 }

@@ -19,8 +19,8 @@ import type { LwwMapCollection } from "./maps.ts";
 import type { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
 import type { SetCollection } from "./sets.ts";
 
-/** The collection of a data type. */
-export type CollectionOf<T> = T extends CounterType
+/** The collection of a data type whose operations never wait. */
+export type FreeCollectionOf<T> = T extends CounterType
   ? CounterCollection
   : T extends OrSetType<infer E>
     ? SetCollection<E>
@@ -36,8 +36,8 @@ export type CollectionOf<T> = T extends CounterType
               ? FlagCollection
               : never;
 
-/** A replica's collections, by the names in its schema. */
-export type Collections<S extends Schema> = { readonly [N in keyof S]: CollectionOf<S[N]> };
+/** The collections of a schema of such types, by their names. */
+export type FreeCollections<S extends Schema> = { readonly [N in keyof S]: FreeCollectionOf<S[N]> };
 
 /** A last-writer-wins register in an entry. */
 export interface EntryLwwRegister<V> {

@@ -107,12 +107,9 @@ export async function sellAll(demand: Demand): Promise<Sold> {
     }
     atWork--;
   };
-  const working = Promise.all(shops.map((shop, i) => work(shop, i + 1)));
-  let isOver = false;
-  void working.then(() => {
-    isOver = true;
-  });
-  await world.settle({ forMs: 3_600_000, turnsMax: 5_000_000, until: () => isOver });
+  for (const [i, shop] of shops.entries()) void work(shop, i + 1);
+  await world.settle({ forMs: 3_600_000, turnsMax: 5_000_000, until: () => atWork === 0 });
+  if (atWork > 0) errors.push(`${atWork} sellers hang`);
   for (const { environment } of shops) environment.stop();
   const sum = (count: (shop: Shop) => number): number =>
     shops.reduce((all, shop) => all + count(shop), 0);

@@ -45,7 +45,8 @@ export const tooEarly = (engine: StorageEngine): StorageEngine => ({
 export async function flawed<T>(flaw: Flaw | undefined, run: () => Promise<T>): Promise<T> {
   const { prototype } = Account;
   const reserved = Object.getOwnPropertyDescriptor(prototype, "reserved") as PropertyDescriptor;
-  const { learnGranted } = prototype;
+  const learns = Object.getOwnPropertyDescriptor(prototype, "learnGranted") as PropertyDescriptor;
+  const learnGranted = learns.value as Account["learnGranted"];
   try {
     if (flaw === "spends a block that the disk does not count") {
       Object.defineProperty(prototype, "reserved", { ...reserved, get: () => 0 });
@@ -59,6 +60,6 @@ export async function flawed<T>(flaw: Flaw | undefined, run: () => Promise<T>): 
     return await run();
   } finally {
     Object.defineProperty(prototype, "reserved", reserved);
-    prototype.learnGranted = learnGranted;
+    Object.defineProperty(prototype, "learnGranted", learns);
   }
 }

@@ -3,27 +3,31 @@
  * or doubled, the store or links cut off, processes paused and killed, directories copied while they run, set
  * back, opened again; then all is well again, and what is left is sold.
  */
-import {
-  InsufficientError,
-  RightsUnavailableError,
-  UnknownOutcomeError,
-} from "../../../src/errors.ts";
+import { InsufficientError, StorageError, UnknownOutcomeError } from "../../../src/errors.ts";
 import type { Authority } from "../../../src/escalate/fence/authority.ts";
 import { GuardTable } from "../../../src/escalate/fence/guard-table.ts";
-import { rightsOf } from "../../../src/escalate/escrow/pool.ts";
-import { decodePool } from "../../../src/escalate/escrow/pool-codec.ts";
 import { calm, type Weather, Wire } from "../../locks/simulation/wire.ts";
 import { World } from "../../simulation/virtual-environment.ts";
 import { Machine } from "../../witness/machine.ts";
 import { flawed, type Flaw } from "./flaws.ts";
 import { type Begun, Ledger } from "./ledger.ts";
-import { durablePlace, newPlace, Place } from "./place.ts";
+import { durablePlace, newPlace, type Place } from "./place.ts";
+import { judge, sellOut } from "./rest.ts";
 import { type Schema, type SchemaName, schemaOf, Shop } from "./shop.ts";
+import { type Dwelling, dwellings, menus, type Trouble, troubles } from "./troubles.ts";
+
+export type { Dwelling } from "./troubles.ts";
 
 /** What a run found. */
 export interface Outcome {
   readonly faults: readonly string[];
   readonly counts: Readonly<Record<string, number>>;
+}
+
+/** A decrement whose refusal is looked at. */
+interface Judged extends Counter {
+  readonly by: number;
+  readonly isKeyed: boolean;
 }
 
 /** How to run. */
@@ -36,24 +40,14 @@ export interface RunOptions {
   readonly dwelling?: Dwelling;
 }
 
-interface Counter {
+/** One of what is sold. */
+export interface Counter {
   readonly collection: SchemaName;
   readonly key: string;
 }
 
 const restMs = 20_000;
 
-/** What may happen, each as often as it is listed. Runs differ in what they dwell on. */
-const menus = {
-  crashes:
-    "kill kill kill open open open open open leave pause disk image weather mend mend nothing",
-  copies: "kill kill open open open open leave copy copy image image back back reboot mend mend",
-  network: "kill open open cut cut mend mend unlink weather weather pause leave disk disk",
-  all: "kill kill open open open leave pause cut cut mend unlink copy image back weather disk reboot",
-} as const;
-export type Dwelling = keyof typeof menus;
-const dwellings = Object.keys(menus) as Dwelling[];
-const placesMax = 9;
 const stepsMax = 5_000;
 const operationsDefault = 400;
 /** Beyond that one act is many operations, of counters that are as much larger. */
@@ -68,13 +62,13 @@ export class Run {
   readonly machines = [new Machine(), new Machine()];
   readonly weather: Weather = { ...calm };
   readonly #store;
-  readonly #cut = new Set<string>();
-  #isLinked = true;
-  #shops = 0;
+  readonly cut = new Set<string>();
+  isLinked = true;
+  names = 0;
   #operations = 0;
   readonly #flaw: Flaw | undefined;
-  readonly #menu: readonly string[];
-  readonly #burst: number;
+  readonly #menu: readonly Trouble[];
+  readonly burst: number;
   readonly #schema: Schema;
   #keys = 0;
   readonly counters: readonly Counter[];
@@ -82,15 +76,15 @@ export class Run {
   constructor(options: RunOptions) {
     const { seed, operations = operationsDefault, flaw } = options;
     this.#flaw = flaw;
-    this.#burst = Math.max(1, Math.round(operations / operationsOfAct));
-    this.#schema = schemaOf(this.#burst);
+    this.burst = Math.max(1, Math.round(operations / operationsOfAct));
+    this.#schema = schemaOf(this.burst);
     this.world = new World(seed);
     this.#store = this.world.environment();
     this.table = new GuardTable(this.#store);
     const { random } = this.world;
     const drawn = random.pick(dwellings);
     const { dwelling = drawn } = options;
-    this.#menu = menus[dwelling].split(" ");
+    this.#menu = menus[dwelling];
     this.counters = [
       { collection: "stock", key: "a" },
       { collection: "stock", key: "b" },
@@ -115,7 +109,7 @@ export class Run {
   async open(place: Place, isExclusive = false): Promise<void> {
     const { world, places } = this;
     const environment = world.environment({ skewMs: world.random.below(2_000) });
-    const name = `${place.name}.${this.#shops++}`;
+    const name = `${place.name}.${this.names++}`;
     const ends = { store: this.#store, process: environment };
     const way = this.#wayFor(place);
     const wire = new Wire(ends, way, world.random.fork(), this.weather);
@@ -123,7 +117,7 @@ export class Run {
     await place.open(shop, isExclusive, this.#flaw);
     for (const { shop: other } of places) {
       if (!other?.isAlive || other === shop) continue;
-      const isUp = (): boolean => this.#isLinked;
+      const isUp = (): boolean => this.isLinked;
       shop.link(other, isUp);
       other.link(shop, isUp);
     }
@@ -133,7 +127,7 @@ export class Run {
   /** The store, if this place is not cut off from it. */
   #wayFor(place: Place): Authority {
     const { table } = this;
-    const isCut = (): boolean => this.#cut.has(place.name);
+    const isCut = (): boolean => this.cut.has(place.name);
     const pass =
       <Q, A>(ask: (request: Q) => Promise<A>) =>
       (request: Q): Promise<A> =>
@@ -164,12 +158,12 @@ export class Run {
       await sleep(random.next() * (random.chance(0.1) ? 1_500 : 60));
       if (!shop.isAlive || place.shop !== shop) return;
       const counter = random.pick(this.counters);
-      for (let times = (1 + random.below(4)) * this.#burst; times > 0; times--) {
+      for (let times = (1 + random.below(4)) * this.burst; times > 0; times--) {
         this.act(shop, counter);
       }
       // Peers hear of each other at random.
       const other = random.pick(this.places).shop;
-      if (other?.isAlive && other !== shop && this.#isLinked) shop.join(other);
+      if (other?.isAlive && other !== shop && this.isLinked) shop.join(other);
     }
   }
 
@@ -194,11 +188,11 @@ export class Run {
           const idempotencyKey = `k${random.chance(0.4) ? random.below(this.#keys + 1) : ++this.#keys}`;
           const name = `${collection} ${key} ${idempotencyKey}`;
           const begun = this.ledger.begin(collection, key, -1, name);
-          this.#follow(
+          void this.#follow(
             shop,
             begun,
             shop[collection].decrement(key, 1, { idempotencyKey, waitMs }),
-            [collection, key, 1, true],
+            { collection, key, by: 1, isKeyed: true },
           );
           return;
         }
@@ -206,12 +200,9 @@ export class Run {
         case 5:
         case 6: {
           const begun = this.ledger.begin(collection, key, -by);
-          this.#follow(shop, begun, shop[collection].decrement(key, by, { waitMs }), [
-            collection,
-            key,
-            by,
-            false,
-          ]);
+          void this.#follow(shop, begun, shop[collection].decrement(key, by, { waitMs }), {
+            ...{ collection, key, by, isKeyed: false },
+          });
           return;
         }
         default:
@@ -229,40 +220,33 @@ export class Run {
       begun.end("unknown");
     } else if (this.world.random.chance(0.5)) {
       begun.end(shop.seats.tryIncrement(key, by) ? "done" : "refused");
-    } else this.#follow(shop, begun, shop.seats.increment(key, by, { waitMs }), undefined);
+    } else void this.#follow(shop, begun, shop.seats.increment(key, by, { waitMs }));
   }
 
-  #follow(
-    shop: Shop,
-    begun: Begun,
-    running: Promise<void>,
-    judged: readonly [SchemaName, string, number, boolean] | undefined,
-  ): void {
-    running.then(
-      () => {
-        if (!shop.environment.isStopped) begun.end("done");
-      },
-      (error: unknown) => {
-        if (shop.environment.isStopped) return;
-        const isUnknown =
-          error instanceof UnknownOutcomeError ||
-          (error instanceof Error && error.name === "StorageError") ||
-          judged?.[3] === true;
-        begun.end(isUnknown ? "unknown" : "refused");
-        const name = error instanceof Error ? error.name : "?";
-        this.ledger.count(name);
-        if (error instanceof InsufficientError && judged) {
-          const [collection, key, by] = judged;
-          const isJudged = collection === "stock" && key === "a";
-          const left = this.ledger.surelyLeft(collection, key);
-          if (isJudged && left >= by) {
-            this.ledger.faults.push(
-              `${collection}/${key}: ${by} refused for good while ${left} were left`,
-            );
-          }
-        } else if (!(error instanceof RightsUnavailableError)) this.#fail(error);
-      },
-    );
+  /** Sees it end, if its process lives so long. */
+  async #follow(shop: Shop, begun: Begun, running: Promise<void>, judged?: Judged): Promise<void> {
+    try {
+      await running;
+      if (!shop.environment.isStopped) begun.end("done");
+    } catch (error) {
+      if (shop.environment.isStopped) return;
+      // Of a disk that refuses, and of a key whose claim was not answered, nobody knows what it will be.
+      const isUnknown =
+        error instanceof UnknownOutcomeError ||
+        error instanceof StorageError ||
+        judged?.isKeyed === true;
+      begun.end(isUnknown ? "unknown" : "refused");
+      if (error instanceof InsufficientError && judged) this.#judgeRefusal(judged);
+      this.#fail(error);
+    }
+  }
+
+  /** Of what nobody adds to, it is known how much is surely left. */
+  #judgeRefusal({ collection, key, by }: Judged): void {
+    if (collection !== "stock" || key !== "a") return;
+    const left = this.ledger.surelyLeft(collection, key);
+    if (left < by) return;
+    this.ledger.faults.push(`${collection}/${key}: ${by} refused for good while ${left} were left`);
   }
 
   /** What may be thrown, or is a fault. */
@@ -284,98 +268,34 @@ export class Run {
 
   /** Something happens to somebody. */
   async disturb(): Promise<void> {
-    const { world, ledger, weather } = this;
-    const { random } = world;
-    const place = random.pick(this.places);
+    const { random } = this.world;
     const what = random.pick(this.#menu);
-    switch (what) {
-      case "kill":
-        if (!place.isAlive) return;
-        await this.#strike(place);
-        break;
-      case "open":
-        if (place.isAlive || (place.shop && !place.shop.environment.isStopped)) return;
-        await this.open(place, place.isTrue && random.chance(0.3));
-        break;
-      case "leave": {
-        const { shop } = place;
-        if (!shop?.isAlive) return;
-        void this.#leave(place, shop);
-        break;
-      }
-      case "pause": {
-        const { shop } = place;
-        if (!shop?.isAlive) return;
-        shop.environment.pause();
-        world.environment().schedule(random.next() * 3_000, () => shop.environment.resume());
-        break;
-      }
-      case "cut":
-        this.#cut.add(place.name);
-        break;
-      case "mend":
-        this.#cut.clear();
-        this.#isLinked = true;
-        break;
-      case "unlink":
-        this.#isLinked = !this.#isLinked;
-        break;
-      case "copy": {
-        if (!place.disk || this.places.length >= placesMax) return;
-        this.places.push(
-          place.copy(`copy${this.#shops++}`, random.pick([...this.machines, undefined])),
-        );
-        break;
-      }
-      case "image":
-        if (!place.disk) return;
-        place.image = place.disk.image();
-        break;
-      case "back":
-        if (!place.disk || !place.image || place.isAlive) return;
-        place.disk.restore(place.image);
-        place.isTrue = false;
-        break;
-      case "weather": {
-        const bad = random.next();
-        Object.assign(weather, { lost: 0.1 * bad, doubled: 0.1 * bad, late: 0.05 * bad });
-        break;
-      }
-      case "disk":
-        if (place.disk) place.disk.isFull = !place.disk.isFull;
-        break;
-      case "reboot": {
-        const machine = random.pick(this.machines);
-        for (const other of this.places)
-          if (other.machine === machine && other.isAlive) this.#kill(other);
-        machine.reboot();
-        break;
-      }
-    }
-    ledger.count(what);
+    if (await troubles[what](this, random.pick(this.places))) this.ledger.count(what);
   }
 
   /** Kills amid work: what was told just now is what may be lost. */
-  async #strike(place: Place): Promise<void> {
+  async strike(place: Place): Promise<void> {
     const { random } = this.world;
     const { shop } = place;
     if (shop && random.chance(0.7)) {
       const counter = random.pick(this.counters);
-      for (let times = (1 + random.below(6)) * this.#burst; times > 0; times--) {
+      for (let times = (1 + random.below(6)) * this.burst; times > 0; times--) {
         this.act(shop, counter);
       }
       if (random.chance(0.7)) await this.world.settle({ forMs: random.next() * 30 });
     }
-    if (place.shop === shop && place.isAlive) this.#kill(place);
+    if (place.shop === shop && place.isAlive) this.kill(place);
   }
 
-  #kill(place: Place): void {
+  /** The process is gone. */
+  kill(place: Place): void {
     const { shop } = place;
     place.kill();
     for (const { shop: other } of this.places) if (shop && other?.isAlive) other.unlink(shop);
   }
 
-  async #leave(place: Place, shop: Shop): Promise<void> {
+  /** Closes cleanly. */
+  async leave(place: Place, shop: Shop): Promise<void> {
     shop.isOpen = false;
     await shop.close().catch((error: unknown) => this.#fail(error));
     if (shop.environment.isStopped) return;
@@ -400,8 +320,8 @@ export class Run {
     }
     this.#operations = 0;
     await this.#rest();
-    if (ledger.faults.length === 0) await this.#sellOut();
-    if (ledger.faults.length === 0) await this.#judge();
+    if (ledger.faults.length === 0) await sellOut(this);
+    if (ledger.faults.length === 0) await judge(this);
     for (const { shop } of this.places) shop?.environment.stop();
     this.table.stop();
     return { faults: ledger.faults, counts: ledger.counts };
@@ -411,8 +331,8 @@ export class Run {
   async #rest(): Promise<void> {
     const { world, places } = this;
     Object.assign(this.weather, calm);
-    this.#cut.clear();
-    this.#isLinked = true;
+    this.cut.clear();
+    this.isLinked = true;
     for (const { shop, disk } of places) {
       if (disk) disk.isFull = false;
       shop?.environment.resume();
@@ -420,10 +340,11 @@ export class Run {
     await world.settle({ forMs: restMs });
     for (const place of places) if (!place.isAlive) await this.open(place);
     await world.settle({ forMs: restMs });
-    this.#sync();
+    this.sync();
   }
 
-  #sync(): void {
+  /** All hear of all. */
+  sync(): void {
     for (let round = 0; round < 2; round++) {
       for (const { shop } of this.places) {
         for (const { shop: other } of this.places) {
@@ -432,80 +353,8 @@ export class Run {
       }
     }
   }
-
-  /** Whatever can be had is taken. */
-  async #sellOut(): Promise<void> {
-    const { world, ledger } = this;
-    const shop = this.places.find(({ isAlive }) => isAlive)?.shop;
-    if (!shop) return;
-    for (const { collection, key } of this.counters) {
-      for (let left = 2_000 * this.#burst; left > 0; left--) {
-        const begun = ledger.begin(collection, key, -1);
-        let error: unknown;
-        let isOver = false;
-        shop[collection].decrement(key, 1, { waitMs: 8_000 }).then(
-          () => {
-            isOver = true;
-            begun.end("done");
-          },
-          (thrown: unknown) => {
-            isOver = true;
-            error = thrown;
-            begun.end("refused");
-          },
-        );
-        await world.settle({ forMs: 20_000, until: () => isOver });
-        if (!isOver) ledger.faults.push(`${collection}/${key}: a decrement hangs`);
-        if (error !== undefined || !isOver) break;
-      }
-    }
-    await world.settle({ forMs: 5_000 });
-    this.#sync();
-  }
-
-  /** At rest everything is sold that is not shown as stranded, and all replicas show the same. */
-  async #judge(): Promise<void> {
-    const { ledger, table } = this;
-    const resources = await peek(table, this.counters);
-    for (const { collection, key } of this.counters) {
-      const name = `${collection}/${key}`;
-      const account = ledger.account(collection, key);
-      const bytes = resources.get(`pool/${name}`);
-      let stranded = 0;
-      if (bytes) {
-        const pool = decodePool(bytes, name);
-        // An increment that was not waited for and is lost leaves its own right stranded.
-        for (const { down, up } of pool.entries.values()) stranded += rightsOf(down) + rightsOf(up);
-      }
-      const { initial, min, taken, added, takenAtMost } = account;
-      const unknown = takenAtMost - taken;
-      if (taken + unknown + stranded < initial - min + added) {
-        ledger.faults.push(
-          `${name}: ${taken} taken, ${unknown} unknown and ${stranded} stranded of ${initial - min + added}`,
-        );
-      }
-      const values = new Set(
-        this.places.flatMap(({ shop }) => (shop?.isAlive ? [shop[collection].value(key)] : [])),
-      );
-      if (values.size > 1) ledger.faults.push(`${name}: replicas show ${[...values].join(", ")}`);
-    }
-  }
 }
 
 /** Runs one seed. The same seed gives the same run. */
 export const simulateRights = (options: RunOptions): Promise<Outcome> =>
   flawed(options.flaw, () => new Run(options).run(options.operations ?? operationsDefault));
-
-/** What the store has, past all wires. */
-async function peek(
-  table: GuardTable,
-  counters: readonly Counter[],
-): Promise<Map<string, Uint8Array>> {
-  const found = new Map<string, Uint8Array>();
-  for (const { collection, key } of counters) {
-    const resource = `pool/${collection}/${key}`;
-    const reply = await table.read({ birth: undefined, resource });
-    if (reply.kind === "present" && reply.present.value) found.set(resource, reply.present.value);
-  }
-  return found;
-}

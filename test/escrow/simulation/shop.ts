@@ -73,7 +73,7 @@ export class Shop {
     const update = this.updates.update.bind(this.updates);
     this.updates.update = (...asked) => {
       this.updatesAsked++;
-      return update(...asked) as never;
+      return update(...asked);
     };
     this.escrow = new Escrow({
       ...{ environment, name, keyspace: this.keyspace, backend, updates: this.updates },

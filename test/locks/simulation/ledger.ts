@@ -23,6 +23,21 @@ interface Grant {
   readonly names: readonly string[];
 }
 
+interface Issued {
+  readonly token: bigint;
+  /** Of whoever asked for it; asked again it may get another. */
+  readonly nonce: string;
+  readonly endedMs: number;
+}
+
+interface Sight {
+  readonly resource: string;
+  readonly version: bigint;
+  readonly names: readonly string[];
+  readonly startedMs: number;
+  readonly endedMs: number;
+}
+
 /** The names in a value. */
 export const namesIn = (value: Uint8Array | undefined): string[] => {
   const joined = new TextDecoder().decode(value ?? new Uint8Array(0));
@@ -41,8 +56,17 @@ export class Ledger {
   readonly #grants: Grant[] = [];
   /** The largest token that the store has granted, as seen at the store. */
   readonly #tokens = new Map<string, bigint>();
+  /** What was told to whoever opened, and when. */
+  readonly #issued = new Map<string, Issued[]>();
+  readonly #sights: Sight[] = [];
   readonly #added = { applied: 0, unknown: 0 };
+  readonly #judgesBeliefs: boolean;
   #names = 0;
+
+  /** `judgesBeliefs`: clocks are such that nobody may believe to hold after another was granted. */
+  constructor({ judgesBeliefs = true }: { readonly judgesBeliefs?: boolean } = {}) {
+    this.#judgesBeliefs = judgesBeliefs;
+  }
 
   /** A write begins, under a name of its own. */
   begin(resource: string, nowMs: number, token?: bigint): string {
@@ -80,6 +104,32 @@ export class Ledger {
     else this.#tokens.set(resource, token);
   }
 
+  /**
+   * A holder was told of its token, by a store of which nobody sees when it grants. What was told before
+   * this one asked is smaller, and no token is told twice.
+   */
+  issued(
+    { resource, nonce }: { readonly resource: string; readonly nonce: string },
+    token: bigint,
+    time: { readonly startedMs: number; readonly endedMs: number },
+  ): void {
+    const issued = this.#issued.get(resource) ?? [];
+    for (const before of issued) {
+      const isOver = before.endedMs < time.startedMs;
+      if (before.token === token || (isOver && before.token > token)) {
+        this.faults.push(`${resource}: token ${token} was issued after ${before.token}`);
+      }
+    }
+    issued.push({ token, nonce, endedMs: time.endedMs });
+    this.#issued.set(resource, issued);
+  }
+
+  /** Somebody read. */
+  saw(sight: Omit<Sight, "names">, value: Uint8Array | undefined): void {
+    this.#sights.push({ ...sight, names: namesIn(value) });
+    this.count("sights");
+  }
+
   /** A holder got its lease. */
   opened(resource: string, token: bigint, value: Uint8Array | undefined): void {
     this.#grants.push({ resource, token, names: namesIn(value) });
@@ -88,13 +138,23 @@ export class Ledger {
 
   /** A process that runs believes now that it holds. */
   believes(resource: string, token: bigint): void {
-    const newest = this.#tokens.get(resource) ?? 0n;
-    if (newest > token) {
+    const newest = this.#newestButOf(resource, token);
+    if (newest > token && this.#judgesBeliefs) {
       this.faults.push(
         `${resource}: the holder of ${token} believes to hold, after ${newest} was granted`,
       );
     }
     this.count("beliefs");
+  }
+
+  /** The largest that was granted to anybody but the one who was granted this one. */
+  #newestButOf(resource: string, token: bigint): bigint {
+    const issued = this.#issued.get(resource) ?? [];
+    const own = issued.find((one) => one.token === token);
+    const granted = this.#tokens.get(resource) ?? 0n;
+    return issued.reduce((most, one) => {
+      return one.nonce !== own?.nonce && one.token > most ? one.token : most;
+    }, granted);
   }
 
   count(what: string): void {
@@ -116,6 +176,37 @@ export class Ledger {
     }
     this.#judgeOrder(resource, names);
     this.#judgeFences(resource, places);
+    this.#judgeSights(resource, names, places);
+  }
+
+  /** What was read is how far the value had come at some moment of the reading; later versions are longer. */
+  #judgeSights(
+    resource: string,
+    names: readonly string[],
+    places: ReadonlyMap<string, number>,
+  ): void {
+    const entries = [...this.#entries].filter(([, entry]) => entry.resource === resource);
+    const sights = this.#sights.filter((one) => one.resource === resource);
+    let before: Sight | undefined;
+    for (const sight of sights.toSorted((a, b) => Number(a.version - b.version))) {
+      const { version, startedMs, endedMs } = sight;
+      const { length } = sight.names;
+      const fault = (what: string): void => {
+        this.faults.push(`${resource}: a read of version ${version} ${what}`);
+      };
+      if (sight.names.join() !== names.slice(0, length).join()) fault("is not what was written");
+      const isSame = version === before?.version;
+      if (before && (isSame ? length !== before.names.length : length <= before.names.length)) {
+        fault(`has ${length} names, after ${before.names.length} of ${before.version}`);
+      }
+      for (const [name, entry] of entries) {
+        const isSeen = (places.get(name) ?? Infinity) < length;
+        if (!isSeen && entry.told === "applied" && entry.endedMs < startedMs)
+          fault(`misses ${name}`);
+        if (isSeen && entry.startedMs > endedMs) fault(`has ${name} before it began`);
+      }
+      before = sight;
+    }
   }
 
   /** What ended before another began is before it. */

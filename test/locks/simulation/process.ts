@@ -7,10 +7,8 @@ import {
   StaleTokenError,
   UnknownOutcomeError,
 } from "../../../src/errors.ts";
-import type { Authority } from "../../../src/escalate/fence/authority.ts";
 import { GuardedUpdates } from "../../../src/escalate/guarded-updates.ts";
 import type { Guarded, Lease, LockBackend } from "../../../src/escalate/locks.ts";
-import { memoryLocks } from "../../../src/escalate/locks/memory.ts";
 import { NamedLocks } from "../../../src/escalate/named-locks.ts";
 import { ResilientLocks } from "../../../src/escalate/resilience.ts";
 import type { Random, VirtualEnvironment } from "../../simulation/virtual-environment.ts";
@@ -25,7 +23,8 @@ export const sum = "sum";
 /** What only one may do. */
 export const job = "job";
 
-const answerMs = 100;
+/** How long a store may take to answer. */
+export const answerMs = 100;
 
 const numberIn = (guarded: Guarded | undefined): number =>
   Number(new TextDecoder().decode(guarded?.value ?? new Uint8Array(0)));
@@ -64,19 +63,19 @@ export class Process {
   constructor(options: {
     readonly name: string;
     readonly environment: VirtualEnvironment;
-    readonly authority: Authority;
+    /** Of this process alone. */
+    readonly locks: LockBackend;
     readonly ledger: Ledger;
     readonly random: Random;
     readonly nowMs: () => number;
   }) {
-    const { environment, authority } = options;
+    const { environment } = options;
     this.#name = options.name;
     this.environment = environment;
     this.#ledger = options.ledger;
     this.#random = options.random;
     this.#nowMs = options.nowMs;
-    const bare = memoryLocks({ store: { authority }, environment, answerMs, prefix: "" });
-    this.backend = new ResilientLocks(bare, environment);
+    this.backend = new ResilientLocks(options.locks, environment);
     this.updates = new GuardedUpdates(this.backend, environment);
     this.locks = new NamedLocks(this.backend, environment);
   }
@@ -98,14 +97,14 @@ export class Process {
   }
 
   async #act(): Promise<void> {
+    const { atomicCommits } = this.backend.guarantees;
     const acts = [
       () => this.#section(),
       () => this.#section(),
       () => this.#set(),
       () => this.#update(),
-      () => this.#add(),
-      () => this.#transfer(),
-      () => this.#audit(),
+      ...(this.backend.operate ? [() => this.#add()] : []),
+      ...(atomicCommits ? [() => this.#transfer(), () => this.#audit()] : []),
       () => this.#job(),
     ];
     await this.#random.pick(acts)();
@@ -126,8 +125,10 @@ export class Process {
 
   async #set(): Promise<void> {
     const resource = this.#random.pick(lists);
+    const startedMs = this.#nowMs();
     const present = await this.backend.read(resource).catch(() => "away" as const);
     if (present === "away") return;
+    this.#saw(resource, present, startedMs);
     const name = this.#ledger.begin(resource, this.#nowMs());
     const value = withName(present?.value, name);
     await this.#tell(name, () =>
@@ -221,18 +222,25 @@ export class Process {
 
   async #acquire(resource: string): Promise<Lease | undefined> {
     const ttlMs = 150 + this.#random.below(400);
+    const startedMs = this.#nowMs();
     try {
       const lease = await this.backend.acquire(resource, {
         ttlMs,
         waitMs: this.#random.below(800),
       });
       this.#ledger.opened(resource, lease.token, lease.current?.value);
+      if (lists.some((list) => list === resource)) this.#saw(resource, lease.current, startedMs);
       this.#held.add(lease);
       return lease;
     } catch (error) {
       toldBy(error);
       return undefined;
     }
+  }
+
+  #saw(resource: string, present: Guarded | undefined, startedMs: number): void {
+    const sight = { resource, version: present?.version ?? 0n, startedMs, endedMs: this.#nowMs() };
+    this.#ledger.saw(sight, present?.value);
   }
 
   async #acquireBoth(): Promise<readonly [Lease, Lease] | undefined> {

@@ -1,10 +1,11 @@
 /** A store and some processes under a seed: pauses, crashes, clock steps, bad weather; then judgement. */
 import type { Authority } from "../../../src/escalate/fence/authority.ts";
 import { GuardTable } from "../../../src/escalate/fence/guard-table.ts";
+import { memoryLocks } from "../../../src/escalate/locks/memory.ts";
 import { World } from "../../simulation/virtual-environment.ts";
 import { type Flaw, withFlaw } from "./broken.ts";
 import { Ledger, namesIn } from "./ledger.ts";
-import { accounts, lists, Process, sum } from "./process.ts";
+import { accounts, answerMs, lists, Process, sum } from "./process.ts";
 import { type Weather, Wire } from "./wire.ts";
 
 /** What a run found. */
@@ -60,9 +61,11 @@ export async function simulateLocks(seed: number, flaw?: Flaw): Promise<Outcome>
   const spawn = (): Process => {
     const environment = world.environment({ skewMs: random.below(10_000) });
     const ends = { store, process: environment };
+    const own = random.fork();
+    const wire = new Wire(ends, authority, random.fork(), weather);
     const process = new Process({
-      ...{ name: `p${born++}`, environment, ledger, random: random.fork() },
-      authority: new Wire(ends, authority, random.fork(), weather),
+      ...{ name: `p${born++}`, environment, ledger, random: own },
+      locks: memoryLocks({ store: { authority: wire }, environment, answerMs, prefix: "" }),
       nowMs: () => world.nowMs,
     });
     processes.push(process);

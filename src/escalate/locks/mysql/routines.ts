@@ -8,7 +8,6 @@
  * in microseconds of UTC: the clocks of summer time step back.
  */
 import type { Routine } from "../sql/authority.ts";
-import { operationsRemembered } from "../../locks.ts";
 import {
   after,
   ascii,
@@ -23,7 +22,7 @@ import {
 import { createCommit, createWrites } from "./writes.ts";
 
 /** Ends the name of each procedure; a release that changes any counts on, and old and new serve side by side. */
-const layout = "1";
+const layout = "2";
 
 /** The name of a procedure. */
 export const procedureName = (name: string, routine: Routine | "turns"): string =>
@@ -121,18 +120,6 @@ BEGIN
     END IF;
   END WHILE;
 END`,
-  // Moves a guard to its next version.
-  `CREATE PROCEDURE ${f("write")}(
-  IN a_guard VARBINARY(32), IN a_value LONGBLOB, IN a_operation VARBINARY(512), IN remembered LONGBLOB,
-  OUT new_version BIGINT
-) SQL SECURITY INVOKER
-BEGIN
-  UPDATE ${t("guards")} SET value = a_value, version = version + 1 WHERE guard = a_guard;
-  SELECT version INTO new_version FROM ${t("guards")} WHERE guard = a_guard;
-  INSERT INTO ${t("operations")} (guard, slot, version, operation, value)
-    VALUES (a_guard, new_version MOD ${operationsRemembered}, new_version, a_operation, remembered)
-    ON DUPLICATE KEY UPDATE version = new_version, operation = a_operation, value = remembered;
-END`,
 ];
 
 const createLeases = (names: Names): readonly string[] => {
@@ -180,12 +167,19 @@ END`,
 END`,
     `${transaction(
       `${f("cancel")}(${guardArgs}, IN a_nonce ${ascii(64)}, IN claim_ms DOUBLE)`,
-      `DECLARE found_birth ${ascii(64)};`,
-      `    SELECT birth INTO found_birth FROM ${t("guards")} WHERE guard = a_guard FOR UPDATE;
+      `DECLARE found_birth ${ascii(64)};
+  DECLARE is_mine, is_waited INT DEFAULT 0;`,
+      `    SELECT birth, holder <=> a_nonce INTO found_birth, is_mine
+      FROM ${t("guards")} WHERE guard = a_guard FOR UPDATE;
     IF NOT (found_birth <=> a_birth) THEN LEAVE step; END IF;
-    DELETE FROM ${t("line")} WHERE nonce = a_nonce;
-    UPDATE ${t("guards")} SET holder = NULL, claimant = NULL WHERE guard = a_guard AND holder = a_nonce;
-    CALL ${f("advance")}(a_guard, ${nowUs}, claim_ms);`,
+    -- Who holds stands in no line.
+    IF is_mine THEN
+      UPDATE ${t("guards")} SET holder = NULL, claimant = NULL WHERE guard = a_guard;
+    ELSE
+      DELETE FROM ${t("line")} WHERE nonce = a_nonce;
+    END IF;
+    SELECT EXISTS (SELECT 1 FROM ${t("line")} WHERE guard = a_guard) INTO is_waited;
+    IF is_waited THEN CALL ${f("advance")}(a_guard, ${nowUs}, claim_ms); END IF;`,
     )}  SELECT 'cancelled' AS kind;
 END`,
     `${transaction(

@@ -1,27 +1,54 @@
 /** The procedures that write values. */
 import { operationsRemembered } from "../../locks.ts";
-import { ascii, common, enter, guardArgs, type Names, transaction } from "./procedure.ts";
+import {
+  ascii,
+  common,
+  enter,
+  guardArgs,
+  knownVersion,
+  type Names,
+  transaction,
+  write,
+} from "./procedure.ts";
 
 const item = (list: string, i: string): string =>
   `SUBSTRING_INDEX(SUBSTRING_INDEX(${list}, ',', ${i}), ',', -1)`;
 
+/** Most often it is one, and goes through. */
+const commitOne = (names: Names): string => `
+    IF parts = 1 AND lengths <> '-' THEN
+      SET one_guard = UNHEX(guards);
+      SELECT g.birth, g.holder, g.token, g.version, ${knownVersion(names, "one_guard")}
+        INTO found_birth, was_holder, o_token, o_version, known_version
+        FROM ${names.t("guards")} g WHERE g.guard = one_guard FOR UPDATE;
+      IF found_birth <=> a_birth AND was_holder <=> nonces AND o_token = tokens AND o_version = seen
+        AND known_version IS NULL THEN
+        ${write(names, "one_guard", "contents", "NULL")}
+        SET o_kind = 'committed', o_versions = o_version;
+        LEAVE step;
+      END IF;
+    END IF;`;
+
 /** Lists are joined by commas, values one after the other with their lengths beside; `-`: only checked. */
-export const createCommit = ({ t, f }: Names): readonly string[] => [
-  `${transaction(
-    `${f("commit")}(
+export const createCommit = (names: Names): readonly string[] => {
+  const { t, f } = names;
+  return [
+    `${transaction(
+      `${f("commit")}(
   IN parts INT, IN locking TEXT CHARACTER SET ascii, IN guards TEXT CHARACTER SET ascii,
   IN nonces TEXT CHARACTER SET ascii, IN tokens TEXT CHARACTER SET ascii,
   IN seen TEXT CHARACTER SET ascii, IN lengths TEXT CHARACTER SET ascii, IN contents LONGBLOB,
   IN a_birth ${ascii(64)}, IN a_operation VARBINARY(512)
 )`,
-    `${common}
+      `${common}
   DECLARE i, o_part, is_known, writes, found INT DEFAULT 0;
   DECLARE at_byte BIGINT DEFAULT 1;
   DECLARE o_versions TEXT CHARACTER SET ascii;
   DECLARE one_guard VARBINARY(32);
   DECLARE one_birth ${ascii(64)};
   DECLARE one_seen BIGINT;`,
-    `    -- In one order for all, so that no two commits wait for each other.
+      `${commitOne(names)}
+    -- In one order for all, so that no two commits wait for each other.
     WHILE i < parts DO
       SET i = i + 1;
       SET one_guard = UNHEX(${item("guards", item("locking", "i"))});
@@ -62,15 +89,17 @@ export const createCommit = ({ t, f }: Names): readonly string[] => [
     WHILE i < parts DO
       SET i = i + 1;
       IF ${item("lengths", "i")} <> '-' THEN
-        CALL ${f("write")}(UNHEX(${item("guards", "i")}),
-          SUBSTRING(contents, at_byte, ${item("lengths", "i")}), a_operation, NULL, o_version);
+        SET one_guard = UNHEX(${item("guards", "i")});
+        SELECT version INTO o_version FROM ${t("guards")} WHERE guard = one_guard;
+        ${write(names, "one_guard", `SUBSTRING(contents, at_byte, ${item("lengths", "i")})`, "NULL")}
         SET at_byte = at_byte + ${item("lengths", "i")};
       END IF;
     END WHILE;`,
-  )}  SELECT o_kind AS kind, o_born AS born, o_versions AS versions, o_part AS part,
+    )}  SELECT o_kind AS kind, o_born AS born, o_versions AS versions, o_part AS part,
     o_installed AS installed, o_forgotten AS forgotten;
 END`,
-];
+  ];
+};
 
 /** Writes without a lease. */
 export const createWrites = (names: Names): readonly string[] => [
@@ -80,20 +109,23 @@ export const createWrites = (names: Names): readonly string[] => [
   IN a_operation VARBINARY(512), IN claim_ms DOUBLE
 )`,
     common,
-    `${enter(names)}
-    SELECT version INTO known_version FROM ${names.t("operations")}
-      WHERE guard = a_guard AND operation = a_operation LIMIT 1;
+    `${enter(names, { into: ", known_version", from: `, ${knownVersion(names, "a_guard")}` })}
+    IF known_version IS NULL AND (is_held OR o_version <> expected) THEN
+      -- Again, by a statement that surely began after the row was locked: a refusal must be right.
+      SELECT version INTO known_version FROM ${names.t("operations")}
+        WHERE guard = a_guard AND operation = a_operation LIMIT 1;
+      IF known_version IS NULL THEN
+        SET o_kind = IF(is_held, 'held', 'moved');
+        SET o_forgotten = o_version - ${operationsRemembered} > expected;
+        LEAVE step;
+      END IF;
+    END IF;
     IF known_version IS NOT NULL THEN
       SET o_kind = 'written', o_version = known_version;
       LEAVE step;
     END IF;
-    IF is_held OR o_version <> expected THEN
-      SET o_kind = IF(is_held, 'held', 'moved');
-      SET o_forgotten = o_version - ${operationsRemembered} > expected;
-      LEAVE step;
-    END IF;
     SET o_kind = 'written';
-    CALL ${names.f("write")}(a_guard, a_value, a_operation, NULL, o_version);`,
+    ${write(names, "a_guard", "a_value", "NULL")}`,
   )}  SELECT o_kind AS kind, o_born AS born, o_token AS token, o_version AS version,
     0 AS part, o_installed AS installed, o_forgotten AS forgotten;
 END`,
@@ -121,7 +153,7 @@ END`,
       SET o_kind = IF(o_value IS NULL, 'applied', 'kept');
       IF o_value IS NULL THEN
         SET o_value = set_value;
-        CALL ${names.f("write")}(a_guard, o_value, a_operation, NULL, o_version);
+        ${write(names, "a_guard", "o_value", "NULL")}
       END IF;
       LEAVE step;
     END IF;
@@ -139,7 +171,7 @@ END`,
     SET total = total + amount;
     IF total BETWEEN GREATEST(least_sum, -9223372036854775808) AND LEAST(most_sum, 9223372036854775807) THEN
       SET o_kind = 'applied', o_value = CAST(total AS CHAR);
-      CALL ${names.f("write")}(a_guard, o_value, a_operation, o_value, o_version);
+      ${write(names, "a_guard", "o_value", "o_value")}
     ELSE
       SET o_kind = 'kept', o_value = digits;
     END IF;`,

@@ -32,6 +32,8 @@ const settings: Readonly<Record<string, readonly string[]>> = {
 
 /** Errors of the server after which it is not sure that nothing was done: it stopped, or is broken. */
 const unsure = /^(?:08|57P|58|F0|XX)/u;
+/** No statement has that name on this connection, or another one has. */
+const notKept = /^(?:26000|42P05)$/u;
 /** A table, a function or a schema is not there. */
 const missing = /^(?:42P01|42883|3F000)$/u;
 
@@ -42,15 +44,23 @@ const types: NonNullable<PostgresQuery["types"]> = {
 };
 const byteaType = 17;
 
+/** A statement, and what it takes. */
+type Call = Pick<PostgresQuery, "text" | "name" | "values">;
+
 /** The tables and functions of one prefix. */
 export class PostgresDatabase implements SqlDatabase {
   readonly #options: PostgresDatabaseOptions;
   readonly #known = new WeakSet<PostgresConnection>();
+  /** What is called is kept parsed and planned. Not behind a pooler, where the next statement goes elsewhere. */
+  #areNamed: boolean;
+  readonly #calls = new Map<string, Pick<PostgresQuery, "text" | "name">>();
+  #isReady = false;
   #ready: Promise<void> | undefined;
   #ear: PostgresEar | undefined;
 
   constructor(options: PostgresDatabaseOptions) {
     this.#options = options;
+    this.#areNamed = options.listens;
   }
 
   async call(routine: Routine, args: readonly Argument[]): Promise<Row> {
@@ -73,7 +83,8 @@ export class PostgresDatabase implements SqlDatabase {
   attend(channel: string, tell: (nonce: string) => void): void {
     if (!this.#options.listens) return;
     const { pool, environment } = this.#options;
-    const probe = (): Promise<unknown> => this.#query("SELECT pg_notify($1, '')", [channel]);
+    const probe = (): Promise<unknown> =>
+      this.#query({ text: "SELECT pg_notify($1, '')", values: [channel] });
     this.#ear ??= new PostgresEar({ pool, environment, channel, probe, tell });
     this.#ear.attend();
   }
@@ -84,24 +95,36 @@ export class PostgresDatabase implements SqlDatabase {
   }
 
   async #invoke(routine: Routine | "turns", args: readonly Argument[]): Promise<readonly Row[]> {
-    const places = args.map((_, i) => `$${i + 1}`).join(", ");
-    const text = `SELECT * FROM ${functionName(this.#options.name, routine)}(${places})`;
-    await this.#prepare();
+    const call = { ...this.#callOf(routine, args.length), values: [...args] };
+    if (!this.#isReady) await this.#prepare();
     try {
-      return await this.#query(text, args);
+      return await this.#query(call);
     } catch (error) {
       if (!missing.test(codeOf(error))) throw error;
     }
     // Somebody dropped the tables: made again, they have another birth.
+    this.#isReady = false;
     this.#ready = undefined;
     await this.#prepare();
-    return this.#query(text, args);
+    return this.#query(call);
+  }
+
+  /** How a function is called; each always has the same arguments. */
+  #callOf(routine: Routine | "turns", count: number): Pick<PostgresQuery, "text" | "name"> {
+    const known = this.#calls.get(routine);
+    if (known) return known;
+    const name = functionName(this.#options.name, routine);
+    const places = Array.from({ length: count }, (_, i) => `$${i + 1}`).join(", ");
+    const call = { name, text: `SELECT * FROM ${name}(${places})` };
+    this.#calls.set(routine, call);
+    return call;
   }
 
   async #prepare(): Promise<void> {
     this.#ready ??= this.#makeReady();
     try {
       await this.#ready;
+      this.#isReady = true;
     } catch (error) {
       this.#ready = undefined;
       // Nothing of the request itself was sent.
@@ -112,10 +135,10 @@ export class PostgresDatabase implements SqlDatabase {
   async #makeReady(): Promise<void> {
     const { name } = this.#options;
     const columns = Object.keys(settings).map((setting) => `current_setting('${setting}')`);
-    const [row] = await this.#query(
-      `SELECT concat_ws(',', ${columns.join(", ")}) AS settings,
+    const [row] = await this.#query({
+      text: `SELECT concat_ws(',', ${columns.join(", ")}) AS settings,
         ${countMissing(name)} AS missing`,
-    );
+    });
     const values = String(row?.["settings"]).split(",");
     for (const [i, [setting, allowed]] of Object.entries(settings).entries()) {
       const value = values[i] ?? "";
@@ -125,11 +148,11 @@ export class PostgresDatabase implements SqlDatabase {
         { backend: "postgres" },
       );
     }
-    if (row?.["missing"] !== "0") await this.#query(createMissing(name));
+    if (row?.["missing"] !== "0") await this.#query({ text: createMissing(name) });
   }
 
   /** One request, one transaction. @throws LockUnavailableError if it surely did nothing. */
-  async #query(text: string, args?: readonly Argument[]): Promise<readonly Row[]> {
+  async #query(call: Call): Promise<readonly Row[]> {
     const { pool, answerMs } = this.#options;
     const connection = await pool.connect().catch((error: unknown) => {
       throw unavailable(error);
@@ -139,9 +162,12 @@ export class PostgresDatabase implements SqlDatabase {
       // Its end would end the process; the query is rejected too.
       connection.on("error", () => undefined);
     }
-    const query = { text, types, query_timeout: answerMs };
+    const query = { ...call, types, query_timeout: answerMs };
     try {
-      const { rows } = await connection.query(args ? { ...query, values: [...args] } : query);
+      const { rows } =
+        query.name === undefined
+          ? await connection.query(query)
+          : await this.#queryNamed(connection, query);
       connection.release();
       return rows as readonly Row[];
     } catch (error) {
@@ -152,7 +178,28 @@ export class PostgresDatabase implements SqlDatabase {
       throw isRefusal ? unavailable(error) : error;
     }
   }
+
+  /** By its name, as long as this connection is ours alone. */
+  async #queryNamed(
+    connection: PostgresConnection,
+    query: PostgresQuery,
+  ): ReturnType<PostgresConnection["query"]> {
+    if (!this.#areNamed) return await connection.query(withoutName(query));
+    try {
+      return await connection.query(query);
+    } catch (error) {
+      if (!notKept.test(codeOf(error))) throw error;
+      // A pooler after all: what the server keeps is kept for somebody else. Nothing was done.
+      this.#areNamed = false;
+      return await connection.query(withoutName(query));
+    }
+  }
 }
+
+const withoutName = (query: PostgresQuery): PostgresQuery => {
+  const { text, values = [], query_timeout } = query;
+  return { text, values, types, query_timeout };
+};
 
 const unavailable = (cause: unknown): LockUnavailableError =>
   new LockUnavailableError(

@@ -14,6 +14,8 @@ export interface PostgresConnection {
 /** A statement as `pg` takes it. */
 export interface PostgresQuery {
   readonly text: string;
+  /** Under which the connection keeps it parsed and planned. */
+  readonly name?: string;
   readonly values?: unknown[];
   /** In ms, also for one that is on its way. */
   readonly query_timeout: number;

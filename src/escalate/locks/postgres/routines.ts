@@ -11,7 +11,7 @@ import type { Routine } from "../sql/authority.ts";
 import { operationsRemembered } from "../../locks.ts";
 
 /** Ends the name of each function; a release that changes any counts on, and old and new serve side by side. */
-const layout = "1";
+const layout = "2";
 /** No wait for a row may be longer, in ms: who asked has given up by then. */
 const lockMs = 2_000;
 
@@ -54,8 +54,18 @@ const header = `LANGUAGE plpgsql SET lock_timeout = '${lockMs}ms' AS $body$`;
 const hasty = "PERFORM set_config('synchronous_commit', 'off', true) WHERE NOT granted;";
 
 /** When no renewal helps any more. */
-const hold = (ms: string): string =>
-  `CASE WHEN ${ms} IS NULL THEN 'infinity' ELSE moment + ${ms} * interval '1 ms' END`;
+const hold = (ms: string, moment = "moment"): string =>
+  `CASE WHEN ${ms} IS NULL THEN 'infinity' ELSE ${moment} + ${ms} * interval '1 ms' END`;
+
+/** Nobody holds, as of now, also when a row was waited for. */
+const isFree = "(g.holder IS NULL OR g.until <= clock_timestamp())";
+
+/** The id of the write that left `version`. */
+const remember = (t: Names["t"], key: string, remembered: string): string => `
+  INSERT INTO ${t("operations")} AS o
+    VALUES (${key}, version % ${operationsRemembered}, version, a_operation, ${remembered})
+    ON CONFLICT (guard, slot) DO UPDATE
+    SET version = excluded.version, operation = excluded.operation, value = excluded.value;`;
 
 const createTables = ({ t }: Names): string => `
 CREATE TABLE IF NOT EXISTS ${t("guards")} (
@@ -148,10 +158,7 @@ CREATE OR REPLACE FUNCTION ${f("write")}(
 BEGIN
   UPDATE ${t("guards")} g SET value = a_value, version = g.version + 1 WHERE g.key = a_key
     RETURNING g.version INTO version;
-  INSERT INTO ${t("operations")} AS o
-    VALUES (a_key, version % ${operationsRemembered}, version, a_operation, remembered)
-    ON CONFLICT (guard, slot) DO UPDATE
-    SET version = excluded.version, operation = excluded.operation, value = excluded.value;
+  ${remember(t, "a_key", "remembered")}
 END $body$;
 `;
 
@@ -164,6 +171,15 @@ CREATE OR REPLACE FUNCTION ${f("open")}(
 ) ${header}
 DECLARE moment timestamptz; granted boolean; was record; mine bigint;
 BEGIN
+  -- Most often it is free and nobody waits: one statement. Whoever enters the line while this waits for the
+  -- row came later.
+  UPDATE ${t("guards")} g SET token = g.token + 1, holder = a_nonce, claimant = NULL,
+    ends = ${hold("a_hold", "clock_timestamp()")},
+    until = least(clock_timestamp() + a_ttl * interval '1 ms', ${hold("a_hold", "clock_timestamp()")})
+    WHERE g.key = a_key AND g.birth = a_birth AND ${isFree}
+    AND NOT EXISTS (SELECT FROM ${t("line")} l WHERE l.guard = a_key)
+    RETURNING g.token, g.version, g.value INTO token, version, value;
+  IF FOUND THEN kind := 'opened'; RETURN; END IF;
   born := ${f("enter")}(a_key, a_resource, a_birth);
   IF born IS NOT NULL THEN kind := 'reborn'; RETURN; END IF;
   moment := clock_timestamp();
@@ -198,8 +214,12 @@ CREATE OR REPLACE FUNCTION ${f("cancel")}(
   a_key bytea, a_birth text, a_nonce text, claim_ms float8, OUT kind text, OUT born text
 ) ${header}
 BEGIN
-  SELECT g.birth INTO born FROM ${t("guards")} g WHERE g.key = a_key FOR UPDATE;
   kind := 'cancelled';
+  UPDATE ${t("guards")} g SET holder = NULL, claimant = NULL
+    WHERE g.key = a_key AND g.holder = a_nonce AND g.birth = a_birth;
+  -- A statement of its own sees who entered the line while the row was waited for.
+  IF FOUND AND NOT EXISTS (SELECT FROM ${t("line")} l WHERE l.guard = a_key) THEN RETURN; END IF;
+  SELECT g.birth INTO born FROM ${t("guards")} g WHERE g.key = a_key FOR UPDATE;
   IF born IS DISTINCT FROM a_birth THEN RETURN; END IF;
   DELETE FROM ${t("line")} l WHERE l.nonce = a_nonce;
   UPDATE ${t("guards")} g SET holder = NULL, claimant = NULL WHERE g.key = a_key AND g.holder = a_nonce;
@@ -251,7 +271,22 @@ CREATE OR REPLACE FUNCTION ${f("commit")}(
   OUT kind text, OUT born text, OUT versions text, OUT part int, OUT installed bigint, OUT forgotten boolean
 ) ${header}
 DECLARE one record; granted boolean := false; known boolean := false; left_versions bigint[] := versions_seen;
+  version bigint;
 BEGIN
+  -- Most often it is one, and goes through. A version that is the expected one, also when the row was waited
+  -- for, has seen no other write: so all ids of writes before it were there when this statement began.
+  IF cardinality(keys) = 1 AND values_new[1] IS NOT NULL THEN
+    UPDATE ${t("guards")} g SET value = values_new[1], version = g.version + 1
+      WHERE g.key = keys[1] AND g.birth = a_birth AND g.holder = nonces[1] AND g.token = tokens[1]
+      AND g.version = versions_seen[1] AND NOT EXISTS (
+        SELECT FROM ${t("operations")} o WHERE o.guard = keys[1] AND o.operation = a_operation)
+      RETURNING g.version INTO version;
+    IF FOUND THEN
+      ${remember(t, "keys[1]", "NULL")}
+      kind := 'committed'; versions := version::text;
+      RETURN;
+    END IF;
+  END IF;
   -- In one order for all, so that no two commits wait for each other.
   PERFORM FROM ${t("guards")} g WHERE g.key = ANY(keys) ORDER BY g.key FOR UPDATE;
   forgotten := false;
@@ -300,6 +335,17 @@ CREATE OR REPLACE FUNCTION ${f("compare_and_set")}(
 ) ${header}
 DECLARE moment timestamptz; granted boolean; was record;
 BEGIN
+  -- As in a commit, for one that is free and that nobody waits for.
+  UPDATE ${t("guards")} g SET value = a_value, version = g.version + 1
+    WHERE g.key = a_key AND g.birth = a_birth AND g.version = expected AND ${isFree}
+    AND NOT EXISTS (SELECT FROM ${t("line")} l WHERE l.guard = a_key) AND NOT EXISTS (
+      SELECT FROM ${t("operations")} o WHERE o.guard = a_key AND o.operation = a_operation)
+    RETURNING g.token, g.version INTO token, version;
+  IF FOUND THEN
+    ${remember(t, "a_key", "NULL")}
+    kind := 'written';
+    RETURN;
+  END IF;
   born := ${f("enter")}(a_key, a_resource, a_birth);
   IF born IS NOT NULL THEN kind := 'reborn'; RETURN; END IF;
   moment := clock_timestamp();

@@ -109,14 +109,12 @@ export class RedisConnection {
     keys: readonly string[],
     args: readonly (string | Uint8Array)[],
   ): Promise<unknown> {
-    const client = await this.#client();
+    const ready = this.#connected;
+    const client = ready?.status === "ready" ? ready : await this.#client();
     const rest = [keys.length, ...keys, ...args.map(asBuffer)];
     this.#owes(1);
     try {
-      return await client.callBuffer("EVALSHA", [script.sha, ...rest]).catch((error: unknown) => {
-        if (!messageOf(error).startsWith("NOSCRIPT ")) throw error;
-        return client.callBuffer("EVAL", [script.source, ...rest]);
-      });
+      return await this.#evaluate(client, script, rest);
     } catch (error) {
       if (!notBegun.test(messageOf(error))) throw error;
       // What it refuses now, another may accept: a replica that was promoted, or its successor.
@@ -135,8 +133,20 @@ export class RedisConnection {
     this.#drop();
   }
 
+  async #evaluate(
+    client: Redis,
+    { sha, source }: Script,
+    rest: readonly (string | number | Buffer)[],
+  ): Promise<unknown> {
+    try {
+      return await client.callBuffer("EVALSHA", [sha, ...rest]);
+    } catch (error) {
+      if (!messageOf(error).startsWith("NOSCRIPT ")) throw error;
+      return await client.callBuffer("EVAL", [source, ...rest]);
+    }
+  }
+
   async #client(): Promise<Redis> {
-    if (this.#connected?.status === "ready") return this.#connected;
     if (this.#isClosed) throw new LockUnavailableError("the connection is closed");
     this.#connecting ??= this.#connect();
     return await this.#connecting;

@@ -16,8 +16,8 @@ export class RedisReply {
   }
 
   text(): string {
-    const bytes = this.bytes();
-    if (bytes) return Buffer.from(bytes).toString();
+    const field = this.#fields[this.#next++];
+    if (Buffer.isBuffer(field)) return field.toString();
     throw new Error("Redis answered nothing where text is due");
   }
 

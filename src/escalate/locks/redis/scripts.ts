@@ -3,7 +3,7 @@
  * one hash slot, so a script may touch several resources, and the counter that all tokens come from.
  *
  * A resource is one hash: `b` birth of the store, `v` version, `d` value, `f` the largest token granted,
- * `n` `u` `e` nonce, end and last end of the lease, in µs of the server's clock, and the ids of the latest
+ * `n` `u` `e` nonce (empty: nobody's), end and last end of the lease, in µs of the server's clock, and the ids of the latest
  * writes: `o<id>` says which version it left, `s<version mod 128>` which id to forget. Numbers beyond 2^53
  * stay text, since Lua has only doubles.
  *
@@ -23,55 +23,64 @@ export interface Script {
 /** Guards that were only locked, and lines of nobody, are kept so long after their end, in ms. */
 export const idleMs = 60_000;
 
-/** Names of the keys and arguments that all scripts have. */
+/** What all scripts of a guard have. Whatever takes time is done only by those who need it. */
 const shared = `
 local birth = ARGV[1]
-local clock = redis.call('TIME')
-local nowUs = clock[1] * 1000000 + clock[2]
+
+local nowUs
+local function now()
+  if not nowUs then
+    local clock = redis.call('TIME')
+    nowUs = clock[1] * 1000000 + clock[2]
+  end
+  return nowUs
+end
 
 local function whole(number) return string.format('%.0f', number) end
 
--- Decimal integers of any size.
-local function isLess(a, b)
-  local isNegative = a:sub(1, 1) == '-'
-  if isNegative ~= (b:sub(1, 1) == '-') then return isNegative end
-  if isNegative then a, b = b:sub(2), a:sub(2) end
-  if #a ~= #b then return #a < #b end
-  return a < b
-end
-
-local function load(key)
-  local found = redis.call('HMGET', key, 'b', 'v', 'f', 'n', 'u', 'e')
+-- With other fields of the same hash, if any are named.
+local function load(key, ...)
+  local found = redis.call('HMGET', key, 'b', 'v', 'f', 'n', 'u', 'e', ...)
   local guard = { birth = found[1], version = found[2] or '0', token = found[3] or '0',
-    nonce = found[4], isHeld = false }
-  if guard.nonce then
-    guard.untilUs, guard.endUs = tonumber(found[5]), tonumber(found[6])
-    guard.isHeld = nowUs < guard.untilUs
-  end
-  guard.installed = guard.nonce and guard.token or '0'
-  return guard
+    nonce = found[4] ~= '' and found[4] }
+  if guard.nonce then guard.untilUs, guard.endUs = tonumber(found[5]), tonumber(found[6]) end
+  return guard, found[7], found[8]
 end
 
+local function isHeld(guard) return guard.nonce and now() < guard.untilUs end
+
+-- A guard of the birth that is known says enough: it would not be there in another store.
 local function reborn(guard)
+  if guard.birth == birth then return end
   local found = redis.call('GET', KEYS[1]) or 'nothing'
   if found ~= birth then return { 'reborn', found } end
-  if guard and guard.birth and guard.birth ~= birth then return { 'reborn', guard.birth } end
+  if guard.birth then return { 'reborn', guard.birth } end
 end
+`;
 
+/** For scripts that write. */
+const writing = `
 local function hasForgotten(guard, since)
   return tonumber(guard.version) - ${operationsRemembered} > tonumber(since)
 end
 
 local function refuse(kind, index, guard, isForgotten)
-  return { kind, index, guard.installed, isForgotten and 1 or 0 }
+  return { kind, index, guard.nonce and guard.token or '0', isForgotten and 1 or 0 }
 end
 
-local function write(key, guard, value, id, told)
+-- Where the version after this one remembers its id.
+local function slotAfter(version) return 's' .. (version + 1) % ${operationsRemembered} end
+
+-- 'forgotten' is what was in its slot.
+local function write(key, guard, value, id, forgotten, told)
   local version = tonumber(guard.version) + 1
-  local after, slot = whole(version), 's' .. whole(version % ${operationsRemembered})
-  local forgotten = redis.call('HGET', key, slot)
+  local after, slot = whole(version), slotAfter(version - 1)
   if forgotten then redis.call('HDEL', key, 'o' .. forgotten) end
-  redis.call('HSET', key, 'b', birth, 'v', after, 'd', value, slot, id,
+  if not guard.birth then
+    -- First what is always read: small hashes are searched from the front.
+    redis.call('HSET', key, 'b', birth, 'v', after, 'f', '0', 'n', '', 'u', '0', 'e', '0')
+  end
+  redis.call('HSET', key, 'v', after, 'd', value, slot, id,
     'o' .. id, told and after .. ':' .. told or after)
   if version == 1 then redis.call('PERSIST', key) end
   return after
@@ -82,33 +91,41 @@ end
 const lined = `
 local guardKey, lineKey, waitersKey, counterKey = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 
+-- Decimal integers of any size.
+local function isLess(a, b)
+  local isNegative = a:sub(1, 1) == '-'
+  if isNegative ~= (b:sub(1, 1) == '-') then return isNegative end
+  if isNegative then a, b = b:sub(2), a:sub(2) end
+  if #a ~= #b then return #a < #b end
+  return a < b
+end
+
 local function keepUnwritten(guard, untilUs)
   if guard.version == '0' then
-    redis.call('PEXPIRE', guardKey, whole((untilUs - nowUs) / 1000 + ${idleMs}))
+    redis.call('PEXPIRE', guardKey, whole((untilUs - now()) / 1000 + ${idleMs}))
   end
 end
 
+local function tokenAbove(seen)
+  local token = redis.call('INCR', counterKey)
+  token = token < 2 ^ 53 and whole(token) or redis.call('GET', counterKey)
+  if isLess(seen, token) then return token end
+  redis.call('SET', counterKey, seen)
+  redis.call('INCR', counterKey)
+  return redis.call('GET', counterKey)
+end
+
 local function grant(guard, nonce, ttlUs, holdUs)
-  if not guard.isHeld then
-    redis.call('INCR', counterKey)
-    local token = redis.call('GET', counterKey)
-    if not isLess(guard.token, token) then
-      redis.call('SET', counterKey, guard.token)
-      redis.call('INCR', counterKey)
-      token = redis.call('GET', counterKey)
-    end
-    guard.token = token
-  end
-  guard.nonce, guard.isHeld, guard.installed = nonce, true, guard.token
-  guard.endUs = nowUs + holdUs
-  guard.untilUs = math.min(nowUs + ttlUs, guard.endUs)
+  if not isHeld(guard) then guard.token = tokenAbove(guard.token) end
+  guard.nonce, guard.endUs = nonce, now() + holdUs
+  guard.untilUs = math.min(now() + ttlUs, guard.endUs)
   redis.call('HSET', guardKey, 'b', birth, 'f', guard.token, 'n', nonce,
     'u', whole(guard.untilUs), 'e', whole(guard.endUs))
   keepUnwritten(guard, guard.untilUs)
 end
 
 local function advance(guard, claimUs, asking)
-  while not guard.isHeld do
+  while not isHeld(guard) do
     local first = redis.call('ZRANGE', lineKey, 0, 0)[1]
     if not first then return end
     local waiter = redis.call('HGET', waitersKey, first) or ''
@@ -116,7 +133,7 @@ local function advance(guard, claimUs, asking)
     redis.call('HDEL', waitersKey, first)
     local ttlUs, holdUs, leaveUs, channel = waiter:match('^(%d+) (%d+) (%d+) (.+)$')
     -- Who has no connection to be told by is gone, or will ask again.
-    if channel and tonumber(leaveUs) > nowUs
+    if channel and tonumber(leaveUs) > now()
       and (first == asking or redis.call('PUBLISH', channel, first) > 0) then
       grant(guard, first, math.min(tonumber(ttlUs), claimUs), tonumber(holdUs))
     end
@@ -146,7 +163,7 @@ local guard = load(guardKey)
 local other = reborn(guard)
 if other then return other end
 advance(guard, tonumber(ARGV[6]), nonce)
-if not guard.isHeld or guard.nonce == nonce then
+if not isHeld(guard) or guard.nonce == nonce then
   grant(guard, nonce, ttlUs, holdUs)
   return { 'opened', guard.token, guard.version, redis.call('HGET', guardKey, 'd') }
 end
@@ -155,14 +172,14 @@ if waitUs > 0 and not redis.call('ZSCORE', lineKey, nonce) then
   local last = redis.call('ZRANGE', lineKey, -1, -1, 'WITHSCORES')[2] or 0
   redis.call('ZADD', lineKey, whole(last + 1), nonce)
   redis.call('HSET', waitersKey, nonce,
-    ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. whole(nowUs + waitUs) .. ' ' .. ARGV[7])
+    ARGV[3] .. ' ' .. ARGV[4] .. ' ' .. whole(now() + waitUs) .. ' ' .. ARGV[7])
   local keepMs = waitUs / 1000 + ${idleMs}
   if redis.call('PTTL', lineKey) < keepMs then
     redis.call('PEXPIRE', lineKey, whole(keepMs))
     redis.call('PEXPIRE', waitersKey, whole(keepMs))
   end
 end
-return { 'held', redis.call('ZRANK', lineKey, nonce) or -1, whole((guard.untilUs - nowUs) / 1000) }
+return { 'held', redis.call('ZRANK', lineKey, nonce) or -1, whole((guard.untilUs - now()) / 1000) }
 `,
 );
 
@@ -172,12 +189,15 @@ const cancel = script(
   lined,
   `
 local nonce = ARGV[2]
-redis.call('ZREM', lineKey, nonce)
-redis.call('HDEL', waitersKey, nonce)
 local guard = load(guardKey)
 if guard.nonce == nonce then
-  redis.call('HDEL', guardKey, 'n', 'u', 'e')
-  guard.nonce, guard.isHeld = false, false
+  -- The place of the field is kept, since small hashes are searched from the front.
+  redis.call('HSET', guardKey, 'n', '')
+  guard.nonce = false
+else
+  -- Who holds stands in no line.
+  redis.call('ZREM', lineKey, nonce)
+  redis.call('HDEL', waitersKey, nonce)
 end
 if not reborn(guard) then advance(guard, tonumber(ARGV[3]), nonce) end
 -- What says nothing need not be kept: tokens come from the one counter.
@@ -192,9 +212,9 @@ const renew = script(
   lined,
   `
 local guard = load(guardKey)
-if reborn(guard) or not guard.isHeld then return 0 end
+if reborn(guard) or not isHeld(guard) then return 0 end
 if guard.nonce ~= ARGV[2] or guard.token ~= ARGV[3] then return 0 end
-local untilUs = math.min(nowUs + tonumber(ARGV[4]), guard.endUs)
+local untilUs = math.min(now() + tonumber(ARGV[4]), guard.endUs)
 redis.call('HSET', guardKey, 'u', whole(untilUs))
 keepUnwritten(guard, untilUs)
 return 1
@@ -205,24 +225,27 @@ return 1
 const read = script(
   shared,
   `
-local guard = load(KEYS[2])
-return reborn(guard) or { 'present', guard.token, guard.version, redis.call('HGET', KEYS[2], 'd') }
+local guard, value = load(KEYS[2], 'd')
+return reborn(guard) or { 'present', guard.token, guard.version, value }
 `,
 );
 
 /** `birth operationId`, then of each part `token nonce version writes value`. */
 const commit = script(
   shared,
+  writing,
   `
 local id, parts, isKnown, isForgotten = ARGV[2], {}, false, false
 for i = 1, #KEYS - 1 do
   local at = 5 * i - 2
-  local part = { key = KEYS[i + 1], guard = load(KEYS[i + 1]), token = ARGV[at], nonce = ARGV[at + 1],
-    version = ARGV[at + 2], writes = ARGV[at + 3] == '1', value = ARGV[at + 4] }
-  local other = reborn(part.guard)
+  local part = { key = KEYS[i + 1], token = ARGV[at], nonce = ARGV[at + 1], version = ARGV[at + 2],
+    writes = ARGV[at + 3] == '1', value = ARGV[at + 4] }
+  local guard, known, slot = load(part.key, 'o' .. id, slotAfter(part.version))
+  part.guard, part.slot = guard, slot
+  local other = reborn(guard)
   if other then return other end
   if part.writes then
-    part.known = redis.call('HGET', part.key, 'o' .. id)
+    part.known = known
     isKnown = isKnown or part.known
     isForgotten = isForgotten or hasForgotten(part.guard, part.version)
   end
@@ -244,7 +267,7 @@ for i, part in ipairs(parts) do
   if part.guard.version ~= part.version then return refuse('moved', i - 1, part.guard, isForgotten) end
 end
 for i, part in ipairs(parts) do
-  reply[i + 1] = part.writes and write(part.key, part.guard, part.value, id) or part.version
+  reply[i + 1] = part.writes and write(part.key, part.guard, part.value, id, part.slot) or part.version
 end
 return reply
 `,
@@ -253,24 +276,25 @@ return reply
 /** `birth operationId expected value claimUs` */
 const compareAndSet = script(
   shared,
+  writing,
   lined,
   `
 local id, expected = ARGV[2], ARGV[3]
-local guard = load(guardKey)
+local guard, known, slot = load(guardKey, 'o' .. id, slotAfter(expected))
 local other = reborn(guard)
 if other then return other end
 advance(guard, tonumber(ARGV[5]))
-local known = redis.call('HGET', guardKey, 'o' .. id)
 if known then return { 'written', known, guard.token } end
-if guard.isHeld then return refuse('held', 0, guard, hasForgotten(guard, expected)) end
+if isHeld(guard) then return refuse('held', 0, guard, hasForgotten(guard, expected)) end
 if guard.version ~= expected then return refuse('moved', 0, guard, hasForgotten(guard, expected)) end
-return { 'written', write(guardKey, guard, ARGV[4], id), guard.token }
+return { 'written', write(guardKey, guard, ARGV[4], id, slot), guard.token }
 `,
 );
 
 /** `birth operationId since claimUs kind`, then `by min max` of an add, or the value. */
 const operate = script(
   shared,
+  writing,
   lined,
   `
 -- Sums of decimal integers, in two halves that doubles hold.
@@ -296,30 +320,29 @@ local function isInteger(digits, min, max)
 end
 
 local id = ARGV[2]
-local guard = load(guardKey)
+local guard, known, value = load(guardKey, 'o' .. id, 'd')
 local other = reborn(guard)
 if other then return other end
 advance(guard, tonumber(ARGV[4]))
 local function operated(isApplied, version, value)
   return { 'operated', isApplied and 1 or 0, version, value, guard.token }
 end
-local known = redis.call('HGET', guardKey, 'o' .. id)
 if known then
   local version, sum = known:match('^(%d+):?(.*)$')
   return operated(true, version, ARGV[5] == 'add' and sum or ARGV[6])
 end
 if hasForgotten(guard, ARGV[3]) then return { 'forgotten', guard.version } end
-if guard.isHeld then return refuse('held', 0, guard, false) end
-local value = redis.call('HGET', guardKey, 'd')
+if isHeld(guard) then return refuse('held', 0, guard, false) end
+local function forgotten() return redis.call('HGET', guardKey, slotAfter(guard.version)) end
 if ARGV[5] ~= 'add' then
   if value then return operated(false, guard.version, value) end
-  return operated(true, write(guardKey, guard, ARGV[6], id), ARGV[6])
+  return operated(true, write(guardKey, guard, ARGV[6], id, forgotten()), ARGV[6])
 end
 value = value or '0'
 if not isInteger(value, '-9223372036854775808', '9223372036854775807') then return { 'no-integer' } end
 local sum = add(value, ARGV[6])
 if isLess(sum, ARGV[7]) or isLess(ARGV[8], sum) then return operated(false, guard.version, value) end
-return operated(true, write(guardKey, guard, sum, id, sum), sum)
+return operated(true, write(guardKey, guard, sum, id, forgotten(), sum), sum)
 `,
 );
 

@@ -23,14 +23,8 @@ import { elapsedSince } from "../../fence/elapsed.ts";
 import { commit, compareAndSet, type GuardRecord } from "../../fence/guard.ts";
 import { birthOf } from "./birth.ts";
 import { cast, type RedlockMasters } from "./masters.ts";
-import {
-  type Ownership,
-  type Proposed,
-  recordIn,
-  type RedlockRegister,
-  stateOf,
-  type Taken,
-} from "./register.ts";
+import { holding, type Owner, type Proposal, proposalOf, withRecord } from "./proposal.ts";
+import { recordIn, type RedlockRegister, stateOf, type Taken, type Taking } from "./register.ts";
 
 /** Those in line ask again after this long at most, in ms. */
 const askMsMax = 2_000;
@@ -42,27 +36,6 @@ const endlessMs = 1e12;
 const ownersMax = 10_000;
 
 const micros = (ms: number): string => Math.ceil(ms * 1_000).toFixed(0);
-
-/** An owner that this client was granted. */
-interface Owner {
-  readonly ownership: Omit<Ownership, "found">;
-  record: GuardRecord;
-  /** Of the last proposal. */
-  number: bigint;
-  /** It may be with a minority: nothing else may be proposed before it is settled. */
-  pending: Proposal | undefined;
-  /** One at a time. */
-  turn: Promise<unknown>;
-}
-
-interface Proposal {
-  readonly birth: string;
-  readonly operationId: string;
-  readonly parts: readonly Proposed[];
-  /** In the order of the parts. */
-  readonly owners: readonly Owner[];
-  readonly records: readonly GuardRecord[];
-}
 
 /** What the authority is made of. */
 export interface RedlockAuthorityParts {
@@ -83,6 +56,8 @@ export class RedlockAuthority implements Authority {
   readonly #channel: string;
   readonly #patienceMs: number;
   readonly #owners = new Map<string, Owner>();
+  /** Of each nonce, the last that asked to be the owner and has no answer. */
+  readonly #asked = new Map<string, object>();
 
   constructor(parts: RedlockAuthorityParts) {
     this.#masters = parts.masters;
@@ -99,8 +74,10 @@ export class RedlockAuthority implements Authority {
   async open(request: OpenRequest): Promise<OpenReply | Reborn> {
     const { birth = "", resource, nonce, ttlMs, maxHoldMs = endlessMs, waitMs } = request;
     if (waitMs > 0) await this.#masters.ready(nonce);
-    const times = { ttl: micros(ttlMs), hold: micros(maxHoldMs), wait: micros(waitMs) };
-    const waitedMs = elapsedSince(this.#environment);
+    const times = {
+      ...{ ttl: micros(ttlMs), hold: micros(maxHoldMs), wait: micros(waitMs) },
+      hand: micros(Math.min(ttlMs, this.#patienceMs / 2)),
+    };
     const taking = {
       birth,
       resource,
@@ -109,12 +86,7 @@ export class RedlockAuthority implements Authority {
       purpose: "lease",
       channel: this.#channel,
     } as const;
-    let taken = await this.#register.take(taking);
-    // Nobody holds it, so a while later it can be had.
-    while (taken.kind === "split" && waitedMs() < this.#patienceMs / 2) {
-      await this.#sleep();
-      taken = await this.#register.take(taking);
-    }
+    const taken = await this.#takeLast(taking);
     if (taken.kind === "reborn") return taken;
     if (taken.kind !== "taken") {
       const leftMs =
@@ -123,7 +95,7 @@ export class RedlockAuthority implements Authority {
           : Math.min(Math.max(0, taken.leftMs), askMsMax) + this.#pauseMs();
       return { kind: "held", place: waitMs > 0 ? 0 : -1, leftMs };
     }
-    this.#masters.leave(nonce);
+    this.#masters.line.leave(nonce);
     const { found, ...ownership } = taken.ownership;
     const record = recordIn(found, resource);
     this.#keep(nonce, { ownership, record, number: 0n, pending: undefined, turn: settled });
@@ -132,13 +104,33 @@ export class RedlockAuthority implements Authority {
     return { kind: "opened", token, present: { value, version, token } };
   }
 
+  /** Where nobody holds it, it can be had a while later; but not by one who has asked again meanwhile. */
+  async #takeLast(taking: Taking): Promise<Taken> {
+    const { nonce } = taking;
+    const waitedMs = elapsedSince(this.#environment);
+    const asked = {};
+    const isLast = (): boolean => this.#asked.get(nonce) === asked;
+    this.#asked.set(nonce, asked);
+    try {
+      let taken = await this.#register.take(taking, this.#masters.line.take(nonce));
+      while (taken.kind === "split" && isLast() && waitedMs() < this.#patienceMs / 2) {
+        await this.#sleep();
+        if (isLast()) taken = await this.#register.take(taking);
+      }
+      return isLast() ? taken : { kind: "split" };
+    } finally {
+      if (isLast()) this.#asked.delete(nonce);
+    }
+  }
+
   turn({ nonce }: NonceRequest): Promise<void> {
-    return this.#masters.turn(nonce);
+    return this.#masters.line.turn(nonce);
   }
 
   async cancel({ birth = "", resource, nonce }: NonceRequest): Promise<void> {
-    this.#masters.leave(nonce);
+    this.#masters.line.leave(nonce);
     this.#owners.delete(nonce);
+    this.#asked.delete(nonce);
     await this.#register.cancel(birth, resource, nonce);
   }
 
@@ -240,11 +232,12 @@ export class RedlockAuthority implements Authority {
       return undefined;
     }
     const refusals = said.flatMap((vote) => (vote.kind === "refused" ? [vote] : []));
-    const [first] = refusals;
+    // One that was not reached by an open refuses for a reason of its own.
+    const ofIndex = (index: number): number => refusals.filter((one) => one.index === index).length;
+    const [first] = refusals.toSorted((a, b) => ofIndex(b.index) - ofIndex(a.index));
     if (!first || refusals.length <= this.#masters.count - this.#masters.majority) {
-      const reborn = said.find(({ kind }) => kind === "reborn");
-      if (reborn?.kind === "reborn") return reborn;
-      return this.#masters.fail(votes);
+      // One that was wiped says nothing of what the others have.
+      return this.#register.rebornIn(said) ?? this.#masters.fail(votes);
     }
     const isSure = refusals.length === this.#masters.count;
     return { kind: "refusals", index: first.index, installed: first.installed, isSure };
@@ -261,7 +254,10 @@ export class RedlockAuthority implements Authority {
     const records: GuardRecord[] = [];
     let isSettled = true;
     for (const part of parts) {
-      const found = await this.#agreed(birth, part.resource);
+      // Whatever keeps us from looking, something was sent.
+      const found = await this.#agreed(birth, part.resource).catch((cause: unknown) => {
+        throw new Error(`nobody says what became of a write of ${part.resource}`, { cause });
+      });
       if (found.kind === "reborn") return found;
       records.push(found.record);
       // Whoever proposed after us has seen all that will ever be of ours.
@@ -297,7 +293,8 @@ export class RedlockAuthority implements Authority {
       if (found && "kind" in found) return found;
       if (found) {
         const { ballot, lease } = found;
-        return { kind: "agreed", record: recordIn(found, resource), lease, token: ballot.token };
+        const record = recordIn(found, resource);
+        return { kind: "agreed", record, lease, token: ballot.token };
       }
       // Its owner is in the midst of it, or gone; then we own it for a moment.
       const taken = await this.#tryBriefly(birth, resource);
@@ -324,7 +321,7 @@ export class RedlockAuthority implements Authority {
     const time = micros(this.#patienceMs / 2);
     return this.#register.take({
       ...{ birth, resource, nonce: this.#random(16).toString("hex"), purpose: "brief" },
-      ...{ times: { ttl: time, hold: time, wait: "0" }, channel: "" },
+      ...{ times: { ttl: time, hold: time, wait: "0", hand: "0" }, channel: "" },
     });
   }
 
@@ -389,32 +386,4 @@ interface Refusals {
   readonly isSure: boolean;
 }
 
-function proposalOf(
-  { birth = "", parts, operationId }: CommitRequest,
-  owners: readonly Owner[],
-  records: readonly GuardRecord[],
-): Proposal {
-  const proposed = parts.map(({ resource, fence: { nonce, token }, value }, i): Proposed => {
-    const [owner, record] = [owners[i], records[i]];
-    const checked = { resource, nonce, token };
-    if (!value || !owner || !record) return checked;
-    return { ...checked, number: owner.number + 1n, bytes: stateOf(record, birth) };
-  });
-  return { birth, operationId, parts: proposed, owners, records };
-}
-
 const settled: Promise<void> = Promise.resolve();
-
-const holding = ({ record, ownership: { token, nonce } }: Owner): GuardRecord => ({
-  ...record,
-  token,
-  holder: { token, nonce, untilMs: Infinity, endMs: Infinity },
-});
-
-const withRecord = (
-  part: CommitPart,
-  record: GuardRecord | undefined,
-): CommitPart & { readonly record: GuardRecord } => {
-  if (!record) throw new Error("a part has no record");
-  return { ...part, record };
-};

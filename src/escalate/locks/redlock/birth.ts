@@ -31,7 +31,13 @@ export async function birthOf(masters: RedlockMasters, candidate: string): Promi
   const found = cast(votes);
   if (found.length < masters.majority) masters.fail(votes);
   const settled = found.filter(isSettled);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    // Who drew it died before all masters had it for good; one without it has no vote.
+    if (found.includes(pending(known))) {
+      await masters.ask("settle", keys, [pending(known), known], { read: textIn });
+    }
+    return known;
+  }
   if (found.length < masters.count) {
     throw new LockUnavailableError("the first use of a store needs all its masters");
   }

@@ -1,17 +1,31 @@
 /** Several masters that are asked at once, and how long to wait for the slow ones among them. */
 import type { Environment, Timer } from "../../../environment.ts";
 import { LockUnavailableError } from "../../../errors.ts";
-import type { RedisConnection } from "../redis/connection.ts";
 import type { RedisKeys } from "../redis/keys.ts";
 import { RedisReply } from "../redis/reply.ts";
 import { RedisSettingsError } from "../redis/settings.ts";
-import type { RedisTurns } from "../redis/turns.ts";
-import { type RedlockScriptName, redlockScripts } from "./scripts.ts";
+import { RedlockLine } from "./line.ts";
+import type { RedlockScriptName } from "./scripts.ts";
 
-/** One of them. */
+/** What scripts are given beside keys. */
+export type Arguments = readonly (string | Uint8Array)[];
+
+/** Hears what a master publishes to this client. */
+export interface Listener {
+  hear(word: Uint8Array): void;
+  /** What it published meanwhile is lost. */
+  deaf(): void;
+}
+
+/** One of them: it runs a script as one step, and tells a client something now and then. */
 export interface Master {
-  readonly connection: RedisConnection;
-  readonly turns: RedisTurns;
+  /** @throws LockUnavailableError if it surely did not run; any other error if it may have. */
+  run(name: RedlockScriptName, keys: readonly string[], args: Arguments): Promise<unknown>;
+  /** Before anything else. */
+  listen(listener: Listener): void;
+  /** It can be heard: to be awaited before anyone is put into line. @throws LockUnavailableError */
+  ready(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** What one master answered, or why it did not. */
@@ -41,6 +55,8 @@ export class RedlockMasters {
   readonly count: number;
   /** How many are a majority. */
   readonly majority: number;
+  /** Of this client, at all of them. */
+  readonly line: RedlockLine;
   readonly #masters: readonly Master[];
   readonly #environment: Environment;
 
@@ -50,24 +66,28 @@ export class RedlockMasters {
     this.#environment = environment;
     this.count = masters.length;
     this.majority = Math.floor(masters.length / 2) + 1;
+    this.line = new RedlockLine(this.count, this.majority, environment);
+    for (const [i, master] of masters.entries()) {
+      master.listen({ hear: (word) => this.line.hear(i, word), deaf: () => this.line.deaf() });
+    }
   }
 
   /** Runs a script on all, or on those of `only`. In the order of the masters. */
   ask<T>(
     name: RedlockScriptName,
     keys: readonly string[],
-    args: readonly (string | Uint8Array)[],
+    args: Arguments | ((master: number) => Arguments),
     { read, only, isPatient }: Asking<T>,
   ): Promise<readonly Vote<T>[]> {
-    const ask = async ({ connection }: Master): Promise<T> =>
-      read(await connection.run(redlockScripts[name], keys, args));
+    const ask = async (master: Master, i: number): Promise<T> =>
+      read(await master.run(name, keys, typeof args === "function" ? args(i) : args));
     return this.#gather(ask, { only, isPatient });
   }
 
   /** Word of a turn can come from a majority, or has failed to. */
   async ready(nonce: string): Promise<void> {
-    for (const { turns } of this.#masters) turns.stand(nonce);
-    await this.#gather(({ turns }) => turns.ready());
+    this.line.stand(nonce);
+    await this.#gather((master) => master.ready());
   }
 
   /** Asks one after the other, the first alone first. @throws what the asking does. */
@@ -78,25 +98,14 @@ export class RedlockMasters {
     read: (reply: unknown) => T,
   ): Promise<readonly T[]> {
     const replies: T[] = [];
-    for (const { connection } of this.#masters) {
-      replies.push(read(await connection.run(redlockScripts[name], keys, argsOf(replies))));
+    for (const master of this.#masters) {
+      replies.push(read(await master.run(name, keys, argsOf(replies))));
     }
     return replies;
   }
 
-  /** Word from any of them. */
-  async turn(nonce: string): Promise<void> {
-    await Promise.race(this.#masters.map(({ turns }) => turns.turn(nonce)));
-  }
-
-  leave(nonce: string): void {
-    for (const { turns } of this.#masters) turns.leave(nonce);
-  }
-
   async close(): Promise<void> {
-    await Promise.all(
-      this.#masters.flatMap(({ connection, turns }) => [connection.close(), turns.close()]),
-    );
+    await Promise.all(this.#masters.map((master) => master.close()));
   }
 
   /** @throws what the one that matters most has to say: a bad setting, that nothing was sent, that an answer is missing. */
@@ -112,7 +121,7 @@ export class RedlockMasters {
   }
 
   #gather<T>(
-    ask: (master: Master) => Promise<T>,
+    ask: (master: Master, i: number) => Promise<T>,
     { only = this.#masters.map((_master, i) => i), isPatient = false }: Whom = {},
   ): Promise<readonly Vote<T>[]> {
     const startedMs = this.#environment.monotonic();
@@ -137,7 +146,7 @@ export class RedlockMasters {
       for (const i of only) {
         const master = this.#masters[i];
         if (!master) continue;
-        ask(master).then(
+        ask(master, i).then(
           (vote) => note(i, { kind: "vote", vote }),
           (error: unknown) => note(i, { kind: "none", error }),
         );

@@ -2,14 +2,22 @@
  * One guarded resource on several masters of which a majority is enough: a register that is agreed on
  * again and again, with the owner of the lock as the only proposer.
  *
- * Why is it safe without any clock? Phase 1 locks the resource with a nonce and reads the counter, and the
- * accepted state with its ballot; phase 2 writes one more than the largest counter, only to masters that
- * answered phase 1, and only where no other has locked meanwhile. A token is issued when a majority has it.
- * Two majorities share a master, which saw one of the two locks before the other: so tokens are distinct,
- * and whoever comes later has read there what the earlier one had written, or the earlier one was refused
- * there. A state is proposed only under an issued token, and only where its owner still has the lock, so
+ * Why is it safe without any clock? Phase 1 locks the resource with a nonce and reads the number of this
+ * lock, and the accepted state with its ballot; phase 2 writes the largest number back, only to masters that
+ * answered phase 1, and only where that lock is still the last: its number tells, so that a request that
+ * comes late or twice is told from the one that was answered. A token is issued when a majority has it. The
+ * numbers of a master grow over each lock and each token that it is told. Two majorities share a master,
+ * which saw one of the two locks before the other: so tokens are distinct, and whoever comes later has read
+ * there what the earlier one had written, or the earlier one was refused there. Who sends the locks of phase
+ * 1 is nothing to this: a release does it for the first of the line, and its master tells that one. A state is proposed only under an issued token, and only where its owner still has the lock, so
  * what a majority accepted is seen by all who come later. What only a minority accepted is carried to a
  * majority before anybody is told of it.
+ *
+ * And what only a minority accepted and the next owner did not read? It must not come back after that one
+ * has read: nothing of an overtaken owner is written. So unless all masters are locked and have the same,
+ * what was read is proposed anew under the new token, before its owner is told: what is elsewhere is older.
+ * That is a round more while a master is away. It cannot be done with phase 2, whose token may come to
+ * nothing and be larger than the one that is issued next.
  *
  * It needs masters that never forget: one that lost its last second hands out a token, or a vote, twice.
  *
@@ -19,7 +27,8 @@ import type { Environment } from "../../../environment.ts";
 import { decodeGuard, encodeGuard } from "../../fence/guard-codec.ts";
 import { type GuardRecord, untouched } from "../../fence/guard.ts";
 import { RedisReply } from "../redis/reply.ts";
-import { cast, type RedlockMasters, type Vote } from "./masters.ts";
+import type { HandedVote } from "./line.ts";
+import { type Arguments, cast, type RedlockMasters, type Vote } from "./masters.ts";
 
 /** Names one proposal: an issued token, the owner that it was issued to, and which of its proposals. */
 export interface Ballot {
@@ -32,12 +41,12 @@ export interface Ballot {
 export interface Accepted {
   readonly ballot: Ballot;
   readonly bytes: Uint8Array | undefined;
-}
-
-/** What was found at a majority. */
-export interface Found extends Accepted {
   /** The largest token that was promised to a lease. */
   readonly lease: bigint;
+}
+
+/** What was found at a majority; the largest of their tokens. */
+export interface Found extends Accepted {
   /** A majority has it: it stays. */
   readonly isChosen: boolean;
 }
@@ -65,8 +74,8 @@ export interface Taking {
   readonly resource: string;
   readonly nonce: string;
   readonly purpose: "lease" | "brief";
-  /** In µs. */
-  readonly times: { readonly ttl: string; readonly hold: string; readonly wait: string };
+  /** In µs. `hand`: how long a master that locks for who is first in line waits for it to come. */
+  readonly times: Readonly<Record<"ttl" | "hold" | "wait" | "hand", string>>;
   readonly channel: string;
 }
 
@@ -89,8 +98,8 @@ export type Acceptance =
 type LockVote =
   | {
       readonly kind: "locked";
-      readonly counter: bigint;
-      readonly lease: bigint;
+      /** Of this lock: a master numbers its locks, and they only grow. */
+      readonly number: bigint;
       readonly accepted: Accepted;
     }
   | {
@@ -102,6 +111,8 @@ type LockVote =
   | { readonly kind: "reborn"; readonly birth: string };
 
 const attemptBytes = 8;
+/** Of locks that a master made for who was first in line; `scripts.ts` says it too. */
+const handedAttempt = "handed";
 
 /** Registers on some masters. */
 export class RedlockRegister {
@@ -113,40 +124,80 @@ export class RedlockRegister {
     this.#environment = environment;
   }
 
-  /** Both phases, and the repair of what a minority had. @throws when no majority answers. */
-  async take(taking: Taking): Promise<Taken> {
-    const { birth, resource, nonce, times, purpose } = taking;
-    const attempt = Buffer.from(this.#environment.randomBytes(attemptBytes)).toString("hex");
-    const keys = this.#masters.keys.lined(resource);
-    const lockArgs = [birth, nonce, attempt, purpose, times.ttl, times.hold, times.wait];
-    const votes = await this.#masters.ask("lock", keys, [...lockArgs, taking.channel], {
-      read: lockVoteIn,
-    });
+  /**
+   * Both phases, and the repair of what a minority had. With hands of a majority the first phase was done
+   * by whoever gave it back. @throws when no majority answers.
+   */
+  async take(taking: Taking, hands?: ReadonlyMap<number, HandedVote>): Promise<Taken> {
+    const { birth, resource, nonce } = taking;
+    const attempt = hands ? handedAttempt : this.#attempt();
+    const votes = hands ? this.#handed(hands) : await this.#lock(taking, attempt);
     const locked = cast(votes).flatMap((vote) => (vote.kind === "locked" ? [vote] : []));
     if (locked.length < this.#masters.majority) {
       await this.#giveUp(taking, attempt, locked.length);
       return this.#whyNot(votes);
     }
-    const token = locked.reduce((most, { counter }) => (counter > most ? counter : most), 0n) + 1n;
-    const only = indexesOf(votes, ({ kind }) => kind === "locked");
-    const promised = cast(
-      await this.#masters.ask("promise", keys, [birth, nonce, attempt, `${token}`], {
-        ...{ only, read: (reply) => reply === 1 },
-      }),
-    ).filter(Boolean);
-    if (promised.length < this.#masters.majority) {
+    const token = locked.reduce((most, { number }) => (number > most ? number : most), 0n);
+    const found = this.#newest(locked.map(({ accepted }) => accepted));
+    const isAll = locked.length === this.#masters.count;
+    const isEmpty = isAll && locked.every(({ accepted }) => !accepted.bytes);
+    const isSame = isAll && locked.every(({ accepted }) => isEqual(accepted.ballot, found.ballot));
+    const numbers = votes.map((vote) =>
+      vote.kind === "vote" && vote.vote.kind === "locked" ? vote.vote.number : undefined,
+    );
+    if (!(await this.#isPromised(taking, token, { numbers, isEmpty }))) {
       await this.#giveUp(taking, attempt, locked.length);
       return { kind: "split" };
     }
-    const found = this.#newest(locked);
     const ownership = { resource, nonce, token, found };
-    if (found.isChosen) return { kind: "taken", ownership };
+    // All are locked: what is not there cannot come any more.
+    if (isEmpty || isSame) return { kind: "taken", ownership };
     const repair = { resource, nonce, token, number: 0n, ...bytesOf(found) };
     if (!(await this.isAccepted(birth, [repair]))) {
       await this.#giveUp(taking, attempt, locked.length);
       return { kind: "split" };
     }
     return { kind: "taken", ownership };
+  }
+
+  /** A majority of those whose locks have these numbers. */
+  async #isPromised(
+    { birth, resource, nonce, times }: Taking,
+    token: bigint,
+    locked: { readonly numbers: readonly (bigint | undefined)[]; readonly isEmpty: boolean },
+  ): Promise<boolean> {
+    const { numbers, isEmpty } = locked;
+    const argsOf = (i: number): Arguments => [
+      ...[birth, nonce, `${numbers[i]}`, `${token}`, times.ttl, times.hold, isEmpty ? "1" : "0"],
+    ];
+    const only = [...numbers.keys()].filter((i) => numbers[i] !== undefined);
+    const keys = this.#masters.keys.lined(resource);
+    const read = (reply: unknown): boolean => reply === 1;
+    const votes = await this.#masters.ask("promise", keys, argsOf, { only, read });
+    return cast(votes).filter(Boolean).length >= this.#masters.majority;
+  }
+
+  #attempt(): string {
+    return Buffer.from(this.#environment.randomBytes(attemptBytes)).toString("hex");
+  }
+
+  #lock(taking: Taking, attempt: string): Promise<readonly Vote<LockVote>[]> {
+    const { birth, resource, nonce, times, purpose, channel } = taking;
+    const keys = this.#masters.keys.lined(resource);
+    const args = [
+      ...[birth, nonce, attempt, purpose, times.ttl, times.hold],
+      ...[times.wait, times.hand, channel],
+    ];
+    return this.#masters.ask("lock", keys, args, { read: lockVoteIn });
+  }
+
+  /** As if each that told had been asked. */
+  #handed(hands: ReadonlyMap<number, HandedVote>): readonly Vote<LockVote>[] {
+    return Array.from({ length: this.#masters.count }, (_, i): Vote<LockVote> => {
+      const hand = hands.get(i);
+      if (!hand) return { kind: "none", error: "it has not told" };
+      return { kind: "vote", vote: lockedIn(new RedisReply(hand)) };
+    });
   }
 
   /** What all masters say to it. */
@@ -156,7 +207,7 @@ export class RedlockRegister {
     { helps = false }: { readonly helps?: boolean } = {},
   ): Promise<readonly Vote<Acceptance>[]> {
     const { keys } = this.#masters;
-    const names = [keys.birth, keys.counter, ...parts.map(({ resource }) => keys.guard(resource))];
+    const names = [keys.birth, ...parts.map(({ resource }) => keys.guard(resource))];
     const args = parts.flatMap(({ nonce, token, number, bytes }) => [
       ...[nonce, `${token}`, number === undefined ? "" : `${number}`],
       bytes ?? "",
@@ -188,8 +239,8 @@ export class RedlockRegister {
     const votes = await this.#masters.ask("read", keys, [birth], { read: stateIn });
     const states = cast(votes).flatMap((vote) => ("ballot" in vote ? [vote] : []));
     if (states.length < this.#masters.majority)
-      return this.#rebornIn(cast(votes)) ?? this.#masters.fail(votes);
-    const found = this.#newest(states.map((state) => ({ accepted: state, lease: state.lease })));
+      return this.rebornIn(cast(votes)) ?? this.#masters.fail(votes);
+    const found = this.#newest(states);
     if (found.isChosen) return found;
     const part = { resource, ...found.ballot, ...bytesOf(found) };
     return (await this.isAccepted(birth, [part], { helps: true }))
@@ -233,7 +284,7 @@ export class RedlockRegister {
 
   #whyNot(votes: readonly Vote<LockVote>[]): Taken {
     const said = cast(votes);
-    const reborn = this.#rebornIn(said);
+    const reborn = this.rebornIn(said);
     if (reborn) return reborn;
     const held = said.flatMap((vote) => (vote.kind === "held" ? [vote] : []));
     const leases = held.filter(({ purpose }) => purpose === "lease");
@@ -248,7 +299,7 @@ export class RedlockRegister {
   }
 
   /** Of the masters that said anything, most are of another birth. */
-  #rebornIn(
+  rebornIn(
     votes: readonly ({ readonly kind: string } | Accepted)[],
   ): { readonly kind: "reborn"; readonly birth: string } | undefined {
     const births = votes.flatMap((vote) => ("birth" in vote ? [String(vote.birth)] : []));
@@ -259,30 +310,32 @@ export class RedlockRegister {
     return { kind: "reborn", birth };
   }
 
-  #newest(votes: readonly { readonly accepted: Accepted; readonly lease: bigint }[]): Found {
-    let newest: Accepted = nothing;
-    for (const { accepted } of votes) {
-      if (isAfter(accepted.ballot, newest.ballot)) newest = accepted;
-    }
-    const same = votes.filter(({ accepted }) => !isAfter(newest.ballot, accepted.ballot)).length;
+  #newest(votes: readonly Accepted[]): Found {
+    let newest = nothing;
+    for (const vote of votes) if (isAfter(vote.ballot, newest.ballot)) newest = vote;
+    const same = votes.filter(({ ballot }) => isEqual(ballot, newest.ballot)).length;
     const lease = votes.reduce((most, vote) => (vote.lease > most ? vote.lease : most), 0n);
     const { ballot, bytes } = newest;
     return { ballot, bytes, lease, isChosen: same >= this.#masters.majority };
   }
 }
 
-const nothing: Accepted = { ballot: { token: 0n, nonce: "", number: 0n }, bytes: undefined };
+const nothing: Accepted = {
+  ballot: { token: 0n, nonce: "", number: 0n },
+  ...{ bytes: undefined, lease: 0n },
+};
 
 const isAfter = (left: Ballot, right: Ballot): boolean =>
   left.token > right.token || (left.token === right.token && left.number > right.number);
 
-const bytesOf = ({ bytes }: Accepted): { readonly bytes?: Uint8Array } => (bytes ? { bytes } : {});
+const isEqual = (left: Ballot, right: Ballot): boolean =>
+  left.token === right.token && left.number === right.number;
 
-const indexesOf = <T>(votes: readonly Vote<T>[], isSo: (vote: T) => boolean): number[] =>
-  votes.flatMap((vote, i) => (vote.kind === "vote" && isSo(vote.vote) ? [i] : []));
+const bytesOf = ({ bytes }: Pick<Accepted, "bytes">): { readonly bytes?: Uint8Array } =>
+  bytes ? { bytes } : {};
 
 /** The record in a state; who holds is not in it. */
-export function recordIn({ bytes }: Accepted, resource: string): GuardRecord {
+export function recordIn({ bytes }: Pick<Accepted, "bytes">, resource: string): GuardRecord {
   if (!bytes) return untouched;
   const { value, version, operations } = decodeGuard(bytes, `the state of ${resource}`);
   return { ...untouched, value, version, operations };
@@ -300,25 +353,26 @@ function lockVoteIn(answer: unknown): LockVote {
     return { kind, purpose: reply.text(), nonce: reply.text(), leftMs: reply.number() };
   }
   if (kind !== "locked") throw new Error(`Redis answered ${kind}, which is not known here`);
-  const [counter, lease] = [reply.bigint(), reply.bigint()];
-  return { kind, counter, lease, accepted: acceptedIn(reply) };
+  return lockedIn(reply);
+}
+
+function lockedIn(reply: RedisReply): LockVote {
+  return { kind: "locked", number: reply.bigint(), accepted: acceptedIn(reply) };
 }
 
 function acceptedIn(reply: RedisReply): Accepted {
+  const lease = reply.bigint();
   const [token, number, nonce] = [reply.bigint(), reply.bigint(), reply.text()];
-  return { ballot: { token, number, nonce }, bytes: reply.bytes() };
+  return { ballot: { token, number, nonce }, bytes: reply.bytes(), lease };
 }
 
 function stateIn(
   answer: unknown,
-):
-  | (Accepted & { readonly kind: "state"; readonly lease: bigint })
-  | { readonly kind: "reborn"; readonly birth: string } {
+): (Accepted & { readonly kind: "state" }) | { readonly kind: "reborn"; readonly birth: string } {
   const reply = new RedisReply(answer);
   const kind = reply.text();
   if (kind === "reborn") return { kind, birth: reply.text() };
-  const lease = reply.bigint();
-  return { kind: "state", lease, ...acceptedIn(reply) };
+  return { kind: "state", ...acceptedIn(reply) };
 }
 
 function acceptanceIn(answer: unknown): Acceptance {

@@ -3,8 +3,9 @@
  * time own a resource, keeps the largest token it was told, and keeps the latest state that an owner
  * proposed under its token. What a majority of such masters amounts to is said in `redlock-authority.ts`.
  *
- * A resource is one hash: `n` `a` owner and which of its attempts, `k` whether for a lease or a brief
- * write, `u` `e` end and last end in µs, `r` that it was given back, `f` the token that the owner promised,
+ * A resource is one hash: `n` `a` `c` owner, which of its attempts, and the number of its lock, `k` whether
+ * for a lease or a brief write, `u` `e` end and last end in µs, `r` that it was given back, `f` the token
+ * that the owner promised,
  * `m` and `l` the largest promised of all and by leases; `d` the accepted state, `at` `as` `an` its ballot:
  * token, number and nonce.
  */
@@ -29,11 +30,12 @@ local function reborn()
 end
 
 local function load(key)
-  local found = redis.call('HMGET', key, 'n', 'a', 'k', 'u', 'e', 'r', 'f', 'm', 'l', 'at', 'as', 'an')
+  local found = redis.call('HMGET', key, 'n', 'a', 'k', 'u', 'e', 'r', 'f', 'm', 'l', 'at', 'as', 'an', 'c')
   return { nonce = found[1], attempt = found[2], kind = found[3], untilUs = tonumber(found[4] or 0),
     endUs = tonumber(found[5] or 0), isReleased = found[6] and true or false, token = found[7] or '',
     most = found[8] or '0', lease = found[9] or '0',
-    at = found[10] or '0', number = found[11] or '0', by = found[12] or '' }
+    at = found[10] or '0', number = found[11] or '0', by = found[12] or '',
+    locked = found[13] or '' }
 end
 `;
 
@@ -55,19 +57,46 @@ local function leaveLine(nonce)
   redis.call('HDEL', waitersKey, nonce)
 end
 
-local function wakeFirst()
+-- The number of the lock, and all that was promised and accepted before it.
+local function own(nonce, attempt, kind, untilUs, endUs)
+  if isLess(counter(), guard.most) then redis.call('SET', counterKey, guard.most) end
+  redis.call('INCR', counterKey)
+  local number = counter()
+  redis.call('HSET', guardKey, 'n', nonce, 'a', attempt, 'c', number, 'k', kind, 'u', whole(untilUs),
+    'e', whole(endUs), 'f', '')
+  redis.call('HDEL', guardKey, 'r')
+  keepUnwritten(untilUs)
+  return { number, guard.lease, guard.at, guard.number, guard.by, redis.call('HGET', guardKey, 'd') }
+end
+
+local function joined(fields)
+  local text = ''
+  for _, field in ipairs(fields) do
+    if field then text = text .. #field .. ':' .. field end
+  end
+  return text
+end
+
+-- Locks for the first of the line, and tells it what a lock is told. One that nobody hears for is passed.
+local function handOver()
   while true do
     local first = redis.call('ZRANGE', lineKey, 0, 0)[1]
-    if not first then return end
+    if not first then return false end
     local waiter = redis.call('HGET', waitersKey, first) or ''
     leaveLine(first)
-    local leaveUs, channel = waiter:match('^(%d+) (.+)$')
-    if channel and tonumber(leaveUs) > nowUs and redis.call('PUBLISH', channel, first) > 0 then return end
+    local leaveUs, handUs, channel = waiter:match('^(%d+) (%d+) (.+)$')
+    if channel and tonumber(leaveUs) > nowUs then
+      local untilUs = nowUs + tonumber(handUs)
+      local fields = own(first, 'handed', 'lease', untilUs, untilUs)
+      table.insert(fields, 1, first)
+      if redis.call('PUBLISH', channel, joined(fields)) > 0 then return true end
+      redis.call('HSET', guardKey, 'r', '1')
+    end
   end
 end
 `;
 
-/** `birth nonce attempt kind ttlUs holdUs waitUs channel` */
+/** `birth nonce attempt kind ttlUs holdUs waitUs handUs channel` */
 const lock = script(
   shared,
   lined,
@@ -79,7 +108,7 @@ if isHeld and guard.nonce ~= nonce then
   if waitUs > 0 and not redis.call('ZSCORE', lineKey, nonce) then
     local last = redis.call('ZRANGE', lineKey, -1, -1, 'WITHSCORES')[2] or 0
     redis.call('ZADD', lineKey, whole(last + 1), nonce)
-    redis.call('HSET', waitersKey, nonce, whole(nowUs + waitUs) .. ' ' .. ARGV[8])
+    redis.call('HSET', waitersKey, nonce, whole(nowUs + waitUs) .. ' ' .. ARGV[8] .. ' ' .. ARGV[9])
     local keepMs = waitUs / 1000 + ${idleMs}
     if redis.call('PTTL', lineKey) < keepMs then
       redis.call('PEXPIRE', lineKey, whole(keepMs))
@@ -91,24 +120,29 @@ end
 leaveLine(nonce)
 local endUs = nowUs + tonumber(ARGV[6])
 local untilUs = math.min(nowUs + tonumber(ARGV[5]), endUs)
-redis.call('HSET', guardKey, 'n', nonce, 'a', ARGV[3], 'k', ARGV[4], 'u', whole(untilUs),
-  'e', whole(endUs), 'f', '')
-redis.call('HDEL', guardKey, 'r')
-keepUnwritten(untilUs)
-return { 'locked', larger(counter(), guard.most), guard.lease, guard.at, guard.number, guard.by,
-  redis.call('HGET', guardKey, 'd') }
+return { 'locked', unpack(own(nonce, ARGV[3], ARGV[4], untilUs, endUs)) }
 `,
 );
 
-/** `birth nonce attempt token` */
+/**
+ * `birth nonce number token ttlUs holdUs isEmpty`: a lease begins here, since its lock may be older than its
+ * request. `isEmpty`: all masters are locked, and say that there is nothing; that need not be kept.
+ */
 const promise = script(
   shared,
   lined,
   `
 if reborn() then return 0 end
-if guard.nonce ~= ARGV[2] or guard.attempt ~= ARGV[3] or guard.isReleased then return 0 end
+if guard.nonce ~= ARGV[2] or guard.locked ~= ARGV[3] or guard.isReleased then return 0 end
 if not isLess(guard.most, ARGV[4]) then return 0 end
-redis.call('HSET', guardKey, 'm', ARGV[4], 'f', ARGV[4])
+local endUs = nowUs + tonumber(ARGV[6])
+local untilUs = math.min(nowUs + tonumber(ARGV[5]), endUs)
+redis.call('HSET', guardKey, 'm', ARGV[4], 'f', ARGV[4], 'u', whole(untilUs), 'e', whole(endUs))
+if ARGV[7] == '1' then
+  redis.call('HDEL', guardKey, 'at', 'as', 'an')
+  guard.at = '0'
+end
+keepUnwritten(untilUs)
 if guard.kind == 'lease' then redis.call('HSET', guardKey, 'l', ARGV[4]) end
 if isLess(counter(), ARGV[4]) then redis.call('SET', counterKey, ARGV[4]) end
 return 1
@@ -118,7 +152,8 @@ return 1
 /**
  * `birth helps`, then of each part `nonce token number state`; without a number it is only checked. Who
  * helps carries on what an owner proposed, also after it gave the resource back and to masters that it
- * did not reach; but not where another may have a larger token: that one has not seen it here.
+ * did not reach; but not where another may have a larger token, since that one has not seen it here, nor
+ * where nothing is known of the resource, since what was known may have been forgotten.
  */
 const accept = script(
   shared,
@@ -127,13 +162,11 @@ local other = reborn()
 if other then return other end
 local helps, parts = ARGV[2] == '1', {}
 local function mayHelp(guard, token)
-  if not helps then return false end
-  if not guard.nonce then return isLess(redis.call('GET', KEYS[2]) or '0', token) end
-  return guard.token ~= '' and isLess(guard.most, token)
+  return helps and guard.token ~= '' and isLess(guard.most, token)
 end
-for i = 1, #KEYS - 2 do
+for i = 1, #KEYS - 1 do
   local at = 4 * i - 1
-  local part = { key = KEYS[i + 2], guard = load(KEYS[i + 2]), nonce = ARGV[at], token = ARGV[at + 1],
+  local part = { key = KEYS[i + 1], guard = load(KEYS[i + 1]), nonce = ARGV[at], token = ARGV[at + 1],
     number = ARGV[at + 2], state = ARGV[at + 3] }
   local guard = part.guard
   part.isThere = part.number ~= '' and guard.at == part.token and guard.by == part.nonce
@@ -148,8 +181,10 @@ for i = 1, #KEYS - 2 do
 end
 for i, part in ipairs(parts) do
   if part.number ~= '' and not part.isThere then
-    redis.call('HSET', part.key, 'd', part.state, 'at', part.token, 'as', part.number, 'an', part.nonce,
+    redis.call('HSET', part.key, 'at', part.token, 'as', part.number, 'an', part.nonce,
       'm', larger(part.guard.most, part.token))
+    if part.state == '' then redis.call('HDEL', part.key, 'd')
+    else redis.call('HSET', part.key, 'd', part.state) end
     redis.call('PERSIST', part.key)
   end
 end
@@ -179,7 +214,7 @@ return 1
 `,
 );
 
-/** `birth nonce attempt`: with an attempt that failed only that one ends; it stays in line, and wakes nobody. */
+/** `birth nonce attempt`: with an attempt that failed only that one ends; it is handed to nobody. */
 const cancel = script(
   shared,
   lined,
@@ -189,7 +224,7 @@ if not isAttempt then leaveLine(ARGV[2]) end
 if guard.nonce ~= ARGV[2] or guard.isReleased then return 0 end
 if isAttempt and guard.attempt ~= ARGV[3] then return 0 end
 redis.call('HSET', guardKey, 'r', '1')
-if not isAttempt then wakeFirst() end
+if not isAttempt and handOver() then return 1 end
 -- What says nothing need not be kept: the counter is as large as any token of it.
 if guard.at == '0' then redis.call('DEL', guardKey) end
 return 1

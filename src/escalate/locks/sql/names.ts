@@ -16,6 +16,16 @@ export function tableName(prefix: string): string {
   return `t${readable.slice(0, 20)}_${hash}`;
 }
 
+const keys = new Map<string, Uint8Array>();
+/** Hashing takes longer than looking up; when there are more, all are forgotten. */
+const keysMax = 1_000;
+
 /** The primary key of a resource: short, whatever its name is. */
-export const keyOf = (resource: string): Uint8Array =>
-  createHash("sha256").update(resource).digest();
+export function keyOf(resource: string): Uint8Array {
+  const known = keys.get(resource);
+  if (known) return known;
+  const key = createHash("sha256").update(resource).digest();
+  if (keys.size >= keysMax) keys.clear();
+  keys.set(resource, key);
+  return key;
+}

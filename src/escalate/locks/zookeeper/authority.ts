@@ -1,5 +1,5 @@
 /**
- * Holding and waiting in ZooKeeper; `zookeeper-store.ts` says what is kept there. Who asks makes a node at the
+ * Holding and waiting in ZooKeeper; `store.ts` says what is kept there. Who asks makes a node at the
  * end of the line, under the session of its locks, with its nonce in the name: if the answer is lost, it is
  * found again by that, and only if it is of this session is it ours. The first of the line opens; any other
  * watches the one before it.
@@ -112,7 +112,17 @@ export class ZookeeperAuthority implements Authority {
       this.#standings.delete(nonce);
       throw refusedFor(standing.resource, "ZooKeeper was not reached");
     }
-    await this.#remove(standing);
+    try {
+      await this.#remove(standing);
+    } catch (error) {
+      // Its session may live on and keep the node: whoever asked gives up, this does not.
+      if (!this.#isClosed) {
+        const again = (): void => void this.#expire(standing);
+        standing.end?.cancel();
+        standing.end = this.#environment.schedule(removeAgainMs, again);
+      }
+      throw error;
+    }
     this.#standings.delete(nonce);
     this.#store.installed.delete(nonce);
   }
@@ -156,13 +166,15 @@ export class ZookeeperAuthority implements Authority {
   /** Ends the sessions, and so all that lives in ZooKeeper only for this client. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    for (const standing of this.#standings.values()) {
+    const removing = [...this.#standings.values()].map(async (standing) => {
       standing.isOver = true;
       standing.end?.cancel();
       standing.call.tell();
       // A session that was handed in lives on.
-      await this.#remove(standing).catch(() => undefined);
-    }
+      await this.#remove(standing);
+    });
+    // At once: where nobody answers, each takes as long as an answer may.
+    await Promise.allSettled(removing);
     await this.#sessions.close();
   }
 
@@ -338,15 +350,9 @@ export class ZookeeperAuthority implements Authority {
     standing.end = this.#environment.schedule(endMs, () => void this.#expire(standing));
   }
 
-  async #expire(standing: Standing): Promise<void> {
-    const { resource, nonce, connection } = standing;
-    try {
-      await this.cancel({ birth: undefined, resource, nonce });
-    } catch {
-      if (this.#isClosed || connection?.isOver !== false) return;
-      const again = (): void => void this.#expire(standing);
-      standing.end = this.#environment.schedule(removeAgainMs, again);
-    }
+  async #expire({ resource, nonce }: Standing): Promise<void> {
+    // What fails now is tried again.
+    await this.cancel({ birth: undefined, resource, nonce }).catch(() => undefined);
   }
 
   async #remove(standing: Standing): Promise<void> {

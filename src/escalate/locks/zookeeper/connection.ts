@@ -1,14 +1,15 @@
 /**
  * One session of ZooKeeper, by way of `node-zookeeper-client`. What does that library leave to its user?
- * It has no deadlines: a server that hangs is waited for without end, and what is asked while there is no
- * connection is queued and sent much later. It does not close while it connects. In a transaction it takes
- * version 0 for "any version". What it had read of a message when a connection broke it takes for the
- * beginning of the next one, and throws where nobody catches. So here every request has a deadline, after which the connection is cut
- * (the session lives on, and what was asked on the old connection cannot come after what is asked on the new
- * one); nothing is asked without a connection; and no record of ours is ever at version 0.
+ * It has no deadlines: a server that hangs is waited for without end, pings are sent and not missed when they
+ * are not answered, and what is asked while there is no connection is queued and sent much later. It does not
+ * close while it connects. In a transaction it takes version 0 for "any version". What it had read of a message
+ * when a connection broke it takes for the beginning of the next one, and throws where nobody catches. So here
+ * every request has a deadline, after which the connection is cut (the session lives on, and what was asked on
+ * the old connection cannot come after what is asked on the new one), and so has silence; nothing is asked
+ * without a connection; and no record of ours is ever at version 0.
  */
 import { createClient } from "node-zookeeper-client";
-import type { Environment } from "../../../environment.ts";
+import type { Environment, Timer } from "../../../environment.ts";
 import { LockUnavailableError } from "../../../errors.ts";
 import { elapsedSince } from "../../fence/elapsed.ts";
 
@@ -93,6 +94,7 @@ export class ZookeeperConnection {
   #elapsedMs: () => number;
   #isStarted = false;
   #isOver = false;
+  #silence: Timer | undefined;
 
   constructor({ hosts, client, sessionMs, environment, answerMs }: ConnectionOptions) {
     this.#isOurs = client === undefined;
@@ -164,7 +166,7 @@ export class ZookeeperConnection {
         reject(new Error(why));
         this.#cut();
       });
-      send(this.#client, (error, value) => {
+      const answered: Callback<[T]> = (error, value) => {
         timer.cancel();
         if (!error) {
           this.#elapsedMs = elapsedMs;
@@ -178,7 +180,14 @@ export class ZookeeperConnection {
         }
         this.#elapsedMs = elapsedMs;
         resolve({ ok: false, code });
-      });
+      };
+      try {
+        send(this.#client, answered);
+      } catch (error) {
+        // Nobody waits for an answer then: the connection is not to blame.
+        timer.cancel();
+        reject(error);
+      }
     });
   }
 
@@ -195,6 +204,7 @@ export class ZookeeperConnection {
   /** Nothing more is asked; the server ends the session by itself. */
   end(): void {
     this.#isOver = true;
+    this.#silence?.cancel();
     for (const listener of this.#listeners) listener();
     if (this.#isOurs) this.#sever();
   }
@@ -214,6 +224,7 @@ export class ZookeeperConnection {
       });
     }
     this.#client.removeListener("state", this.#changed);
+    this.#silence?.cancel();
     if (this.#isOurs) this.#sever();
   }
 
@@ -225,8 +236,26 @@ export class ZookeeperConnection {
     // Half a message of the old connection would be read as the beginning of the new one.
     const manager = managerOf(this.#client);
     if (manager && !this.#isConnected) manager.pendingBuffer = null;
+    this.#silence?.cancel();
+    if (this.#isOurs && this.#isConnected) this.#listen();
     if (this.#client.getState().name === "EXPIRED" && !this.#isOver) this.end();
     else for (const listener of this.#listeners) listener();
+  }
+
+  /** Who only waits asks nothing, so nothing of it has a deadline: what is silent for too long is left. */
+  #listen(): void {
+    const { timeoutMs } = this;
+    const socket = managerOf(this.#client)?.socket;
+    const heard = socket?.bytesRead;
+    // A ping is answered after a third of the session, but a short one is not left sooner than an answer may come.
+    const limitMs = Math.max((timeoutMs * 2) / 3, Math.min(timeoutMs, this.#answerMs));
+    const look = (): void => {
+      if (this.#isOver || socket !== managerOf(this.#client)?.socket) return;
+      if (socket?.bytesRead === heard) this.#cut();
+      else this.#listen();
+    };
+    // Who stood still itself has not read yet what came meanwhile.
+    this.#silence = this.#environment.schedule(limitMs, () => this.#environment.defer(look));
   }
 
   /** Drops the connection; the client connects again, to the next server, with the same session. */
@@ -251,7 +280,7 @@ export class ZookeeperConnection {
 
 /** The inside of the client, which offers no other way to drop a connection. */
 interface Manager {
-  socket?: { destroy(): void };
+  socket?: { readonly bytesRead: number; destroy(): void };
   connect: () => void;
   connectTimeoutHandler: NodeJS.Timeout | null;
   pendingBuffer: Buffer | null;

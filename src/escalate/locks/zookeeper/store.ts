@@ -65,6 +65,8 @@ export class ZookeeperStore implements ComparingStore {
   readonly #environment: Environment;
   readonly #root: string;
   readonly #free = new Map<string, Free>();
+  /** Of lines, that are about to be asked for. */
+  readonly #reads = new WeakMap<ZookeeperConnection, Map<string, Promise<LineRead>>>();
 
   constructor(sessions: ZookeeperSessions, environment: Environment, prefix: string) {
     this.#sessions = sessions;
@@ -127,8 +129,27 @@ export class ZookeeperStore implements ComparingStore {
     return { kind: "reborn", birth: found.ok ? found.value : "nobody" };
   }
 
-  /** The line as this server knows it; not behind what this session did. */
-  async readLine(connection: ZookeeperConnection, resource: string): Promise<LineRead> {
+  /**
+   * The line as this server knows it; not behind what this session did. Who asks in one turn shares what is
+   * read: if each of 500 who join at once were told of all 500, the last would wait longer than an answer may
+   * take, the connection would be cut, and all of them would ask again.
+   */
+  readLine(connection: ZookeeperConnection, resource: string): Promise<LineRead> {
+    const reads = this.#reads.get(connection) ?? new Map<string, Promise<LineRead>>();
+    this.#reads.set(connection, reads);
+    let read = reads.get(resource);
+    if (!read) {
+      // Sent when the turn is over, behind whatever was sent in it.
+      read = Promise.resolve().then(() => {
+        reads.delete(resource);
+        return this.#readLine(connection, resource);
+      });
+      reads.set(resource, read);
+    }
+    return read;
+  }
+
+  async #readLine(connection: ZookeeperConnection, resource: string): Promise<LineRead> {
     const line = this.line(resource);
     const [fence, children] = await Promise.all([
       connection.ask<{ readonly data: Buffer; readonly stat: NodeStat }>((client, done) =>

@@ -1,6 +1,6 @@
 /** Verdicts, and the tables that people read. */
+import { cpus, loadavg, totalmem } from "node:os";
 import Table from "cli-table3";
-import { rivalNames } from "./contestants.mjs";
 
 /**
  * @typedef {object} RowPlan
@@ -8,7 +8,7 @@ import { rivalNames } from "./contestants.mjs";
  * @property {string} label what is measured
  * @property {string} unit of `ours` and `floor`: "ns", "us", "ms", "B", "/s", "x" or ""
  * @property {{ ratio?: Bound, ours?: Bound }} [target] what the issue asks; none for rows to look at
- * @property {string[]} [rivals] who else takes part; all of them when absent
+ * @property {string[]} [rivals] who else takes part, if anyone does; all of them when absent
  * @property {string} [why] what the cost is made of; printed where the target is not met
  *
  * @typedef {{ atMost?: number, below?: number, atLeast?: number }} Bound
@@ -60,8 +60,8 @@ function verdict({ target, met, short, error, absent }) {
   return `short by ${figure(short * 100)} %`;
 }
 
-/** One table for each question. */
-export function printTable(title, results) {
+/** One table for each question. `rivalNames` are in the order of the table. */
+export function printTable(title, results, rivalNames = []) {
   console.log(`\n${title}`);
   const shown = rivalNames.filter((name) => results.some(({ rivals }) => rivals?.[name]));
   const table = new Table({
@@ -104,4 +104,44 @@ function notes(results) {
     for (const reason of Object.values(absent ?? {})) lines.add(reason);
   }
   return lines;
+}
+
+/** What is measured on. */
+export function describeMachine() {
+  const cores = cpus();
+  return {
+    cpu: cores[0]?.model ?? "unknown",
+    cores: cores.length,
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform} ${process.arch}`,
+    node: process.version,
+    loadAverage: loadavg()[0],
+  };
+}
+
+/** Heads all tables. */
+export function printMachine({ cpu, cores, memoryGiB, platform, node, loadAverage }) {
+  console.log(`${cpu}, ${cores} cores, ${memoryGiB} GiB, ${platform}, Node ${node}`);
+  console.log(`load average at the start ${loadAverage.toFixed(2)}`);
+}
+
+/** How many targets there were, and how many were met. */
+export function count(results, seconds) {
+  const targets = results.filter(({ target }) => target);
+  return {
+    targets: targets.length,
+    met: targets.filter(({ met }) => met === true).length,
+    short: targets.filter(({ met }) => met === false).length,
+    notWired: results.filter(({ absent }) => absent?.ours).length,
+    broken: results.filter(({ error }) => error).length,
+    seconds,
+  };
+}
+
+/** The last line. */
+export function sentence({ targets, met, short, notWired, broken }) {
+  const rest = [`${short} short`];
+  if (notWired > 0) rest.push(`${notWired} rows not wired`);
+  if (broken > 0) rest.push(`${broken} rows broken`);
+  return `${met} of ${targets} targets met, ${rest.join(", ")}`;
 }

@@ -1,0 +1,413 @@
+/**
+ * Fenced values: each lives in a guard of the strong store and is written there only, by one conditional
+ * write, so all that is done to it has one order. Replicas hold copies to read from; a copy is made of what
+ * was committed, by whoever committed it or read it, and is never what decides.
+ *
+ * What if the caller dies, or never hears the answer? Under an idempotency key the call may be made again, by
+ * anyone, on any replica: the key and the result were written together with the value, so the repetition
+ * finds them and runs nothing.
+ *
+ * @see Li et al. 2012, "Making Geo-Replicated Systems Fast as Possible, Consistent when Necessary", OSDI
+ */
+import type { Environment } from "../environment.ts";
+import { AlreadyClaimedError, ConflictError, UsageError } from "../errors.ts";
+import type { Conflict } from "../store/conflicts.ts";
+import type { Keyspace } from "../store/keyspace.ts";
+import type { Root } from "../store/nodes.ts";
+import { checkKey, copyValue, type Json } from "../store/values.ts";
+import type { Logger, Telemetry } from "../telemetry.ts";
+import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
+import { Thrown, untilDecided } from "./fenced/attempts.ts";
+import type { Births } from "./fenced/births.ts";
+import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
+import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
+import { Copies } from "./fenced/copies.ts";
+import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
+import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
+import type { FencedWatch } from "./fenced/fenced-watch.ts";
+import { type FencedKind, resourcePrefix } from "./fenced/resource-names.ts";
+import { type EscalateOptions, type FencedSection, Sections } from "./fenced/sections.ts";
+import type { Change, Changed, GuardedUpdates } from "./guarded-updates.ts";
+import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
+
+/** How to wait for a fenced operation. */
+export interface FencedOptions {
+  /** How long to wait, in ms; 0 does not. Default 5,000. What is under way then is waited for. */
+  readonly waitMs?: number;
+  /** Rejects with its reason; what is under way then may take effect. */
+  readonly signal?: AbortSignal;
+}
+
+/** How to update. */
+export interface UpdateOptions extends FencedOptions {
+  /** What a repetition, on whatever replica, is known by: it gets the first result, and runs nothing. */
+  readonly idempotencyKey?: string;
+}
+
+/** What a change knows besides the value. */
+export interface UpdateContext {
+  /** The same for every run of the change, and for every repetition under one idempotency key. */
+  readonly operationId: string;
+}
+
+/** Makes the next value of the present one; `undefined` deletes. It may run again on another value. */
+export type Update<V> = (
+  current: V | undefined,
+  context: UpdateContext,
+) => V | undefined | Promise<V | undefined>;
+
+/** A local copy, and how old it may be. */
+export interface Peeked<V> {
+  /** Frozen; `undefined` when absent. */
+  readonly value: V | undefined;
+  /** The guard's version that it is a copy of; 0 when nothing is known. */
+  readonly version: number;
+  /**
+   * It was the latest at this time, in ms since the Unix epoch: when the guard was asked last from here, or
+   * when the copy was published by another replica, on its clock. 0 when nothing is known.
+   */
+  readonly asOfMs: number;
+}
+
+/** What fenced values are made of. */
+export interface FencedValuesOptions {
+  readonly keyspace: Keyspace;
+  /** The backend; `updates` and `locks` go through it, too. */
+  readonly watch: FencedWatch;
+  readonly births: Births;
+  readonly updates: GuardedUpdates;
+  readonly locks: NamedLocks;
+  readonly environment: Environment;
+  /** SHA-256. */
+  readonly hash: Hash;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  /** A claim lost. */
+  readonly onConflict: (conflict: Conflict) => void;
+  /** Whether the backend is known to be away, so that asking again makes no sense. Default never. */
+  readonly isAway?: () => boolean;
+}
+
+/** What to adopt: all, one collection, or one key of it. */
+export interface Adoptable {
+  readonly collection?: string;
+  readonly key?: string;
+}
+
+/** What came of a claim or a release. */
+type ClaimOutcome = { readonly isDone: boolean; readonly owner: string | undefined };
+
+/** The fenced values of one replica. */
+export class FencedValues {
+  readonly #options: FencedValuesOptions;
+  readonly #collections = new Map<string, FencedCollection>();
+  readonly #sections: Sections;
+  readonly #isAway: () => boolean;
+
+  constructor(options: FencedValuesOptions) {
+    const { watch, locks, environment, hash, telemetry, isAway = () => false } = options;
+    this.#options = options;
+    this.#isAway = isAway;
+    this.#sections = new Sections({
+      ...{ watch, locks, environment, hash, isAway, telemetry },
+      isOurs: ({ collection }) => this.#collections.get(collection.name) === collection,
+    });
+  }
+
+  /**
+   * A collection is opened: its guards are watched from now on.
+   * @throws UsageError for too long a name, or a window that is none.
+   */
+  open(
+    root: Root,
+    kind: FencedKind,
+    { idempotencyWindowMs }: { readonly idempotencyWindowMs: number },
+  ): FencedCollection {
+    if (!(idempotencyWindowMs > 0 && Number.isFinite(idempotencyWindowMs))) {
+      throw new UsageError(
+        `collection ${JSON.stringify(root.name)} keeps keys for ${idempotencyWindowMs} ms, which is no time`,
+      );
+    }
+    const prefix = resourcePrefix(kind, root.name);
+    const copies = new Copies(this.#options.keyspace, root);
+    const collection = { name: root.name, prefix, copies, idempotencyWindowMs };
+    this.#collections.set(root.name, collection);
+    this.#options.watch.watch(collection);
+    return collection;
+  }
+
+  /**
+   * Replaces a value by what `change` makes of it. Linearizable. Resolves with what was written.
+   * @throws what `change` throws, and then nothing is written; InvalidValueError; LockTimeoutError surely not
+   * applied; OverloadedError too many in line, or too many keys: nothing was run; LockUnavailableError surely
+   * not applied; UnknownOutcomeError it may have been: with a key, ask again; StoreRolledBackError;
+   * UsageError inside a transaction.
+   */
+  update<V>(
+    target: FencedTarget<V>,
+    change: Update<V>,
+    options: UpdateOptions = {},
+  ): Promise<V | undefined> {
+    const update = (): Promise<unknown> => this.#update(target, change as Update<unknown>, options);
+    return this.outside("update", update) as Promise<V | undefined>;
+  }
+
+  /** The value now. Linearizable. @throws LockUnavailableError, StoreRolledBackError, UsageError */
+  read<V>(target: FencedTarget<V>, options: FencedOptions = {}): Promise<V | undefined> {
+    const read = (): Promise<unknown> => this.#read(target, options);
+    return this.outside("read", read) as Promise<V | undefined>;
+  }
+
+  /** The copy that is here; it may lag. O(1). */
+  get<V>({ collection, key }: FencedTarget<V>): V | undefined {
+    return collection.copies.newest(key)?.value as V | undefined;
+  }
+
+  /** The copy that is here, and how old it may be. O(1). */
+  peek<V>({ collection, key, resource }: FencedTarget<V>): Peeked<V> {
+    const copy = collection.copies.newest(key);
+    const confirmed = this.#options.watch.confirmed(resource);
+    if (!copy) return { value: undefined, version: 0, asOfMs: confirmed?.asOfMs ?? 0 };
+    const { lineage, version, value, stampMs } = copy;
+    const isSame = confirmed?.lineage === lineage && confirmed.version === version;
+    const stamp = Math.min(stampMs, this.#options.environment.now());
+    const asOfMs = isSame ? Math.max(confirmed.asOfMs, stamp) : stamp;
+    return { value: value as V | undefined, version, asOfMs };
+  }
+
+  /**
+   * Makes `owner` the owner of a name that has none, or has this one.
+   * @throws AlreadyClaimedError with the owner; and as `update`.
+   */
+  claim(target: FencedTarget<string>, owner: string, options: FencedOptions = {}): Promise<void> {
+    return this.outside("claim", () => this.#claim(target, checkKey(owner, "the owner"), options));
+  }
+
+  /** Makes a name free. One that is free already stays so. @throws ConflictError another owns it; and as `update`. */
+  release(target: FencedTarget<string>, owner: string, options: FencedOptions = {}): Promise<void> {
+    return this.outside("release", () =>
+      this.#release(target, checkKey(owner, "the owner"), options),
+    );
+  }
+
+  /**
+   * Runs `fn` over several values and commits what it sets in one atomic step, if nothing of all of them was
+   * changed by others meanwhile; else it runs again, once a grant, until `waitMs` is over.
+   * @throws what `fn` throws, and then nothing is written; LockTimeoutError not granted in time, and nothing
+   * written; StaleTokenError, LeaseLostError, ConflictError overtaken when the time was over: nothing was
+   * written, but `fn` ran; OverloadedError too many keys: nothing was run; UnknownOutcomeError it may have been
+   * committed: with a key, ask again; LockUnavailableError, StoreRolledBackError nothing was written; UsageError.
+   */
+  escalate<const H extends readonly FencedHandle[], R>(
+    handles: H,
+    fn: (section: FencedSection<H>) => R | Promise<R>,
+    options: EscalateOptions = {},
+  ): Promise<R> {
+    return this.outside("escalate", async () => {
+      checkFunction(fn, "escalate");
+      return this.#sections.run(handles, fn, options);
+    });
+  }
+
+  /**
+   * Takes the store for the right one, though it is behind what is known here: an operator has found out
+   * why. All values go back to their newest copies, or only those of one collection, or one key.
+   */
+  adopt(which: Adoptable = {}): Promise<Adopted> {
+    return this.outside("adopt", () => this.#adopt(which));
+  }
+
+  /**
+   * Runs what waits for the guard. Inside a transaction that is refused at once, so that the transaction is
+   * undone; everything else is told by the promise.
+   * @throws UsageError
+   */
+  outside<T>(call: string, run: () => Promise<T>): Promise<T> {
+    const { keyspace } = this.#options;
+    if (keyspace.isTransacting) {
+      throw new UsageError(
+        `${call} waits for the guard, so it cannot be part of a transaction; nothing was changed`,
+      );
+    }
+    const open = async (): Promise<T> => {
+      keyspace.assertOpen();
+      return run();
+    };
+    return open();
+  }
+
+  async #adopt(which: Adoptable): Promise<Adopted> {
+    const { watch, births, environment, logger } = this.#options;
+    const collections = [...this.#collections.values()].filter(
+      ({ name }) => which.collection === undefined || name === which.collection,
+    );
+    if (collections.length === 0) {
+      throw new UsageError(`no fenced collection ${JSON.stringify(which.collection)}`);
+    }
+    const isAnother = await births.adopt(watch.backend);
+    const total = { adopted: 0, unchanged: 0 };
+    for (const collection of collections) {
+      const keys = which.key === undefined ? undefined : [checkKey(which.key)];
+      const { adopted, unchanged } = await adoptGuards(watch, environment, collection, keys);
+      total.adopted += adopted;
+      total.unchanged += unchanged;
+    }
+    logger.warn({ ...which, ...total, isAnother }, "a store was adopted");
+    return total;
+  }
+
+  // How updates are made.
+
+  async #update(
+    target: FencedTarget,
+    change: Update<unknown>,
+    { idempotencyKey, ...options }: UpdateOptions,
+  ): Promise<Json | undefined> {
+    const { environment, hash } = this.#options;
+    checkFunction(change, "update");
+    const resources = [target.resource];
+    const identity = identify({ environment, hash, kind: "update", resources, idempotencyKey });
+    const isKeyed = identity.hash !== undefined;
+    const step = this.#step(target, change, identity);
+    return this.#until(target, step, { ...options, isKeyed });
+  }
+
+  /** What an update does to the bytes of a guard. It may run again. */
+  #step(
+    target: FencedTarget,
+    change: Update<unknown>,
+    { hash, operationId }: CallIdentity,
+  ): Change<Json | undefined> {
+    const { environment, telemetry, watch } = this.#options;
+    const { resource, collection } = target;
+    return async (bytes): Promise<Changed<Json | undefined>> => {
+      const envelope = decodeEnvelope(bytes, resource);
+      const found = hash === undefined ? undefined : envelope.memory.find(hash);
+      if (found) {
+        telemetry.count("trellis_fenced_repetitions", 1, { collection: collection.name });
+        return { result: found.result };
+      }
+      const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
+      if (hash !== undefined && before.isFull(keysBytesMax(watch)))
+        throw new Thrown(keysAreFull(target));
+      const value = await changed(change, envelope.value, {
+        operationId,
+        isKeyed: hash !== undefined,
+      });
+      // Nothing is there, and nothing shall be.
+      if (value === undefined && envelope.value === undefined && hash === undefined) {
+        return { result: undefined };
+      }
+      const atMs = environment.now();
+      const memory = hash === undefined ? before : before.with({ hash, atMs, result: value });
+      const next = encodeEnvelope({ ...envelope, value, memory });
+      checkFits([next], watch);
+      return { value: next, result: value };
+    };
+  }
+
+  async #until<R>(
+    { resource, collection, what }: FencedTarget,
+    step: Change<R>,
+    options: FencedOptions & { readonly isKeyed: boolean },
+  ): Promise<R> {
+    const { environment, updates, telemetry, locks } = this.#options;
+    if (locks.isHeldHere(resource)) {
+      throw new UsageError(
+        `${what} is in the section around this call, which would wait for itself: use the section's set`,
+      );
+    }
+    const { waitMs = defaultWaitMs, signal, isKeyed } = options;
+    const given = signal === undefined ? {} : { signal };
+    const attempt = async (leftMs: number): Promise<R> => {
+      const { result } = await updates.update(resource, step, { waitMs: leftMs, ...given });
+      return result;
+    };
+    const isAway = this.#isAway;
+    telemetry.count("trellis_fenced_updates", 1, { collection: collection.name });
+    return untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway });
+  }
+
+  async #read(target: FencedTarget, options: FencedOptions): Promise<Json | undefined> {
+    const { environment, watch } = this.#options;
+    const { waitMs = defaultWaitMs, signal } = options;
+    const attempt = async (): Promise<Json | undefined> => {
+      const guarded = await watch.read(target.resource, signal === undefined ? {} : { signal });
+      return decodeEnvelope(guarded?.value, target.resource).value;
+    };
+    const isAway = this.#isAway;
+    return untilDecided(attempt, { environment, waitMs, signal, isKeyed: true, isAway });
+  }
+
+  // Claims need no keys: whoever repeats one finds that the name is its own.
+
+  async #claim(target: FencedTarget<string>, owner: string, options: FencedOptions): Promise<void> {
+    const outcome = await this.#claimOutcome(target, options, (present) =>
+      present === undefined ? owner : present === owner,
+    );
+    if (outcome.isDone || outcome.owner === undefined) return;
+    const { collection, key } = target;
+    const lost = { collection: collection.name, key, path: [], value: outcome.owner };
+    this.#options.telemetry.count("trellis_claims_lost", 1, { collection: collection.name });
+    this.#options.onConflict({ ...lost, lost: [owner] });
+    throw new AlreadyClaimedError(
+      `${target.what} belongs to ${JSON.stringify(outcome.owner)}; nothing was changed`,
+      { collection: collection.name, key, owner: outcome.owner },
+    );
+  }
+
+  async #release(
+    target: FencedTarget<string>,
+    owner: string,
+    options: FencedOptions,
+  ): Promise<void> {
+    const outcome = await this.#claimOutcome(target, options, (present) =>
+      present === owner ? undefined : present === undefined,
+    );
+    if (outcome.isDone) return;
+    throw new ConflictError(
+      `${target.what} belongs to ${JSON.stringify(outcome.owner)}, not to ${JSON.stringify(owner)}; ` +
+        "nothing was changed",
+      { resource: target.resource, held: false },
+    );
+  }
+
+  /** `next`: the next owner, or nobody; a boolean says that all stays, and whether that is well. */
+  #claimOutcome(
+    target: FencedTarget<string>,
+    options: FencedOptions,
+    next: (present: string | undefined) => string | undefined | boolean,
+  ): Promise<ClaimOutcome> {
+    const step: Change<ClaimOutcome> = (bytes) => {
+      const envelope = decodeEnvelope(bytes, target.resource);
+      const owner = typeof envelope.value === "string" ? envelope.value : undefined;
+      const value = next(owner);
+      if (typeof value === "boolean") return { result: { isDone: value, owner } };
+      return {
+        value: encodeEnvelope({ ...envelope, value }),
+        result: { isDone: true, owner: value },
+      };
+    };
+    return this.#until(target, step, { ...options, isKeyed: true });
+  }
+}
+
+function checkFunction(given: unknown, call: string): void {
+  if (typeof given === "function") return;
+  throw new UsageError(`${call} takes a function, not ${typeof given}; nothing was changed`);
+}
+
+/** What the caller's function makes of a value, copied and checked. @throws Thrown */
+async function changed(
+  change: Update<unknown>,
+  current: Json | undefined,
+  { operationId, isKeyed }: { readonly operationId: string; readonly isKeyed: boolean },
+): Promise<Json | undefined> {
+  try {
+    const next = await change(current, { operationId });
+    if (next === undefined) return undefined;
+    return isKeyed ? checkedResult(next, "a value written under a key") : copyValue(next);
+  } catch (error) {
+    throw new Thrown(error);
+  }
+}

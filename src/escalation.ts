@@ -1,0 +1,102 @@
+/**
+ * What of a replica may have to wait for others: guarded values, and the collections of the schema whose
+ * operations pass through them. It composes what stands in `escalate/`; nothing there knows of the links.
+ */
+import { createHash } from "node:crypto";
+import type { DataType } from "./crdt/data-type.ts";
+import type { FencedRegisterType } from "./crdt/fenced-register.ts";
+import type { Environment } from "./environment.ts";
+import { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
+import { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
+import { Births } from "./escalate/fenced/births.ts";
+import { FencedWatch, sightingsOfOthers } from "./escalate/fenced/fenced-watch.ts";
+import { KeptBirth } from "./escalate/fenced/kept-birth.ts";
+import { FencedValues } from "./escalate/fenced.ts";
+import { GuardedUpdates } from "./escalate/guarded-updates.ts";
+import { NamedLocks } from "./escalate/named-locks.ts";
+import { OutsideLocks } from "./escalate/outside-locks.ts";
+import { RecentSightings, RollbackWatch } from "./escalate/rollback-watch.ts";
+import type { Locking } from "./locking.ts";
+import type { Conflict } from "./store/conflicts.ts";
+import type { Keyspace } from "./store/keyspace.ts";
+import type { Root } from "./store/nodes.ts";
+import type { StorageEngine } from "./store/storage.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
+
+/** What it is made of. */
+export interface EscalationOptions {
+  readonly keyspace: Keyspace;
+  readonly locking: Locking;
+  readonly environment: Environment;
+  readonly logger: Logger;
+  readonly telemetry: Telemetry;
+  readonly onConflict: (conflict: Conflict) => void;
+}
+
+/** How long closing waits for those who hold locks, in ms. */
+const leaveMsMax = 2_000;
+
+const sha256 = (bytes: Uint8Array): Uint8Array => createHash("sha256").update(bytes).digest();
+
+/** The guarded half of one replica, from its opening to its end. */
+export class Escalation {
+  readonly fenced: FencedValues;
+  /** For what stands outside Trellis. */
+  readonly locks: OutsideLocks;
+  readonly #options: EscalationOptions;
+  readonly #birth: KeptBirth;
+  readonly #watch: FencedWatch;
+  readonly #updates: GuardedUpdates;
+  readonly #named: NamedLocks;
+
+  constructor(options: EscalationOptions) {
+    const { locking, environment, logger } = options;
+    this.#options = options;
+    this.#birth = new KeptBirth((err) => {
+      logger.error({ err }, "which lock store is known cannot be recorded");
+    });
+    const births = new Births(this.#birth, environment);
+    const sightings = sightingsOfOthers(new RecentSightings());
+    const rollbacks = new RollbackWatch(locking.backend, sightings);
+    this.#watch = new FencedWatch(rollbacks, { environment, births });
+    this.#updates = new GuardedUpdates(this.#watch, environment);
+    this.#named = new NamedLocks(this.#watch, environment);
+    this.locks = new OutsideLocks(this.#named);
+    this.fenced = new FencedValues({
+      ...options,
+      ...{ watch: this.#watch, births, updates: this.#updates, locks: this.#named, hash: sha256 },
+      isAway: () => locking.isAway,
+    });
+  }
+
+  /** The collection of a guarded type; `undefined` for any other. */
+  open(root: Root, type: DataType): unknown {
+    const { kind } = type as { readonly kind?: unknown };
+    switch (kind) {
+      case "fenced-register":
+        return new FencedRegisterCollection(this.fenced, root, type as FencedRegisterType);
+      case "unique-claims":
+        return new UniqueClaimsCollection(this.fenced, root);
+      default:
+        return undefined;
+    }
+  }
+
+  /** @throws CorruptStorageError */
+  async start(engine: StorageEngine | undefined): Promise<void> {
+    await this.#birth.load(engine);
+  }
+
+  /** Gives back what is held, while the links stand. Who holds a lock and does not let go is not waited for. */
+  async leave(): Promise<void> {
+    const { environment } = this.#options;
+    const atRest = Promise.all([this.#named.close(), this.#updates.close()]);
+    const late = new Promise<void>((resolve) => {
+      const timer = environment.schedule(leaveMsMax, resolve);
+      void atRest.finally(() => timer.cancel());
+    });
+    await Promise.race([atRest, late]);
+    await this.#watch[Symbol.asyncDispose]();
+    await this.#birth.rest();
+  }
+}
