@@ -28,19 +28,28 @@ export interface Bounds {
 }
 
 /** A collection of bounded counters. */
-export interface BoundedCounterType extends DataType {
+export interface BoundedCounterType<
+  Max extends number | undefined = number | undefined,
+> extends DataType {
   readonly kind: "bounded-counter";
   readonly min: number;
-  readonly max: number | undefined;
+  readonly max: Max;
   readonly initial: number;
   readonly weakFence: boolean;
   readonly idempotencyWindowMs: number;
 }
 
+/** How to declare bounded counters. */
+export type BoundedCounterOptions = Bounds & GuardedTypeOptions & IdempotencyOptions;
+
 /** Declares a collection of counters that are never below `min`, nor above `max` if there is one. */
 export function boundedCounter(
-  options: Bounds & GuardedTypeOptions & IdempotencyOptions,
-): BoundedCounterType {
+  options: BoundedCounterOptions & { readonly max: number },
+): BoundedCounterType<number>;
+export function boundedCounter(
+  options: BoundedCounterOptions & { readonly max?: undefined },
+): BoundedCounterType<undefined>;
+export function boundedCounter(options: BoundedCounterOptions): BoundedCounterType {
   const { min, max, initial = min, weakFence = false } = options;
   const { idempotencyWindowMs = defaultIdempotencyWindowMs } = options;
   return {
@@ -65,3 +74,45 @@ export const joinFigures = (left: Figures, right: Figures): Figures => ({
   created: Math.max(left.created, right.created),
   spent: Math.max(left.spent, right.spent),
 });
+
+/** How far a holder is: 0 on its own, 1 the pool of rights has an entry of it, 2 it is closed there. */
+export type HolderPhase = 0 | 1 | 2;
+
+/** What one holder shows to its peers. */
+export interface HolderFigures extends Figures {
+  readonly phase: HolderPhase;
+}
+
+/** All that either of them knows. */
+export const joinHolderFigures = (left: HolderFigures, right: HolderFigures): HolderFigures => ({
+  ...joinFigures(left, right),
+  phase: left.phase > right.phase ? left.phase : right.phase,
+});
+
+/** As a cell carries them. */
+export const writeHolderFigures = ({ created, spent, phase }: HolderFigures): readonly number[] => [
+  created,
+  spent,
+  phase,
+];
+
+/** What `writeHolderFigures` wrote, or undefined for anything else. */
+export function readHolderFigures(payload: unknown): HolderFigures | undefined {
+  if (!Array.isArray(payload) || payload.length < 3) return undefined;
+  const [created, spent, phase] = payload as readonly unknown[];
+  if (!isFigure(created) || !isFigure(spent)) return undefined;
+  if (phase !== 0 && phase !== 1 && phase !== 2) return undefined;
+  return { created, spent, phase };
+}
+
+/** The value to show, of the sums over all holders. */
+export function boundedValue(
+  { initial, min, max }: BoundedCounterType,
+  { created, spent }: Figures,
+): number {
+  const value = Math.max(min, initial + (created - spent));
+  return Math.min(max ?? Number.MAX_SAFE_INTEGER, value);
+}
+
+const isFigure = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
