@@ -1,0 +1,232 @@
+/** The bounded counters of one collection: what each operation does to a holding, and who waits for what. */
+import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counter.ts";
+import { isSafe } from "../../crdt/counter.ts";
+import type { KeysOptions } from "../../store/collections/keys.ts";
+import { CounterRangeError, OverloadedError, UsageError } from "../../errors.ts";
+import { Contact } from "./contact.ts";
+import type { KeyspaceFigures } from "./figures.ts";
+import type { HolderId } from "./holder-id.ts";
+import { Holding, type Kept, shownOf } from "./holding.ts";
+import type { KeyedDecrements } from "./keyed.ts";
+import type { Side } from "./pool.ts";
+import type { Surroundings } from "./surroundings.ts";
+
+/** What the counters of all collections share, once the replica is open. */
+export interface Opened {
+  readonly holder: HolderId;
+  readonly isDurable: boolean;
+  readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given">;
+  readonly keyed: KeyedDecrements;
+  readonly recall: (counters: Counters, key: string) => void;
+  readonly given: (counters: Counters, key: string, by: number) => void;
+  readonly onMade: (contact: Contact) => void;
+}
+
+/** How to spend. */
+export interface SpendOptions {
+  /** How long to wait for rights of others, in ms. Default 5,000; 0 asks once. */
+  readonly waitMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How to decrement. */
+export interface DecrementOptions extends SpendOptions {
+  /** However often it is asked for with this key, on whatever replica, it counts once. */
+  readonly idempotencyKey?: string;
+}
+
+export const defaultWaitMs = 5_000;
+/** Callers that wait for one counter. */
+export const waitingMax = 10_000;
+
+/** All counters of one collection. */
+export class Counters {
+  readonly name: string;
+  readonly type: BoundedCounterType;
+  readonly figures: KeyspaceFigures;
+  readonly #contacts = new Map<string, Contact>();
+  readonly #opened: () => Opened;
+
+  constructor(
+    name: string,
+    type: BoundedCounterType,
+    figures: KeyspaceFigures,
+    opened: () => Opened,
+  ) {
+    this.name = name;
+    this.type = type;
+    this.figures = figures;
+    this.#opened = opened;
+  }
+
+  get contacts(): Iterable<Contact> {
+    return this.#contacts.values();
+  }
+
+  /** Of a counter that was used here. */
+  find(key: string): Contact | undefined {
+    return this.#contacts.get(key);
+  }
+
+  /** Before anything is changed. @throws ClosedError, InvalidValueError, UsageError in a transaction */
+  contact(key: string): Contact {
+    if (this.figures.isTransacting) {
+      throw new UsageError(
+        `${JSON.stringify(this.name)} is a collection of bounded counters, which no transaction can have: ` +
+          "what they spend cannot be undone",
+      );
+    }
+    return this.#contacts.get(key) ?? this.#make(key);
+  }
+
+  /** What is shown: all that is known here, and what was done here a moment ago. */
+  value(key: string): number {
+    const { created, spent } = this.figures.totals(key);
+    const holding = this.#contacts.get(key)?.holding;
+    if (!holding) return boundedValue(this.type, { created, spent });
+    const { down, shown } = holding;
+    return boundedValue(this.type, {
+      created: created + down.created - shown.created,
+      spent: spent + down.spent - shown.spent,
+    });
+  }
+
+  /** Whether the key was ever used, as far as is known here. */
+  has(key: string): boolean {
+    return this.figures.has(key) || this.#isUnshown(this.#contacts.get(key));
+  }
+
+  /** The keys that were ever used; what was used a moment ago is not shown to others yet. */
+  keys(options?: KeysOptions): string[] {
+    return this.figures.list(options, this.#unshown());
+  }
+
+  size(): number {
+    return this.figures.size() + this.#unshown().length;
+  }
+
+  /** Spends without waiting for anything. */
+  trySpend(contact: Contact, side: Side, by: number): boolean {
+    const { holding } = contact;
+    if (holding.trySpend(side, by)) {
+      // Only then it has made room for others.
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
+      return true;
+    }
+    if (holding.stopped) throw holding.stopped;
+    return false;
+  }
+
+  /** Resolves when it is spent and on the disk. */
+  spend(contact: Contact, side: Side, by: number, options?: SpendOptions): Promise<void> {
+    const { holding } = contact;
+    if (options?.signal?.aborted === true) return Promise.reject(options.signal.reason as Error);
+    if (holding.spend(side, by)) {
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
+      return this.#opened().surroundings.journal.written();
+    }
+    if (holding.stopped) return Promise.reject(holding.stopped);
+    if (contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
+    const { waitMs = defaultWaitMs, signal } = options ?? {};
+    return contact.wait(side, by, () => holding.spend(side, by), { waitMs, signal });
+  }
+
+  /** The same once only, however often it is asked for. */
+  spendOnce(
+    contact: Contact,
+    by: number,
+    idempotencyKey: string,
+    { waitMs = defaultWaitMs, signal }: SpendOptions,
+  ): Promise<void> {
+    const { stopped } = contact.holding;
+    if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
+    if (stopped) return Promise.reject(stopped);
+    if (contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
+    const windowMs = this.type.idempotencyWindowMs;
+    const keyed = { by, idempotencyKey, windowMs, waitMs, signal };
+    return this.#opened().keyed.decrement(contact, keyed);
+  }
+
+  /** Without an upper bound: at once. @throws CounterRangeError */
+  create(contact: Contact, key: string, by: number): void {
+    const { holding } = contact;
+    const value = this.value(key);
+    if (!isSafe(value + by) || !isSafe(holding.down.created + by)) {
+      throw new CounterRangeError(
+        `${JSON.stringify(key)} cannot grow by ${by}; nothing was changed`,
+        {
+          ...{ collection: this.name, key, by, value },
+        },
+      );
+    }
+    if (holding.stopped) throw holding.stopped;
+    holding.create(by);
+    contact.created();
+  }
+
+  /** The disk has it: peers are shown. */
+  written(holding: Holding, kept: Kept): void {
+    const figures = shownOf(kept);
+    // Without a disk, what was created is of use to others once the pool has it.
+    const isInPool = holding.isDurable || holding.up !== undefined;
+    const created = isInPool ? figures.created : Math.min(figures.created, holding.down.usable);
+    const shown = { ...figures, created };
+    this.figures.show(holding.key, holding.holder, shown);
+    holding.shown = shown;
+  }
+
+  /** A holding of this collection that a disk had. */
+  restored(key: string, holder: HolderId): Contact {
+    return new Contact(this.#holding(key, holder), this.#surroundings());
+  }
+
+  #make(key: string): Contact {
+    this.figures.check(key);
+    const opened = this.#opened();
+    const contact = new Contact(this.#holding(key, opened.holder), this.#surroundings());
+    this.#contacts.set(key, contact);
+    opened.onMade(contact);
+    return contact;
+  }
+
+  #holding(key: string, holder: HolderId): Holding {
+    const { isDurable, surroundings } = this.#opened();
+    const { environment, journal } = surroundings;
+    return new Holding({
+      ...{ collection: this.name, key, holder, isDurable, dirty: journal },
+      ...{ hasMax: this.type.max !== undefined, nowMs: environment.monotonic() },
+    });
+  }
+
+  #surroundings(): Surroundings {
+    const { surroundings, recall, given } = this.#opened();
+    const { min, max, initial } = this.type;
+    return {
+      ...surroundings,
+      bounds: { min, max, initial },
+      figures: this.figures,
+      recall: (key) => recall(this, key),
+      given: (key, by) => given(this, key, by),
+    };
+  }
+
+  #isUnshown(contact: Contact | undefined): boolean {
+    if (!contact) return false;
+    const { down, key, shown } = contact.holding;
+    if (shown.created + shown.spent > 0) return false;
+    return down.created + down.spent > 0 && !this.figures.has(key);
+  }
+
+  #unshown(): string[] {
+    const unshown: string[] = [];
+    for (const [key, contact] of this.#contacts) if (this.#isUnshown(contact)) unshown.push(key);
+    return unshown;
+  }
+
+  #overloaded(contact: Contact): OverloadedError {
+    const { key } = contact.holding;
+    return new OverloadedError(
+      `${contact.waiting} callers wait for rights of ${JSON.stringify(key)} already; nothing was spent`,
+    );
+  }
+}
