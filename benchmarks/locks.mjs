@@ -101,21 +101,29 @@ async function run(entries) {
   if (summary.broken > 0) process.exitCode = 1;
 }
 
-/** The rows of one backend, on servers of their own. */
+/** The rows of one backend, on servers of their own. If those fail, its rows are broken and the others go on. */
 async function answerAll(backend, entries, { results, servers }) {
   progress(`${backend.name}: starting`);
-  const started = await backend.start();
-  const stop = () => void started.stop().finally(() => process.exit(130));
+  let started;
+  const stop = () => void started?.stop().finally(() => process.exit(130));
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
   try {
+    started = await backend.start();
     servers[backend.name] = await backend.describe(started.addresses);
     const bare = await backend.bare?.(started.addresses);
     if (bare) servers[backend.name] += `; floor of a cycle: ${bare.does}`;
     await bare?.close();
     for (const entry of entries) results.push(await answer(entry, started.addresses));
+  } catch (error) {
+    for (const { question, title, row } of entries) {
+      const { id, label, unit, target } = row;
+      if (results.some((result) => result.id === id)) continue;
+      const base = { backend: backend.name, question, title, id, label, unit };
+      results.push({ ...base, ...judge(target, {}), error: error.message });
+    }
   } finally {
     for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, stop);
-    await started.stop();
+    await started?.stop();
   }
 }
 

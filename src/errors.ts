@@ -268,7 +268,7 @@ export class StorageError extends TrellisError {
   }
 }
 
-/** The directory holds bytes that were not written so. Nothing was loaded and nothing changed. */
+/** A directory, or a guard of the lock store, holds bytes that were not written so. Nothing was loaded and nothing changed. */
 export class CorruptStorageError extends TrellisError {
   readonly code = "TRELLIS_CORRUPT_STORAGE";
   declare readonly path?: string;

@@ -16,7 +16,7 @@ import { built } from "./build.mjs";
  * @property {{ cycle: number, compareAndSet: number, handOver: number }} tripsMax
  * @property {boolean} [operates] it adds by itself
  * @property {number} [combinedMin] guarded updates a second
- * @property {Record<string, string>} [why] what a question's cost is made of, by the question's name
+ * @property {Record<string, string>} [why] what a question's cost is made of, by the question's name; `time`: of all that are timed
  *
  * @typedef {{ addresses: readonly string[], stop: () => Promise<void> }} Servers
  * @typedef {object} Bare

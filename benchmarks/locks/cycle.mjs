@@ -30,7 +30,7 @@ export function timeRows({ name, bare, why = {} }, part, workOf, tripsMax) {
     label: `${name}, ${network}`,
     unit: "us",
     ...(bare ? { target: { ratio: { atMost: ratioMax } } } : {}),
-    why: why[part],
+    why: why[part] ?? why.time,
     async measure({ open, isQuick }) {
       const way = await open(delayMs);
       const [locks, floor] = [await way.locks(), await way.bare()];

@@ -3,8 +3,8 @@ import { interleave, summarise } from "../crdt/measure.mjs";
 
 /** How long, in ms, and how often. */
 const plans = {
-  whole: { rounds: 45, sliceMs: 25, warmMs: 400 },
-  quick: { rounds: 13, sliceMs: 20, warmMs: 150 },
+  whole: { rounds: 31, sliceMs: 25, warmMs: 400 },
+  quick: { rounds: 9, sliceMs: 20, warmMs: 100 },
 };
 const operationsMin = 2;
 

@@ -1,10 +1,10 @@
 /**
  * The command `trellis authority`: which replica has the part of the lock authority, as a directory has it, and
- * moving it. What is moved is in directories that no process has open, so nobody serves meanwhile.
+ * moving it: from a directory that no process has open, or from a live host, into a directory that is not open.
  */
 import { basename, resolve } from "node:path";
 import { systemEnvironment } from "../environment.ts";
-import { UsageError } from "../errors.ts";
+import { LockUnavailableError, UsageError } from "../errors.ts";
 import { isSeated, readKeptSeat } from "../escalate/embedded/guard-records.ts";
 import {
   moveAuthority,
@@ -13,14 +13,21 @@ import {
   replaceLostAuthority,
 } from "../escalate/embedded/move.ts";
 import type { Claim } from "../escalate/embedded/standing.ts";
+import { EmbeddedLocks } from "../escalate/locks/embedded.ts";
 import { tmpfsWitness } from "../escalate/witness/tmpfs.ts";
+import { openReplica } from "../index.ts";
 import type { StorageEngine } from "../store/storage.ts";
 import { levelStorage } from "../store/storage/level.ts";
+import { isUrl } from "./flags.ts";
 
 /** The options of `trellis authority move`. */
 export interface MoveCommandOptions {
+  /** A directory, or the URL of the live host. */
   readonly from?: string;
   readonly to: string;
+  readonly token?: string;
+  /** In seconds. */
+  readonly timeout: number;
   readonly name?: string;
   readonly exclusive?: boolean;
   readonly lost?: boolean;
@@ -31,19 +38,53 @@ export interface MoveCommandOptions {
 export async function moveAuthorityCommand(options: MoveCommandOptions): Promise<void> {
   const { from, to, lost = false, exclusive = false } = options;
   if (lost === (from !== undefined)) {
-    throw new UsageError("move needs the directory that has the part (--from), or --lost");
+    throw new UsageError("move needs the directory or URL that has the part (--from), or --lost");
   }
+  if (from !== undefined && isUrl(from)) return take(from, options);
   await using target = await opened(to, options.name);
-  if (from === undefined) return lose(target, options.yes === true);
+  if (from === undefined) return await lose(target, options.yes === true);
   await using source = await opened(from);
   const { claim, guards } = await moveAuthority({
     ...{ from: source, to: target, environment: systemEnvironment, isExclusive: exclusive },
   });
   say(`the lock authority is ${described(claim)} now, in ${to}: ${guards} guards.`);
+  tellWhatNext(from, to);
+}
+
+function tellWhatNext(from: string, to: string): void {
   say(
     `${from} refuses the part for good, also from a copy. Open ${to} as a replica; open the other`,
   );
   say("replicas with embeddedLocks() without host. Who hears of it over a link adopts it.");
+}
+
+/** How long until a host that does not give yet is asked again, in ms. */
+const askAgainMs = 200;
+
+/** From a host that is open, and stays open. */
+async function take(url: string, options: MoveCommandOptions): Promise<void> {
+  const { to, token, timeout } = options;
+  const directory = resolve(to);
+  const locks = new EmbeddedLocks({});
+  await using replica = await openReplica({
+    ...{ schema: {}, storage: directory, locks, name: options.name ?? basename(directory) },
+    peers: [token === undefined ? url : { url, token }],
+  });
+  const endMs = performance.now() + timeout * 1_000;
+  for (;;) {
+    try {
+      const claim = await locks.takeOver();
+      say(`the lock authority is ${described(claim)} now, in ${to}.`);
+      return tellWhatNext(url, to);
+    } catch (error) {
+      // Not linked yet, or its disk refuses.
+      if (!(error instanceof LockUnavailableError) || performance.now() > endMs) throw error;
+      if (replica.status().peers.some(({ refused }) => refused !== undefined)) throw error;
+    }
+    await new Promise<void>((next) => {
+      setTimeout(next, askAgainMs);
+    });
+  }
 }
 
 async function lose(target: Opened, isSure: boolean): Promise<void> {

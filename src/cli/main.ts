@@ -104,7 +104,11 @@ authority
 authority
   .command("move")
   .description("move the lock authority, with all its guards, or replace one that is lost")
-  .option("--from <dir>", "the directory that has the part")
+  .addOption(
+    new Option("--from <place>", "who has it: a directory, or the URL of the live host").argParser(
+      replicaPlace,
+    ),
+  )
   .requiredOption("--to <dir>", "the directory that is to have it; it is made if there is none")
   .option(
     "--name <name>",
@@ -113,6 +117,12 @@ authority
   .option("--exclusive", "no copy of --from runs anywhere, and there never was a newer state of it")
   .option("--lost", "the host is gone for good, and its guards with it; says what that means")
   .option("--yes", "with --lost: do it")
+  .addOption(new Option("--token <token>", "secret that the host asks for").env("TRELLIS_TOKEN"))
+  .addOption(
+    new Option("--timeout <seconds>", "the longest to wait for a live host")
+      .argParser(integer(1, 86_400))
+      .default(30),
+  )
   .action(async (options: MoveCommandOptions) => {
     await moveAuthorityCommand(options);
   });

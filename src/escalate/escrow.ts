@@ -56,7 +56,6 @@ export class Escrow {
   readonly #idle: IdleLooks;
   #opened: (Opened & { readonly journal: RightsJournal }) | undefined;
   #former: FormerHolders | undefined;
-  #directory: JudgedDirectory | undefined;
   #birth: Promise<string> | undefined;
   #isClosed = false;
 
@@ -88,7 +87,6 @@ export class Escrow {
   async start(storage?: EscrowStorage): Promise<void> {
     const { environment, updates, name, logger, onWarning } = this.#options;
     const directory = await judgeDirectory(environment, storage);
-    this.#directory = directory;
     const journal = new RightsJournal({
       ...{ environment, engine: storage?.engine, directory, stand: directory.stand },
       onWritten: (holding, kept) =>
@@ -129,7 +127,6 @@ export class Escrow {
       ...{ environment, logger, journal: opened.journal, keyed: opened.keyed },
       former: this.#former,
       collections: [...this.#collections.values()],
-      stand: this.#directory?.stand,
     });
   }
 

@@ -20,7 +20,7 @@ import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
-import { checkedResult, checkFits, keysAreFull } from "./fenced/checked-result.ts";
+import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
@@ -105,11 +105,11 @@ export class FencedValues {
   readonly #isAway: () => boolean;
 
   constructor(options: FencedValuesOptions) {
-    const { watch, locks, environment, hash, isAway = () => false } = options;
+    const { watch, locks, environment, hash, telemetry, isAway = () => false } = options;
     this.#options = options;
     this.#isAway = isAway;
     this.#sections = new Sections({
-      ...{ watch, locks, environment, hash, isAway },
+      ...{ watch, locks, environment, hash, isAway, telemetry },
       isOurs: ({ collection }) => this.#collections.get(collection.name) === collection,
     });
   }
@@ -276,10 +276,26 @@ export class FencedValues {
   #step(
     target: FencedTarget,
     change: Update<unknown>,
-    { hash, operationId }: CallIdentity,
+    identity: CallIdentity,
   ): Change<Json | undefined> {
-    const { environment, telemetry } = this.#options;
+    const { hash } = identity;
+    const { environment, telemetry, watch } = this.#options;
     const { resource, collection } = target;
+    const context: UpdateContext = {
+      get operationId() {
+        return identity.operationId;
+      },
+    };
+    /** What the caller's function makes of a value, copied and checked. */
+    const changed = async (current: Json | undefined): Promise<Json | undefined> => {
+      try {
+        const next = await change(current, context);
+        if (next === undefined) return undefined;
+        return hash === undefined ? copyValue(next) : checkedResult(next, "a value under a key");
+      } catch (error) {
+        throw new Thrown(error);
+      }
+    };
     return async (bytes): Promise<Changed<Json | undefined>> => {
       const envelope = decodeEnvelope(bytes, resource);
       const found = hash === undefined ? undefined : envelope.memory.find(hash);
@@ -288,11 +304,9 @@ export class FencedValues {
         return { result: found.result };
       }
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
-      if (hash !== undefined && before.isFull) throw new Thrown(keysAreFull(target));
-      const value = await changed(change, envelope.value, {
-        operationId,
-        isKeyed: hash !== undefined,
-      });
+      if (hash !== undefined && before.isFull(keysBytesMax(watch)))
+        throw new Thrown(keysAreFull(target));
+      const value = await changed(envelope.value);
       // Nothing is there, and nothing shall be.
       if (value === undefined && envelope.value === undefined && hash === undefined) {
         return { result: undefined };
@@ -300,17 +314,22 @@ export class FencedValues {
       const atMs = environment.now();
       const memory = hash === undefined ? before : before.with({ hash, atMs, result: value });
       const next = encodeEnvelope({ ...envelope, value, memory });
-      checkFits([next], this.#options.watch);
+      checkFits([next], watch);
       return { value: next, result: value };
     };
   }
 
   async #until<R>(
-    { resource, collection }: FencedTarget,
+    { resource, collection, what }: FencedTarget,
     step: Change<R>,
     options: FencedOptions & { readonly isKeyed: boolean },
   ): Promise<R> {
-    const { environment, updates, telemetry } = this.#options;
+    const { environment, updates, telemetry, locks } = this.#options;
+    if (locks.isHeldHere(resource)) {
+      throw new UsageError(
+        `${what} is in the section around this call, which would wait for itself: use the section's set`,
+      );
+    }
     const { waitMs = defaultWaitMs, signal, isKeyed } = options;
     const given = signal === undefined ? {} : { signal };
     const attempt = async (leftMs: number): Promise<R> => {
@@ -389,19 +408,4 @@ export class FencedValues {
 function checkFunction(given: unknown, call: string): void {
   if (typeof given === "function") return;
   throw new UsageError(`${call} takes a function, not ${typeof given}; nothing was changed`);
-}
-
-/** What the caller's function makes of a value, copied and checked. @throws Thrown */
-async function changed(
-  change: Update<unknown>,
-  current: Json | undefined,
-  { operationId, isKeyed }: { readonly operationId: string; readonly isKeyed: boolean },
-): Promise<Json | undefined> {
-  try {
-    const next = await change(current, { operationId });
-    if (next === undefined) return undefined;
-    return isKeyed ? checkedResult(next, "a value written under a key") : copyValue(next);
-  } catch (error) {
-    throw new Thrown(error);
-  }
 }

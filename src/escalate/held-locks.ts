@@ -45,6 +45,12 @@ export class HeldLocks {
     );
   }
 
+  /** Whether the present chain of calls holds it, or is about to. */
+  has(resource: string): boolean {
+    const held = heldHere.getStore() ?? [];
+    return held.some((one) => one.by === this && one.resource === resource);
+  }
+
   /** Runs `work` as one who holds these too. */
   holding<T>(taken: readonly Rank[], work: () => T): T {
     const held = taken.map((rank): Held => ({ ...rank, by: this }));

@@ -85,6 +85,11 @@ export class NamedLocks {
     return work;
   }
 
+  /** Whether the caller runs under this lock: to wait for it would be to wait for oneself. */
+  isHeldHere(resource: string): boolean {
+    return this.#held.has(resource);
+  }
+
   /** Nobody is let in any more; resolves when nobody is in. */
   async close(): Promise<void> {
     this.#isClosed = true;

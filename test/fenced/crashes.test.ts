@@ -1,50 +1,8 @@
 /** The client is killed at every step of a call: before a request is sent, and before its answer comes. */
 import { describe, expect, test } from "vitest";
-import type { Authority } from "../../src/escalate/fence/authority.ts";
-import { memoryLocks } from "../../src/escalate/locks/memory.ts";
 import { rejection } from "../locks/trial.ts";
-import type { VirtualEnvironment } from "../simulation/virtual-environment.ts";
-import { answerMs, Cluster, joinAll, type Site } from "./scene.ts";
-
-type When = "before" | "after";
-
-const requests = ["open", "turn", "cancel", "renew", "read", "commit", "compareAndSet"] as const;
-
-/** Calls that are made before the client dies; infinite for never. */
-class Fuse {
-  left = Infinity;
-  when: When = "before";
-  isBlown = false;
-  readonly authority: Authority;
-
-  constructor(authority: Authority, environment: VirtualEnvironment) {
-    const blow = (): Promise<never> => {
-      this.isBlown = true;
-      environment.stop();
-      return new Promise(() => undefined);
-    };
-    const fused = { birth: () => authority.birth() } as Record<string, unknown>;
-    for (const name of requests) {
-      const ask = authority[name].bind(authority) as (request: unknown) => Promise<unknown>;
-      fused[name] = async (request: unknown) => {
-        if (this.isBlown) return new Promise(() => undefined);
-        const isLast = --this.left < 0;
-        if (isLast && this.when === "before") return blow();
-        const answer = await ask(request);
-        return isLast ? blow() : answer;
-      };
-    }
-    this.authority = fused as unknown as Authority;
-  }
-}
-
-/** A replica that can be killed. */
-function mortal(cluster: Cluster): { readonly site: Site; readonly fuse: Fuse } {
-  const environment = cluster.world.environment();
-  const fuse = new Fuse(cluster.distant, environment);
-  const backend = memoryLocks({ store: { authority: fuse.authority }, environment, answerMs });
-  return { site: cluster.site({ environment, backend }), fuse };
-}
+import { mortal, type When } from "./fuse.ts";
+import { Cluster, joinAll, type Site } from "./scene.ts";
 
 const amount = 7;
 
@@ -153,5 +111,32 @@ describe("a client that is killed", () => {
       else await cluster.run(rejection(second));
       expect(await cluster.run(username.readOwner("ada"))).toBe(owner ?? "u:2");
     }
+  });
+
+  test("in a payment, as docs/fenced.md has it, has it charged once when all is done again", async () => {
+    const charges = new Map<Cluster, Map<string, number>>();
+    const pay = async ({ notes }: Site, charged: Map<string, number>): Promise<void> => {
+      const order = (await notes.update(
+        "17",
+        (now, { operationId }) => now ?? { state: "paying", amount: 30, paymentId: operationId },
+        { idempotencyKey: "pay-17", waitMs: 60_000 },
+      )) as { state: string; amount: number; paymentId: string };
+      if (order.state !== "paying") return;
+      charged.set(order.paymentId, order.amount);
+      await notes.update("17", (now) => now && { ...now, state: "paid" }, { waitMs: 60_000 });
+    };
+    const charged = new Map<string, number>();
+    for await (const cluster of steps((site) => pay(site, charged))) {
+      charges.set(cluster, new Map(charged));
+      const other = cluster.site();
+      await cluster.run(pay(other, charged));
+      await cluster.run(pay(cluster.site(), charged));
+      expect([...charged.values()]).toEqual([30]);
+      expect(await cluster.run(other.notes.read("17"))).toMatchObject({ state: "paid" });
+      charged.clear();
+    }
+    // Some died after the charge, some before it.
+    const before = [...charges.values()].map(({ size }) => size);
+    expect(new Set(before)).toEqual(new Set([0, 1]));
   });
 });

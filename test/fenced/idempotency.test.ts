@@ -107,6 +107,40 @@ describe("a key", () => {
     expect(await cluster.run(site.accounts.read("log of x"))).toBe(1);
   });
 
+  test("is told no only when an earlier attempt can have no effect any more", async () => {
+    const cluster = new Cluster();
+    const { accounts, fenced, way } = cluster.site();
+    await cluster.run(accounts.update("x", add));
+    let runs = 0;
+    const once = (current: number | undefined): number => {
+      if (++runs > 1) throw new RangeError("not again");
+      // The request never comes to the store.
+      way.fault = "hang";
+      return add(current);
+    };
+    const mendSoon = async (): Promise<void> => {
+      await cluster.world.settle({ forMs: 400 });
+      way.fault = "none";
+    };
+    const options = { idempotencyKey: "k", waitMs: 20_000 };
+    // Nothing keeps a compare-and-set that is late from being written yet.
+    const update = rejection(accounts.update("x", once, options));
+    await mendSoon();
+    expect(await cluster.run(update)).toMatchObject({
+      code: "TRELLIS_UNKNOWN_OUTCOME",
+      cause: { message: "not again" },
+    });
+    // The commit of a section is overtaken by the fence of the next attempt.
+    runs = 0;
+    const handle = accounts.at("x");
+    const section = rejection(
+      fenced.escalate([handle], ({ values: [x], set }) => set(handle, once(x)), options),
+    );
+    await mendSoon();
+    expect((await cluster.run(section)).message).toBe("not again");
+    expect(await cluster.run(accounts.read("x"))).toBe(1);
+  });
+
   test("that finds no answer in time is told as unknown, and can be asked again elsewhere", async () => {
     const cluster = new Cluster();
     const [a, b] = [cluster.site(), cluster.site()];
@@ -153,6 +187,32 @@ describe("a key", () => {
     expect(await cluster.run(update("one more"))).toBe(keysMax + 2);
     expect(await cluster.run(update("late 7"))).toBe(keysMax / 2 + 8);
     expect(await cluster.run(update("early 7"))).toBe(keysMax + 3);
+  });
+
+  test("takes its share of what the store takes at once, and leaves the rest to the value", async () => {
+    const cluster = new Cluster();
+    const site = cluster.site();
+    const guarantees = { ...site.watch.guarantees, commitMax: { bytes: 1_000_000 } };
+    Object.defineProperty(site.watch, "guarantees", { value: guarantees });
+    const result = "x".repeat(60_000);
+    let kept = 0;
+    let refused: unknown;
+    while (refused === undefined && kept < 30) {
+      const update = site.notes.update("n", () => result, { idempotencyKey: `k${kept}` });
+      refused = await cluster.run(
+        update.then(
+          () => undefined,
+          (error: unknown) => error,
+        ),
+      );
+      kept++;
+    }
+    expect(refused).toBeInstanceOf(OverloadedError);
+    expect(kept).toBeGreaterThan(2);
+    const large = "x".repeat(740_000);
+    expect(await cluster.run(site.notes.update("n", () => large))).toBe(large);
+    const tooLarge = site.notes.update("n", () => "x".repeat(1_000_000));
+    expect(await cluster.run(rejection(tooLarge))).toBeInstanceOf(InvalidValueError);
   });
 
   test("does its work once while half of all replies are lost, asked again and again on any replica", async () => {

@@ -333,6 +333,11 @@ describe("a section", () => {
     expect(await cluster.run(rejection(inner))).toBeInstanceOf(UsageError);
     const lock = fenced.escalate([b], () => locks.withLock("lock/z", () => 1));
     expect(await cluster.run(rejection(lock))).toBeInstanceOf(UsageError);
+    // What it holds itself is set, not updated.
+    const own = fenced.escalate([b], () => b.update(() => 1));
+    expect(await cluster.run(rejection(own))).toBeInstanceOf(UsageError);
+    const other = fenced.escalate([b], () => a.update(() => 1));
+    expect(await cluster.run(other)).toBe(1);
     const fine = locks.withLock("lock/z", () => fenced.escalate([a], () => 1));
     expect(await cluster.run(fine)).toBe(1);
   });

@@ -11,6 +11,8 @@
  *   newer HEX       a message as a later version may write it: read by this one, not written
  *   record HEX HEX  a record of a store: its key, its value
  *   holds …         what the records say, one after the other
+ *   authority …     a message about the lock authority: says HEX, or the kind of request that HEX answers
+ *   kept HEX HEX    a record of the lock authority; those of the first form begin with first
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -26,6 +28,8 @@ const words = [
   "newer",
   "record",
   "holds",
+  "authority",
+  "kept",
 ] as const;
 
 export type Word = (typeof words)[number];

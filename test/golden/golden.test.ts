@@ -12,6 +12,7 @@ import { type Message } from "../../src/sync/message.ts";
 import { readMessage } from "../../src/sync/protocol.ts";
 import { assertWhole, dump } from "../store/dump.ts";
 import { Cluster } from "../sync/cluster.ts";
+import { authorityMeanings } from "./authority.ts";
 import {
   bytesOf,
   formatGolden,
@@ -167,6 +168,18 @@ describe.each(versions)("images of %s", (version) => {
     const relay = await restored(golden, true);
     assertWhole(relay.keyspace);
     expect(contentOf(relay)).toBe(contentOf(await restored(golden, false)));
+  });
+});
+
+describe.each(versions)("the lock authority of %s", (version) => {
+  const files = filesOf(version).filter(([, { lines }]) =>
+    lines.some(({ word }) => word === "authority"),
+  );
+
+  test.each(files)("%s says what it said, and keeps what it kept", async (_, { lines }) => {
+    const holds = lines.filter(({ word }) => word === "holds").map(({ text }) => text);
+    expect(holds.length).toBeGreaterThan(20);
+    expect(await authorityMeanings(lines)).toEqual(holds);
   });
 });
 

@@ -26,6 +26,7 @@ const big = fc.bigInt({ min: 0n, max: 2n ** 64n - 1n });
 const amount = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n });
 const name = fc.string({ unit: "grapheme", maxLength: 40 });
 const nonce = fc.string({ maxLength: 32 });
+const drawn = fc.string({ minLength: 1, maxLength: 32 });
 const time = fc.double({ min: 0, max: 2 ** 31, noNaN: true });
 const value = fc.uint8Array({ maxLength: 200 });
 const birth = fc.option(fc.string({ maxLength: 32 }), { nil: undefined });
@@ -76,6 +77,8 @@ const call: fc.Arbitrary<Call> = fc.oneof(
   requests.commit.map((request): Call => ({ kind: "commit", request })),
   requests.compareAndSet.map((request): Call => ({ kind: "compareAndSet", request })),
   requests.operate.map((request): Call => ({ kind: "operate", request })),
+  fc.record({ kind: fc.constant("give" as const), move: drawn, host: nonce }),
+  fc.record({ kind: fc.constant("take" as const), move: drawn, after: name }),
 );
 
 const refused = fc.record({
@@ -88,6 +91,12 @@ const reborn = fc.record({ kind: fc.constant("reborn" as const), birth: nonce })
 const reason = fc.record({
   kind: fc.constantFrom("unavailable" as const, "failed" as const),
   reason: name,
+});
+
+const claim = fc.record({
+  ...{ authority: nonce, host: nonce, generation: fc.nat(), epoch: fc.nat() },
+  replaces: fc.array(nonce, { maxLength: 4 }),
+  ...{ isDurable: fc.boolean(), isEstablished: fc.boolean() },
 });
 
 /** Answers to one kind of request. */
@@ -125,6 +134,12 @@ const answers: { readonly [K in Call["kind"]]: fc.Arbitrary<Reply> } = {
     refused,
     reborn,
   ),
+  give: fc.record({ kind: fc.constant("given" as const), claim, serial: fc.nat() }),
+  take: fc.record({
+    kind: fc.constant("guards" as const),
+    guards: fc.array(fc.record({ resource: name, bytes: value }), { maxLength: 4 }),
+    isLast: fc.boolean(),
+  }),
 };
 
 const kinds = Object.keys(answers) as Call["kind"][];

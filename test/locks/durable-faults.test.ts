@@ -48,7 +48,7 @@ async function hundredRestarts(storage: StorageBackend): Promise<bigint[]> {
     await authority.start();
     const client = clientOf(authority);
     for (const resource of ["a", "b"]) {
-      const lease = await client.acquire(resource, { ttlMs: 1_000, waitMs: 0 });
+      const lease = await client.acquire(resource, { ttlMs: 60_000, waitMs: 10_000 });
       tokens.push(lease.token);
       expect(lease.current?.version ?? 0n).toBe(BigInt(restart));
       await client.commit([{ lease, value: bytes(`${restart}`) }], operationId());

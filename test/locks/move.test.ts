@@ -4,11 +4,7 @@ import type { Environment } from "../../src/environment.ts";
 import { LockUnavailableError, UsageError } from "../../src/errors.ts";
 import { DurableAuthority } from "../../src/escalate/embedded/durable-authority.ts";
 import { isSeated, keepClaim, readKeptSeat } from "../../src/escalate/embedded/guard-records.ts";
-import {
-  moveAuthority,
-  type Moved,
-  replaceLostAuthority,
-} from "../../src/escalate/embedded/move.ts";
+import { moveAuthority, type Moved } from "../../src/escalate/embedded/move.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { FaultyDisk } from "../storage/faulty-disk.ts";
 import { type OnWrite, WatchedEngine } from "../storage/watched-engine.ts";
@@ -17,7 +13,6 @@ import { Machine, type MachineProcess } from "../witness/machine.ts";
 import { clientOf } from "./durable-subject.ts";
 import { run } from "./scene.ts";
 import { bytes, operationId, rejection, text } from "./trial.ts";
-import { type Member, Village } from "./village.ts";
 
 const ttlMs = 10_000;
 const through: OnWrite = (go) => go();
@@ -89,7 +84,7 @@ class Removal {
     return { authority, client: clientOf(authority, { environment }), close };
   }
 
-  async move(onWrite = through, disks = [this.from, this.to]): Promise<Moved> {
+  async move(onWrite = through, disks = [this.from, this.to], isExclusive = false): Promise<Moved> {
     const witness = this.machine.process();
     this.movers.push(witness);
     const [from, to] = await Promise.all(
@@ -100,7 +95,7 @@ class Removal {
     );
     if (!from || !to) throw new Error("two are needed");
     try {
-      return await moveAuthority({ from, to, environment: this.environment });
+      return await moveAuthority({ from, to, environment: this.environment, isExclusive });
     } finally {
       await from.engine.close();
       await to.engine.close();
@@ -205,6 +200,21 @@ describe("moving", () => {
     expect(await removal.found(await removal.running(removal.to))).toEqual(whole);
   });
 
+  test("goes to another place when an operator says that the one it was begun to is lost", async () => {
+    const removal = await new Removal().prepare();
+    let writes = 0;
+    const refusing: OnWrite = (go) => (++writes === 3 ? Promise.reject(new Error("full")) : go());
+    await expect(removal.move(refusing)).rejects.toThrow("full");
+    const third = new FaultyDisk(3);
+    const disks = [removal.from, third];
+    expect((await rejection(removal.move(through, disks))).message).toContain("--exclusive");
+    expect(await removal.move(through, disks, true)).toMatchObject({ claim: { generation: 2 } });
+    expect(await removal.found(await removal.running(third))).toEqual(whole);
+    // Not once it was ended.
+    const again = removal.move(through, [removal.from, new FaultyDisk(4)], true);
+    expect(await rejection(again)).toMatchObject({ code: "TRELLIS_USAGE" });
+  });
+
   test("goes back again, and on to a third", async () => {
     const removal = await new Removal().prepare();
     const third = new FaultyDisk(3);
@@ -231,119 +241,5 @@ describe("moving", () => {
     expect((await rejection(copied)).message).toContain("in use");
     await running.close();
     expect(await removal.found(await removal.running(removal.from))).toEqual(whole);
-  });
-});
-
-describe("the others", () => {
-  async function settled(): Promise<{
-    readonly village: Village;
-    readonly disks: readonly [FaultyDisk, FaultyDisk];
-    readonly guest: Member;
-  }> {
-    const village = new Village();
-    const disks = [new FaultyDisk(1), new FaultyDisk(2)] as const;
-    const host = await village.open("host", { host: true, storage: disks[0] });
-    const next = await village.open("next", { peers: ["host"], storage: disks[1] });
-    const guest = await village.open("guest", { peers: ["host", "next"] });
-    await village.pass();
-    await village.write(guest, "x");
-    await village.close(host);
-    await village.close(next);
-    return { village, disks, guest };
-  }
-
-  test("adopt the new place without a word, and ask there; the old one says where it is", async () => {
-    const { village, disks, guest } = await settled();
-    const [from, to] = await Promise.all(
-      disks.map(async (disk) => ({
-        ...{ engine: await disk.open(), name: "next", witness: village.machine.process() },
-      })),
-    );
-    if (!from || !to) throw new Error("two are needed");
-    await moveAuthority({ from, to, environment: village.world.environment() });
-    await from.engine.close();
-    await to.engine.close();
-    const old = await village.open("host", { storage: disks[0] });
-    const next = await village.open("next", { peers: ["host"], storage: disks[1] });
-    await village.pass(60_000);
-    for (const member of [guest, next, old]) {
-      expect(await village.read(member)).toBe("x");
-      expect(member.warnings).toEqual([]);
-      expect(member.replica.status().locks).toMatchObject({ host: "next", isServing: true });
-    }
-    await village.close(old);
-    const claiming = await rejection(village.open("host", { host: true, storage: disks[0] }));
-    expect(claiming).toBeInstanceOf(UsageError);
-    expect(claiming.message).toContain("next");
-  });
-
-  test("adopt one that was put in the place of a lost one, with tokens above all that were seen", async () => {
-    const { village, disks, guest } = await settled();
-    const before = await village.open("host", { storage: disks[0] });
-    await village.pass(60_000);
-    const lease = await run(village.world, guest.locks.acquire("t", { ttlMs, waitMs: 0 }));
-    await village.close(before);
-    const engine = await disks[1].open();
-    const { lost, claim } = await replaceLostAuthority(
-      { engine, name: "next" },
-      village.world.environment(),
-    );
-    expect(claim.replaces).toEqual([lost.authority]);
-    await engine.close();
-    const next = await village.open("next", { storage: disks[1] });
-    await village.pass(60_000);
-    expect(guest.replica.status().locks).toMatchObject({ host: "next", isServing: true });
-    const again = await run(village.world, next.locks.acquire("t", { ttlMs, waitMs: 0 }));
-    expect(again.token).toBeGreaterThan(lease.token);
-    // It comes back all the same.
-    const back = await village.open("host", { storage: disks[0], peers: ["next"] });
-    await village.pass(60_000);
-    expect(back.replica.status().locks).toMatchObject({ host: "next", isHost: false });
-    expect(back.warnings).toEqual([expect.stringContaining("our claim to be")]);
-  });
-
-  test("an operator's word puts a host above its copies, and they give up", async () => {
-    const village = new Village();
-    const disk = new FaultyDisk(1);
-    const host = await village.open("host", { host: true, storage: disk });
-    const guest = await village.open("guest", { peers: ["host", "copy"] });
-    await village.pass();
-    await village.write(guest, "x");
-    const copied = disk.copy();
-    village.network.cut("host", "guest");
-    village.machine.reboot();
-    const storage = { open: () => copied.open(), exclusive: true };
-    const copy = await village.open("copy", { storage });
-    await village.pass(60_000);
-    expect(await village.read(guest)).toBe("x");
-    expect(guest.replica.status().locks).toMatchObject({ host: "copy" });
-    village.network.heal();
-    await village.pass(60_000);
-    expect(host.replica.status().locks).toMatchObject({ host: "copy", isHost: false });
-    expect(await village.read(host)).toBe("x");
-    expect(host.warnings).toEqual([expect.stringContaining("our claim to be")]);
-    expect(copy.warnings).toEqual([]);
-  });
-
-  test("notice that a host was set back by the starts that they know of, and so does the host", async () => {
-    const village = new Village();
-    const disk = new FaultyDisk(1);
-    const open = () => village.open("host", { storage: disk, host: true });
-    const guest = await village.open("guest", { peers: ["host"] });
-    let host = await open();
-    await village.pass(60_000);
-    await village.write(guest, "x");
-    await village.close(host);
-    const image = disk.image();
-    host = await open();
-    await village.pass(60_000);
-    expect(await village.read(guest)).toBe("x");
-    await village.close(host);
-    disk.restore(image);
-    village.machine.reboot();
-    host = await open();
-    await village.pass(60_000);
-    expect(await village.refusal(guest)).toBeInstanceOf(LockUnavailableError);
-    expect(host.warnings).toEqual([expect.stringContaining("runs twice")]);
   });
 });

@@ -110,7 +110,7 @@ export class Trial implements AsyncDisposable {
   }
 
   /** Waits until a count of requests stands still: who asks to be in line is in it then. */
-  async settled(count: () => number): Promise<void> {
+  async settled(count: () => number, pauseMs = quietMs): Promise<void> {
     let last = count();
     let sinceMs = performance.now();
     let looks = 0;
@@ -122,7 +122,7 @@ export class Trial implements AsyncDisposable {
           sinceMs = performance.now();
           looks = 0;
         }
-        return looks >= quietLooks && performance.now() - sinceMs >= quietMs;
+        return looks >= quietLooks && performance.now() - sinceMs >= pauseMs;
       },
       "a pause in the requests",
       this.longMs,

@@ -17,6 +17,8 @@ export interface Member {
   readonly replica: Replica<Likes>;
   readonly locks: LockBackend;
   readonly warnings: string[];
+  /** Its process is gone, as the machine sees it. */
+  readonly kill: () => void;
   readonly wait: (delayMs: number, then: () => void) => void;
 }
 
@@ -41,6 +43,7 @@ export class Village {
   async open(name: string, options: MemberOptions = {}): Promise<Member> {
     const { host = false, peers = [], ...rest } = options;
     const environment = this.world.environment();
+    const process = this.machine.process();
     const locks = embeddedLocks({ host, environment });
     const network = this.network.transport(name, environment);
     const opening = openReplica({
@@ -53,7 +56,7 @@ export class Village {
         defer: (task) => environment.defer(task),
         randomBytes: (count) => environment.randomBytes(count),
         network,
-        witness: this.machine.process(),
+        witness: process,
       },
       ...rest,
     });
@@ -62,7 +65,11 @@ export class Village {
     replica.on("warning", ({ kind, message }) => void warnings.push(`${kind}: ${message}`));
     const wait = (delayMs: number, then: () => void): void =>
       void environment.schedule(delayMs, then);
-    return { replica, locks, warnings, wait };
+    const kill = (): void => {
+      process.kill();
+      environment.stop();
+    };
+    return { replica, locks, warnings, wait, kill };
   }
 
   /** Some time goes by. */

@@ -221,7 +221,7 @@ describe.skipIf(isServiceSkipped("zookeeper"))("ZooKeeper", () => {
     await using proxy = await Proxy.start(server.address);
     const client = zookeeperLocks({ hosts: [proxy.address], prefix: freshPrefix(), answerMs: 500 });
     const many = Array.from({ length: 30 }, (_, i) => `r${i}`);
-    await Promise.all(many.map((each) => client.acquire(each, { ttlMs: 20_000, waitMs: 0 })));
+    await Promise.all(many.map((each) => client.acquire(each, { ttlMs: 20_000, waitMs: 5_000 })));
     proxy.requests.fate = proxy.replies.fate = "lose";
     const startedMs = performance.now();
     await client[Symbol.asyncDispose]();

@@ -1,7 +1,7 @@
 /** A witness in the memory of this machine, where there is one. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -103,6 +103,24 @@ describe.runIf(process.platform === "linux")("a witness in memory", () => {
     expect(await (await witness()).recall(id)).toMatchObject({ kind: "absent", turn: 1 });
     const next = await taken(await witness(), 1, 6);
     expect(await (await witness()).recall(id)).toMatchObject({ kind: "left", serial: 6 });
+    next.leave();
+  });
+
+  test("does not grow for ever, and forgets what was closed, the oldest first", async () => {
+    const kept = await taken(await witness(), 0, 5);
+    const file = await fileOf();
+    const folder = join(file, "..");
+    kept.leave();
+    const closed = await readFile(file, "utf8");
+    for (let i = 0; i < 100; i++) {
+      await writeFile(join(folder, `old${i}.1`), closed);
+      await utimes(join(folder, `old${i}.1`), 1_000 + i, 1_000 + i);
+    }
+    const next = await taken(await tmpfsWitness({ directory, memory, filesMax: 80 }), 1, 6);
+    const names = new Set(await readdir(folder));
+    expect(names.size).toBe(101 - 20);
+    expect(names.has("old0.1") || names.has("old19.1")).toBe(false);
+    expect(names.has("old20.1") && names.has(`${id}.2`)).toBe(true);
     next.leave();
   });
 

@@ -59,6 +59,9 @@ export const etcdBackend = (name, nodes) => ({
     }
   },
   tripsMax: { cycle: 3, compareAndSet: 1, handOver: 2 },
+  why: {
+    time: "the record with its 128 remembered ids is written with each value, in base64 and JSON; each transaction compares up to four keys",
+  },
 });
 
 /** @type {import("../backends.mjs").BackendPlan} */

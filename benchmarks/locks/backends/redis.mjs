@@ -74,4 +74,7 @@ export const backend = {
   tripsMax: { cycle: 3, compareAndSet: 1, handOver: 2 },
   operates: true,
   combinedMin: 5_000,
+  why: {
+    time: "the script looks at lease, line and id before it writes, 14 to 20 us of the server against 5; the layers above the client are 30 us",
+  },
 };

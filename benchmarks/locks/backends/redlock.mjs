@@ -51,6 +51,7 @@ export const backend = {
   },
   tripsMax: { cycle: 4, compareAndSet: 1, handOver: 2 },
   why: {
+    time: "each phase waits for the two that answer, as the floor does; scripts that decide, and three connections' worth of layers",
     "compare-and-set":
       "two rounds, since a write needs a token of its own that a majority has agreed to, and one more behind the caller's back",
     "hand-over": "the next holder's token is agreed on in two rounds after the release",

@@ -89,4 +89,7 @@ export const backend = {
     return `ZooKeeper ${version}, one server, forceSync as by default: yes`;
   },
   tripsMax: { cycle: 5, compareAndSet: 1, handOver: 2 },
+  why: {
+    time: "the record with its 128 remembered ids is written with each value; each transaction checks up to three nodes beside",
+  },
 };

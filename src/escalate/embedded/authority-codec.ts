@@ -35,6 +35,13 @@ import {
   writeValue,
 } from "./authority-fields.ts";
 import type { Call, Replies, Reply } from "./authority-message.ts";
+import {
+  isHandover,
+  readHandoverCall,
+  readHandoverReply,
+  writeHandoverCall,
+  writeHandoverReply,
+} from "./handover-codec.ts";
 import { distanceMax } from "./standing.ts";
 
 /** The form of all messages; a change of meaning makes a new one. */
@@ -54,6 +61,8 @@ const calls = {
   commit: 7,
   compareAndSet: 8,
   operate: 9,
+  give: 10,
+  take: 11,
 } as const satisfies Record<Call["kind"], number>;
 
 const replies = {
@@ -75,6 +84,8 @@ const replies = {
   reborn: 47,
   unavailable: 48,
   failed: 49,
+  given: 50,
+  guards: 51,
 } as const;
 
 type ReplyTag = keyof typeof replies;
@@ -93,6 +104,8 @@ const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
   commit: ["committed", ...refusals, ...always],
   compareAndSet: ["written", ...refusals, ...always],
   operate: ["operated", "forgotten", "no-integer", ...refusals, ...always],
+  give: ["given", ...always],
+  take: ["guards", ...always],
 };
 
 /** A request and its number. */
@@ -118,6 +131,10 @@ export function writeCall({ number, call, hops }: NumberedCall): Uint8Array {
   out.byte(calls[call.kind]);
   out.varint(number);
   if (call.kind === "birth") return out.take();
+  if (isHandover(call)) {
+    writeHandoverCall(out, call);
+    return out.take();
+  }
   optional(out, call.request.birth, (birth) => out.text(birth));
   if (call.kind === "commit") {
     const { parts, operationId } = call.request;
@@ -131,7 +148,7 @@ export function writeCall({ number, call, hops }: NumberedCall): Uint8Array {
   return out.take();
 }
 
-type OneResource = Exclude<Call, { kind: "birth" | "commit" }>;
+type OneResource = Exclude<Call, { kind: "birth" | "commit" | "give" | "take" }>;
 
 function writeRequest(out: ByteWriter, call: OneResource): void {
   switch (call.kind) {
@@ -186,6 +203,8 @@ export function readCall(bytes: Uint8Array): NumberedCall {
 
 function readCallBody(code: number, reader: ByteReader): Call {
   if (code === calls.birth) return { kind: "birth" };
+  if (code === calls.give) return readHandoverCall("give", reader);
+  if (code === calls.take) return readHandoverCall("take", reader);
   const birth = present(reader) ? reader.text(birthBytesMax) : undefined;
   if (code === calls.commit) {
     const operationId = reader.text(operationIdBytesMax);
@@ -235,11 +254,14 @@ function readCallBody(code: number, reader: ByteReader): Call {
 export function writeReply(number: number, reply: Reply): Uint8Array {
   const isQueued = reply.kind === "held" && "place" in reply;
   const out = begin(replies[isQueued ? "queued" : reply.kind], number);
-  writeReplyBody(out, reply);
+  if (isHandover(reply)) writeHandoverReply(out, reply);
+  else writeReplyBody(out, reply);
   return out.take();
 }
 
-function writeReplyBody(out: ByteWriter, reply: Reply): void {
+type PlainReply = Exclude<Reply, { kind: "given" | "guards" }>;
+
+function writeReplyBody(out: ByteWriter, reply: PlainReply): void {
   switch (reply.kind) {
     case "born":
     case "reborn":
@@ -319,12 +341,13 @@ export function readReply(kind: Call["kind"], bytes: Uint8Array): Reply {
   reader.varint();
   const tag = repliesTo[kind].find((one) => replies[one] === code);
   if (tag === undefined) return malformed(`an answer of kind ${code} to ${kind}`);
-  const reply = readReplyBody(tag, reader);
+  const isPlain = tag !== "given" && tag !== "guards";
+  const reply = isPlain ? readReplyBody(tag, reader) : readHandoverReply(tag, reader);
   reader.end();
   return reply;
 }
 
-function readReplyBody(tag: ReplyTag, reader: ByteReader): Reply {
+function readReplyBody(tag: Exclude<ReplyTag, "given" | "guards">, reader: ByteReader): Reply {
   switch (tag) {
     case "done":
     case "full":

@@ -70,5 +70,8 @@ export async function answer(authority: Authority, call: Call): Promise<Reply> {
     case "operate":
       if (!authority.operate) throw new LockUnavailableError("this authority cannot operate");
       return await authority.operate(call.request);
+    case "give":
+    case "take":
+      throw new LockUnavailableError("an authority by itself cannot be moved");
   }
 }

@@ -14,6 +14,13 @@ import type {
   ResourceRequest,
   WriteReply,
 } from "../fence/authority.ts";
+import type { Claim } from "./standing.ts";
+
+/** A guard as the disk has it. */
+export interface GuardBytes {
+  readonly resource: string;
+  readonly bytes: Uint8Array;
+}
 
 /** One request. */
 export type Call =
@@ -25,7 +32,11 @@ export type Call =
   | { readonly kind: "read"; readonly request: ResourceRequest }
   | { readonly kind: "commit"; readonly request: CommitRequest }
   | { readonly kind: "compareAndSet"; readonly request: CompareAndSetRequest }
-  | { readonly kind: "operate"; readonly request: OperateRequest };
+  | { readonly kind: "operate"; readonly request: OperateRequest }
+  /** Give the part away, in the move of this id, to the replica of this name. */
+  | { readonly kind: "give"; readonly move: string; readonly host: string }
+  /** The guards that were given away in it, behind this resource. */
+  | { readonly kind: "take"; readonly move: string; readonly after: string };
 
 /** What the authority itself may say. */
 export type Said =
@@ -33,6 +44,9 @@ export type Said =
   | { readonly kind: "done" }
   | { readonly kind: "alive"; readonly isAlive: boolean }
   | { readonly kind: "present"; readonly present: Present }
+  /** It serves no more; `serial`: of the write that says so. */
+  | { readonly kind: "given"; readonly claim: Claim; readonly serial: number }
+  | { readonly kind: "guards"; readonly guards: readonly GuardBytes[]; readonly isLast: boolean }
   | OpenReply
   | CommitReply
   | WriteReply
@@ -58,4 +72,6 @@ export interface Replies {
   readonly commit: CommitReply;
   readonly compareAndSet: WriteReply;
   readonly operate: OperateReply;
+  readonly give: Extract<Said, { kind: "given" }>;
+  readonly take: Extract<Said, { kind: "guards" }>;
 }

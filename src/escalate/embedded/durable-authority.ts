@@ -36,6 +36,7 @@ import { GuardJournal } from "./guard-journal.ts";
 import {
   authorityKey,
   type AuthorityRecord,
+  claimKey,
   type KeptGuard,
   type KeptSeat,
   readGuards,
@@ -43,6 +44,7 @@ import {
   writeAuthority,
 } from "./guard-records.ts";
 import { Serials } from "./serials.ts";
+import { type Claim, writeClaim } from "./standing.ts";
 
 const birthBytes = 16;
 const bornNow = (environment: Environment): string =>
@@ -74,6 +76,7 @@ export class DurableAuthority implements Authority {
   #open: Open | undefined;
   #beginning: Promise<Open> | undefined;
   #isClosed = false;
+  #isGiven = false;
   #closing: Promise<void> | undefined;
 
   constructor(options: DurableAuthorityOptions) {
@@ -133,6 +136,33 @@ export class DurableAuthority implements Authority {
     return this.#lasting([request], (table) => table.operate(request));
   }
 
+  /**
+   * Gives the part away, in the move of this id: what was asked is answered, nothing more is, and that is on the
+   * disk with who has it now. Returns the serial of that write.
+   * @throws LockUnavailableError; it goes on then.
+   */
+  async seal(move: string, claim: Claim): Promise<number> {
+    const { table, journal, serials, record } = await this.#begun();
+    if (this.#isClosed || this.#isGiven) throw this.#refused("it is closed, or given away already");
+    this.#isGiven = true;
+    const batch = this.#options.engine.batch();
+    try {
+      table.stop();
+      await journal.rest();
+      batch.put(authorityKey(), writeAuthority({ ...record, seal: move }));
+      batch.put(claimKey(), writeClaim(claim));
+      serials.put(batch, true);
+      await batch.write({ sync: true });
+      serials.written();
+      serials.leave();
+      return serials.serial;
+    } catch (error) {
+      batch.discard();
+      this.#isGiven = false;
+      throw this.#refused("its disk refuses to give the part away", error);
+    }
+  }
+
   /** Resolves when what was asked is on the disk, or refused. Later requests are refused. Twice is harmless. */
   async close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -143,7 +173,7 @@ export class DurableAuthority implements Authority {
     this.#isClosed = true;
     await this.#beginning?.catch(() => undefined);
     const open = this.#open;
-    if (!open) return;
+    if (!open || this.#isGiven) return;
     open.table.stop();
     await open.journal.rest();
     const batch = this.#options.engine.batch();
@@ -166,6 +196,7 @@ export class DurableAuthority implements Authority {
   ): Promise<T> {
     const { table, journal } = this.#open ?? (await this.#begun());
     if (this.#isClosed) throw this.#refused("it is closed");
+    if (this.#isGiven) throw this.#refused("the part is given away");
     // A step runs to its end before its promise is there.
     const reply = step(table);
     await journal.synced(parts.map(({ resource }) => resource));

@@ -49,6 +49,10 @@ export function guardKey(resource: string): Uint8Array {
   return key;
 }
 
+/** The resource of the key of a guard. O(length). */
+export const resourceOf = (key: Uint8Array): string =>
+  Buffer.from(key.subarray(1)).toString("utf8");
+
 /** The key of the record about the authority that is hosted here. */
 export const authorityKey = (): Uint8Array => Uint8Array.of(foreignKinds.authority, 0);
 
@@ -179,7 +183,7 @@ export async function readGuards(
     Uint8Array.of(foreignKinds.guard + 1),
   )) {
     for (const { key, value } of page) {
-      const resource = Buffer.from(key.subarray(1)).toString("utf8");
+      const resource = resourceOf(key);
       const { birth, ...kept } = checked(location, () => readGuard(value, resource, nowMs));
       if (birth !== expected) {
         const whose = `of ${birth}, not of ${expected ?? "anybody"}`;
@@ -224,6 +228,12 @@ function readGuard(
       ? undefined
       : { token: stored.token, nonce, untilMs: Math.min(nowMs + leaseMs, endMs), endMs };
   return { birth, record: { ...stored, holder }, leaseMs, holdMs };
+}
+
+/** That these bytes are a guard of this resource and birth. @throws MalformedError */
+export function checkGuard(value: Uint8Array, resource: string, birth: string): void {
+  const found = readGuard(value, resource, 0);
+  if (found.birth !== birth) malformed(`a guard of ${found.birth}, not of ${birth}`);
 }
 
 function checkFormat(reader: ByteReader): void {

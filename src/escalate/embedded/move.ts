@@ -22,6 +22,7 @@ import {
   type AuthorityRecord,
   authorityKey,
   claimKey,
+  guardKey,
   isSeated,
   type KeptSeat,
   markKey,
@@ -59,6 +60,8 @@ export interface Moved {
 }
 
 const idBytes = 16;
+/** In the place of the id of a move that was ended. */
+const sealedForGood = "done";
 
 const drawn = (environment: Environment): string =>
   Buffer.from(environment.randomBytes(idBytes)).toString("hex");
@@ -70,45 +73,49 @@ const drawn = (environment: Environment): string =>
 export async function moveAuthority(options: MoveOptions): Promise<Moved> {
   const { from, to, environment } = options;
   const [source, target] = [await readKeptSeat(from.engine), await readKeptSeat(to.engine)];
-  const { authority } = source;
+  let { authority } = source;
   if (!authority || (authority.seal === "" && !isSeated(source))) {
     throw new UsageError(`${from.engine.location} is not the lock authority${whoIs(source)}`);
   }
-  const next = nextClaim(authority, source, to.name);
   // Step 3 was done, whatever came after it.
   const isThere =
     target.authority?.birth === authority.birth &&
     target.authority.generation > authority.generation;
   if (isThere && authority.seal !== "") {
-    await dropGuards(from.engine);
-    return { claim: target.claim ?? next, guards: await count(to.engine) };
+    await end(from.engine, authority);
+    const claim = target.claim ?? nextClaim(authority, source, to.name);
+    return { claim, guards: await count(to.engine) };
   }
   if (isSeated(target) && target.authority?.birth !== authority.birth) {
     throw new UsageError(`${to.engine.location} is a lock authority itself${whoIs(target)}`);
   }
-  const offer = target.offer ?? drawn(environment);
   if (authority.seal !== "" && authority.seal !== target.offer) {
-    throw new UsageError(
-      `${from.engine.location} gave the part away in another move${whoIs(source)}; go on with that one`,
-    );
+    if (authority.seal === sealedForGood || options.isExclusive !== true) {
+      throw new UsageError(
+        `${from.engine.location} gave the part away in another move${whoIs(source)}; go on with that one` +
+          (authority.seal === sealedForGood ? "" : ", or if its place is lost, say --exclusive"),
+      );
+    }
+    // Above what the other place may have become.
+    authority = { ...authority, generation: authority.generation + 1, seal: "" };
   }
+  const next = nextClaim(authority, source, to.name);
   // Whatever is there is to be readable before anything is given away.
   await readGuards(from.engine, authority.birth, 0);
-  if (target.offer === undefined) await putOne(to.engine, offerKey(), writeOffer(offer));
+  const offer = await offerTo(to.engine, environment);
   let { mark } = source;
-  if (authority.seal === "") mark = { ...mark, serial: await seal(options, source, next, offer) };
-  const guards = await install({
-    from,
-    to,
-    claim: next,
-    epoch: authority.epoch,
-    serial: mark.serial,
+  if (authority.seal === "")
+    mark = { ...mark, serial: await seal(options, { ...source, authority }, next, offer) };
+  const guards = await installGuards(to.engine, {
+    ...{ claim: next, serial: mark.serial },
+    guards: guardsOf(from.engine),
   });
-  await dropGuards(from.engine);
+  await end(from.engine, { ...authority, seal: offer });
   return { claim: next, guards };
 }
 
-function nextClaim(
+/** The claim of who is to have it next. */
+export function nextClaim(
   { birth, generation, epoch }: AuthorityRecord,
   { claim }: KeptSeat,
   host: string,
@@ -160,29 +167,45 @@ async function seal(
   }
 }
 
-/** Step 3. */
-async function install(options: {
-  readonly from: Place;
-  readonly to: Place;
-  readonly claim: Claim;
-  readonly epoch: number;
-  readonly serial: number;
-}): Promise<number> {
-  const { from, to, claim, serial } = options;
+/** Step 3. Returns how many there are. @throws StorageError: nothing was written. */
+export async function installGuards(
+  engine: StorageEngine,
+  options: {
+    readonly claim: Claim;
+    /** Of the seal. */
+    readonly serial: number;
+    readonly guards: AsyncIterable<readonly StoredRecord[]>;
+  },
+): Promise<number> {
+  const { claim, serial } = options;
   const { authority: birth, epoch, generation } = claim;
-  const batch = to.engine.batch();
-  for await (const page of guardsOf(to.engine)) for (const { key } of page) batch.delete(key);
-  let guards = 0;
-  for await (const page of guardsOf(from.engine)) {
-    for (const { key, value } of page) batch.put(key, value);
-    guards += page.length;
+  const batch = engine.batch();
+  try {
+    for await (const page of guardsOf(engine)) for (const { key } of page) batch.delete(key);
+    let guards = 0;
+    for await (const page of options.guards) {
+      for (const { key, value } of page) batch.put(key, value);
+      guards += page.length;
+    }
+    batch.put(authorityKey(), writeAuthority({ birth, epoch, generation, seal: "" }));
+    batch.put(claimKey(), writeClaim(claim));
+    batch.put(markKey(), writeMark({ serial, isClosed: true }));
+    batch.delete(offerKey());
+    await batch.write({ sync: true });
+    return guards;
+  } catch (error) {
+    batch.discard();
+    throw error;
   }
-  batch.put(authorityKey(), writeAuthority({ birth, epoch, generation, seal: "" }));
-  batch.put(claimKey(), writeClaim(claim));
-  batch.put(markKey(), writeMark({ serial, isClosed: true }));
-  batch.delete(offerKey());
-  await written(batch);
-  return guards;
+}
+
+/** Step 1: the id of the move to here, drawn now unless one was begun. */
+export async function offerTo(engine: StorageEngine, environment: Environment): Promise<string> {
+  const { offer } = await readKeptSeat(engine);
+  if (offer !== undefined) return offer;
+  const next = drawn(environment);
+  await putOne(engine, offerKey(), writeOffer(next));
+  return next;
 }
 
 /** What to know before an authority is given up. */
@@ -229,9 +252,10 @@ export async function replaceLostAuthority(
   return { lost, claim };
 }
 
-/** Step 4. */
-async function dropGuards(engine: StorageEngine): Promise<void> {
+/** Step 4: what the guards were is elsewhere now. */
+async function end(engine: StorageEngine, authority: AuthorityRecord): Promise<void> {
   const batch = engine.batch();
+  batch.put(authorityKey(), writeAuthority({ ...authority, seal: sealedForGood }));
   for await (const page of guardsOf(engine)) for (const { key } of page) batch.delete(key);
   await written(batch);
 }
@@ -242,8 +266,12 @@ async function count(engine: StorageEngine): Promise<number> {
   return guards;
 }
 
-const guardsOf = (engine: StorageEngine): AsyncIterable<readonly StoredRecord[]> =>
-  engine.read(Uint8Array.of(foreignKinds.guard), Uint8Array.of(foreignKinds.guard + 1));
+/** The records of guards, from the one of this resource on. */
+export const guardsOf = (
+  engine: StorageEngine,
+  from = "",
+): AsyncIterable<readonly StoredRecord[]> =>
+  engine.read(guardKey(from), Uint8Array.of(foreignKinds.guard + 1));
 
 async function putOne(engine: StorageEngine, key: Uint8Array, value: Uint8Array): Promise<void> {
   const batch = engine.batch();

@@ -54,6 +54,11 @@ export class Routes {
     link?.remote.end();
   }
 
+  /** All of them. */
+  links(): readonly Link[] {
+    return [...this.#links.values()];
+  }
+
   of(peer: SeatPeer): Link | undefined {
     return this.#links.get(peer);
   }

@@ -6,16 +6,17 @@
  * send: over a link go standings, requests and answers, also those of others.
  */
 import type { Environment, Timer } from "../../environment.ts";
-import { LockUnavailableError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Authority } from "../fence/authority.ts";
-import { GuardTable } from "../fence/guard-table.ts";
 import { isCall } from "./authority-codec.ts";
 import { answer } from "./authority-host.ts";
 import type { Call, Reply } from "./authority-message.ts";
-import { DurableAuthority, type DurableAuthorityOptions } from "./durable-authority.ts";
 import { type AuthorityRecord, isSeated, keepClaim, readKeptSeat } from "./guard-records.ts";
+import { give, take, takePart } from "./handover.ts";
+import { type Hosted, hostedAs, type SeatStorage } from "./hosted.ts";
 import { type Link, Routes, type SeatPeer } from "./routes.ts";
+import { described, unavailable, unreached } from "./refusals.ts";
 import {
   type Claim,
   distanceMax,
@@ -40,9 +41,6 @@ export interface SeatOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Where the replica is durable, and who else knows how new that is. */
-export type SeatStorage = Omit<DurableAuthorityOptions, "environment">;
-
 /** What is known of the authority. */
 export interface SeatStatus {
   /** The birth id of its store. */
@@ -54,20 +52,6 @@ export interface SeatStatus {
   readonly isHost: boolean;
   /** It can be asked from here, and no other claims the part. */
   readonly isServing: boolean;
-}
-
-/** An authority of this process. */
-interface Hosted {
-  readonly authority: Authority;
-  readonly id: string | undefined;
-  /** Of the claim under which it serves. */
-  readonly generation: number;
-  /** It was asked for its birth, and that is on the disk. */
-  readonly hasBegun: boolean;
-  /** What it is once it has begun. */
-  readonly start: () => Pick<Claim, "generation" | "epoch"> | undefined;
-  readonly doubt: () => Promise<string | undefined>;
-  readonly close: () => Promise<void>;
 }
 
 /** How long until a standing is sent again that found no room, in ms. */
@@ -190,8 +174,46 @@ export class Seat {
     else link.remote.received(bytes);
   }
 
+  /**
+   * Takes the part from who has it, over a direct link; again after a crash.
+   * @throws UsageError without storage; LockUnavailableError when nobody gives it; StorageError.
+   */
+  async takeOver(): Promise<Claim> {
+    const storage = this.#storage;
+    if (!storage) throw new UsageError("only a replica with storage can take the lock authority");
+    if (this.#claim && this.#isOurs(this.#claim)) return this.#claim;
+    // One that was overruled. Its last write is not to come after what is taken.
+    await this.#hosted?.close();
+    this.#hosted = undefined;
+    const links = this.#routes.links().map(({ remote }) => remote);
+    const { environment, name } = this.#options;
+    const claim = await takePart(links, { engine: storage.engine, environment, name });
+    this.#hosted = this.#hostedAs(claim.authority, claim.generation);
+    this.#kept = claim;
+    this.#adopt(claim);
+    this.#tell();
+    return claim;
+  }
+
+  /** What it asks who is to have the part. */
+  async #handed(call: Extract<Call, { kind: "give" | "take" }>): Promise<Reply> {
+    const engine = this.#storage?.engine;
+    if (call.kind === "take") return take(call, engine);
+    const isOurs = this.#claim !== undefined && this.#isOurs(this.#claim) && !this.#rival;
+    const hosted = isOurs ? (await this.#serving(), this.#hosted?.durable) : undefined;
+    const given = await give(call, engine, hosted);
+    if (isOurs) {
+      this.#hosted = undefined;
+      this.#kept = given.claim;
+      this.#adopt(given.claim);
+      this.#tell();
+    }
+    return given;
+  }
+
   /** What a peer asks: of the authority that is here, or of who is nearer to it. */
   async #asked(call: Call, hops: number, from: SeatPeer): Promise<Reply> {
+    if (call.kind === "give" || call.kind === "take") return this.#handed(call);
     const claim = this.#undisputed();
     if (this.#isOurs(claim)) return answer(await this.#serving(), call);
     const link = this.#routes.next(claim, from);
@@ -345,23 +367,8 @@ export class Seat {
 
   // The authority of this process.
 
-  /** Of the id that is on the disk; it is drawn when it is asked for, if there is none. */
   #hostedAs(id: string | undefined, generation: number): Hosted {
-    const { environment } = this.#options;
-    const state = { id, generation, hasBegun: false };
-    if (this.#storage) {
-      const authority = new DurableAuthority({ ...this.#storage, environment });
-      return {
-        ...state,
-        authority,
-        start: () => authority.record,
-        doubt: () => authority.doubt(),
-        close: () => authority.close(),
-      };
-    }
-    const authority = new GuardTable(environment);
-    const close = async (): Promise<void> => authority.stop();
-    return { ...state, authority, start: () => undefined, doubt: async () => undefined, close };
+    return hostedAs({ id, generation }, this.#options.environment, this.#storage);
   }
 
   /** That is what is hosted here. */
@@ -408,14 +415,3 @@ export class Seat {
     this.#again = this.#options.environment.schedule(againMs, () => this.#tell());
   }
 }
-
-const described = ({ host, authority }: Claim): string => `${host} (${authority.slice(0, 8)})`;
-
-const unreached = (claim: Claim): LockUnavailableError =>
-  unavailable(`the lock authority is ${described(claim)}, and no link to it stands`);
-
-const unavailable = (why: string, cause?: unknown): LockUnavailableError =>
-  new LockUnavailableError(why, {
-    backend: "embedded",
-    ...(cause === undefined ? {} : { cause }),
-  });

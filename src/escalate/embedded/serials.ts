@@ -17,6 +17,11 @@ export class Serials {
     this.#serial = serial;
   }
 
+  /** Of the last write. */
+  get serial(): number {
+    return this.#serial;
+  }
+
   /** Adds the next serial to a write; the last one, if that closes the authority. */
   put(batch: WriteBatch, isClosed = false): void {
     const mark: OnDisk = { serial: this.#serial + 1, isClosed };

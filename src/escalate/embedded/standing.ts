@@ -82,7 +82,8 @@ const firstFormat = 1;
 /** Among the messages of an authority, see authority-codec.ts. */
 const standingKind = 64;
 const idBytesMax = 64;
-const hostBytesMax = 1024;
+/** Of the name of a replica. */
+export const hostBytesMax = 1024;
 /** Lost authorities that are remembered; who was lost before so many others is long gone. */
 export const replacesMax = 64;
 /** Links between a replica and the host, at most. */
@@ -146,12 +147,15 @@ function put(out: ByteWriter, claim: Claim): void {
   const { authority, host, isDurable, isEstablished, generation, epoch, replaces } = claim;
   out.byte((isDurable ? flags.isDurable : 0) | (isEstablished ? flags.isEstablished : 0));
   out.text(authority);
-  out.text(host.toWellFormed().slice(0, hostBytesMax / 4));
+  out.text(hostName(host));
   out.varint(generation);
   out.varint(epoch);
   out.varint(replaces.length);
   for (const one of replaces) out.text(one);
 }
+
+/** As much of a name as is told. */
+export const hostName = (host: string): string => host.toWellFormed().slice(0, hostBytesMax / 4);
 
 function take(reader: ByteReader, found: number): Claim {
   const set = reader.byte();

@@ -36,6 +36,10 @@ export function copyGuarded(value: unknown): Uint8Array {
   return new Uint8Array(value);
 }
 
+/** What goes out: not as the `Buffer` that many clients of servers hand out, which compares and prints otherwise. */
+export const plainBytes = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, length);
+
 /** A copy. @throws InvalidValueError for amounts that are no bigints, and values as `copyGuarded`. */
 export function checkOperation(operation: Operation): Operation {
   if (operation.kind === "set-if-absent") {

@@ -133,14 +133,12 @@ export class Asking {
       }
       signal?.addEventListener("abort", abort, { once: true });
       if (endable) this.#endable.add(stop);
+      const failed = (cause: unknown): void =>
+        settle({ kind: cause instanceof LockUnavailableError ? "unsent" : "lost", cause });
       try {
-        ask().then(
-          (answer) => settle({ kind: "answer", answer, isFirst: true }),
-          (cause: unknown) =>
-            settle({ kind: cause instanceof LockUnavailableError ? "unsent" : "lost", cause }),
-        );
+        ask().then((answer) => settle({ kind: "answer", answer, isFirst: true }), failed);
       } catch (error) {
-        stop(error);
+        failed(error);
       }
     });
   }

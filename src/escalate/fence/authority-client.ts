@@ -25,6 +25,7 @@ import {
   checkResource,
   checkSections,
   copyGuarded,
+  plainBytes,
 } from "./arguments.ts";
 import { Asking } from "./asking.ts";
 import type {
@@ -120,8 +121,12 @@ export class AuthorityClient implements LockBackend, Grantor {
     options.signal?.throwIfAborted();
     if (this.#birth === undefined) await this.#meet(options.signal);
     const acquiring: Acquiring = {
-      ...{ resource, options, nonce: this.#nonce(), waitedMs: elapsedSince(this.environment) },
-      ...{ failures: 0, mayBeKnown: true },
+      resource,
+      options,
+      nonce: this.#nonce(),
+      waitedMs: elapsedSince(this.environment),
+      failures: 0,
+      mayBeKnown: true,
     };
     try {
       for (;;) {
@@ -152,8 +157,8 @@ export class AuthorityClient implements LockBackend, Grantor {
     });
     const parts = held.map(({ lease, value }): CommitPart => {
       const { fence, version } = lease;
-      const part = { resource: this.#prefix + lease.resource, fence, version };
-      return value ? { ...part, value } : part;
+      const name = this.#prefix + lease.resource;
+      return value ? { resource: name, fence, version, value } : { resource: name, fence, version };
     });
     const request = { birth: this.#birth, parts, operationId };
     const answer = await this.#asking.repeatedly(() => this.#authority.commit(request));
@@ -169,8 +174,8 @@ export class AuthorityClient implements LockBackend, Grantor {
     return held.map(({ lease, value }, i) => {
       const version = reply.versions[i] ?? lease.version;
       if (value) lease.wrote(value, version);
-      const present = { value: value ?? lease.value, version, token: lease.token };
-      return this.#guarded(lease.resource, present);
+      const { resource: name, token } = lease;
+      return this.#guarded(name, { value: value ?? lease.value, version, token });
     });
   }
 
@@ -186,8 +191,11 @@ export class AuthorityClient implements LockBackend, Grantor {
     this.#checkOpen();
     if (this.#birth === undefined) await this.#meet();
     const request = {
-      ...{ birth: this.#birth, resource: this.#prefix + resource },
-      ...{ expected: expectedVersion ?? 0n, value: copy, operationId },
+      birth: this.#birth,
+      resource: this.#prefix + resource,
+      expected: expectedVersion ?? 0n,
+      value: copy,
+      operationId,
     };
     const answer = await this.#asking.repeatedly(() => this.#authority.compareAndSet(request));
     const reply = this.#sameBirth(this.#verdicts.resolved(answer, resource, operationId));
@@ -249,11 +257,14 @@ export class AuthorityClient implements LockBackend, Grantor {
 
   #openRequest({ resource, nonce, options, waitedMs }: Acquiring): OpenRequest {
     const { ttlMs, maxHoldMs, waitMs } = options;
-    return {
-      ...{ birth: this.#birth, resource: this.#prefix + resource, nonce, ttlMs },
-      ...(maxHoldMs === undefined ? {} : { maxHoldMs }),
+    const request = {
+      birth: this.#birth,
+      resource: this.#prefix + resource,
+      nonce,
+      ttlMs,
       waitMs: Math.max(0, waitMs - waitedMs()),
     };
+    return maxHoldMs === undefined ? request : { ...request, maxHoldMs };
   }
 
   /** The lease that was granted, unless its time went by on the way. */
@@ -264,8 +275,12 @@ export class AuthorityClient implements LockBackend, Grantor {
   ): HeldLease | undefined {
     const { ttlMs, maxHoldMs = Number.POSITIVE_INFINITY } = options;
     const lease = new HeldLease(this, {
-      ...{ resource, fence: { token, nonce }, current: this.#seen(resource, present) },
-      ...{ ttlMs, maxHoldMs, elapsedMs },
+      resource,
+      fence: { token, nonce },
+      current: this.#seen(resource, present),
+      ttlMs,
+      maxHoldMs,
+      elapsedMs,
     });
     if (lease.isLost) return undefined;
     this.#leases.add(lease);
@@ -316,8 +331,11 @@ export class AuthorityClient implements LockBackend, Grantor {
       const known = this.#versions.get(resource);
       const since = known ?? (await this.read(resource))?.version ?? 0n;
       const request = {
-        ...{ birth: this.#birth, resource: this.#prefix + resource },
-        ...{ operation: copy, operationId, since },
+        birth: this.#birth,
+        resource: this.#prefix + resource,
+        operation: copy,
+        operationId,
+        since,
       };
       const answer = await this.#asking.repeatedly(() => ask(request));
       const isFirst = answer.kind === "answer" && answer.isFirst;
@@ -354,7 +372,9 @@ export class AuthorityClient implements LockBackend, Grantor {
   }
 
   #sameBirth<R extends { readonly kind: string }>(reply: R | Reborn): Exclude<R, Reborn> {
-    if (isReborn(reply)) throw this.#verdicts.reborn(this.#birth, reply.birth);
+    if (reply.kind === "reborn") {
+      throw this.#verdicts.reborn(this.#birth, (reply as Reborn).birth);
+    }
     return reply as Exclude<R, Reborn>;
   }
 
@@ -369,7 +389,7 @@ export class AuthorityClient implements LockBackend, Grantor {
 
   #guarded(resource: string, { value, version, token }: Present): Guarded {
     this.#versions.note(resource, version);
-    return { value: value ? plain(value) : emptyValue, version, token };
+    return { value: value ? plainBytes(value) : emptyValue, version, token };
   }
 
   async #close(): Promise<void> {
@@ -379,9 +399,3 @@ export class AuthorityClient implements LockBackend, Grantor {
     await this.#disconnect();
   }
 }
-
-/** Not as the `Buffer` that many clients of servers hand out, which compares and prints otherwise. */
-const plain = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array =>
-  new Uint8Array(buffer, byteOffset, length);
-
-const isReborn = (reply: { readonly kind: string }): reply is Reborn => reply.kind === "reborn";

@@ -44,8 +44,8 @@ export interface Earlier {
 
 /** The least that is left for another attempt, in ms. */
 const leftMsMin = 1;
-/** Between attempts at a backend that does not answer. */
-const attemptMs = 20;
+/** Between attempts at a backend that does not answer, at least: some fail at once while they connect. */
+const attemptMs = 100;
 
 /**
  * Runs `attempt` with the time that is left. It wraps what the caller's function throws in `Thrown`.

@@ -3,7 +3,7 @@ import { InvalidValueError, OverloadedError } from "../../errors.ts";
 import { copyValue, type Json } from "../../store/values.ts";
 import type { LockBackend } from "../locks.ts";
 import type { FencedTarget } from "./fenced-target.ts";
-import { keysMax, resultBytesMax } from "./key-memory.ts";
+import { keysMax, memoryBytesMax, resultBytesMax } from "./key-memory.ts";
 
 /** A frozen copy. @throws InvalidValueError for what is no JSON, or more than 64 KiB of it. */
 export function checkedResult(result: unknown, what: string): Json | undefined {
@@ -28,6 +28,13 @@ export function checkFits(
     ...{ path: "value", reason },
   });
 }
+
+/** Of what a store takes at once, keys and results have at most this part: the rest is for the value. */
+const keysShare = 1 / 4;
+
+/** What a value may remember in this store, in bytes. */
+export const keysBytesMax = ({ guarantees: { commitMax = {} } }: LockBackend): number =>
+  Math.min(memoryBytesMax, (commitMax.bytes ?? Infinity) * keysShare);
 
 /** No key is forgotten before its time, so a new one has to wait. */
 export const keysAreFull = (target: FencedTarget | undefined): OverloadedError =>

@@ -22,6 +22,8 @@ export const memoryBytesMax: number = 1024 * 1024;
 export const resultBytesMax: number = 64 * 1024;
 /** Of one entry at most: its hash, time, and result with its length. */
 const entryBytesMax = keyHashBytes + 8 + 1 + resultBytesMax + 16;
+/** From here on a store that takes little at once may be full. */
+const tightBytes: number = 128 * 1024;
 /** Old ones are looked for so many times in a window. */
 const looksPerWindow = 64;
 
@@ -69,14 +71,16 @@ export class KeyMemory {
     return place !== undefined && place < this.count ? this.#log.entries[place] : undefined;
   }
 
-  /** No further result surely fits. */
-  get isFull(): boolean {
-    return this.count >= keysMax || this.bytes + entryBytesMax > memoryBytesMax;
+  /** No further result surely fits, into so many bytes. */
+  isFull(bytesMax: number): boolean {
+    return this.count >= keysMax || this.bytes + entryBytesMax > bytesMax;
   }
 
   /** Without what is older than the window, as of now. O(1), but for a look at all now and then. */
   at(nowMs: number, windowMs: number): KeyMemory {
-    if (this.count === 0 || (nowMs < this.#dueMs && !this.isFull)) return this;
+    // When there is little room left, each look may make some.
+    const isTight = this.count >= keysMax || this.bytes > tightBytes;
+    if (this.count === 0 || (nowMs < this.#dueMs && !isTight)) return this;
     const entries = this.#log.entries.slice(0, this.count);
     const kept = entries.filter(({ atMs }) => atMs + windowMs > nowMs);
     const dueMs = nowMs + windowMs / looksPerWindow;

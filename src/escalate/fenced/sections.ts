@@ -9,12 +9,13 @@
 import { UsageError } from "../../errors.ts";
 import type { Environment } from "../../environment.ts";
 import { copyValue, type Json } from "../../store/values.ts";
+import type { Telemetry } from "../../telemetry.ts";
 import { inOrder } from "../held-locks.ts";
 import type { Lease, Section as CommitSection } from "../locks.ts";
 import { defaultWaitMs, type NamedLocks } from "../named-locks.ts";
 import { type Earlier, Thrown, untilDecided } from "./attempts.ts";
 import { type CallIdentity, type Hash, identify } from "./call-identity.ts";
-import { checkedResult, checkFits, keysAreFull } from "./checked-result.ts";
+import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./checked-result.ts";
 import { decodeEnvelope, encodeEnvelope, type Envelope } from "./envelope.ts";
 import { type FencedHandle, FencedTarget } from "./fenced-target.ts";
 import type { FencedWatch } from "./fenced-watch.ts";
@@ -65,6 +66,7 @@ export interface SectionsOptions {
   readonly locks: NamedLocks;
   readonly environment: Environment;
   readonly hash: Hash;
+  readonly telemetry: Telemetry;
   /** Whether the backend is known to be away. */
   readonly isAway: () => boolean;
   /** A handle of these values, and not of another replica's. */
@@ -139,18 +141,23 @@ export class Sections {
     const envelopes = leases.map(({ current, resource }) =>
       decodeEnvelope(current?.value, resource),
     );
-    const nowMs = this.#options.environment.now();
+    const { watch, environment, telemetry } = this.#options;
+    const nowMs = environment.now();
     const memories = envelopes.map(({ memory }, i) =>
       memory.at(nowMs, targets[i]?.collection.idempotencyWindowMs ?? 0),
     );
     if (identity.hash !== undefined) {
       const found = envelopes[first]?.memory.find(identity.hash);
-      if (found) return found.result;
+      if (found) {
+        telemetry.count("trellis_fenced_repetitions");
+        return found.result;
+      }
       // Our fences are installed: what was sent under earlier ones will not be written any more.
       earlier.hadNone();
-      if (memories[first]?.isFull === true) throw keysAreFull(targets[first]);
+      const isFull = memories[first]?.isFull(keysBytesMax(watch)) === true;
+      if (isFull) throw keysAreFull(targets[first]);
     }
-    const open = new OpenSection(targets, { leases, envelopes, operationId: identity.operationId });
+    const open = new OpenSection(targets, { leases, envelopes, identity });
     const result = await open.run(body);
     signal?.throwIfAborted();
     for (const { lost } of leases) lost.throwIfAborted();
@@ -163,10 +170,11 @@ export class Sections {
     );
     checkFits(
       sections.map(({ value }) => value),
-      this.#options.watch,
+      watch,
     );
-    const commitId = Buffer.from(this.#options.environment.randomBytes(12)).toString("hex");
-    await this.#options.watch.commit(sections, commitId);
+    const commitId = Buffer.from(environment.randomBytes(12)).toString("hex");
+    await watch.commit(sections, commitId);
+    telemetry.count("trellis_fenced_sections");
     return result;
   }
 
@@ -225,7 +233,7 @@ function targetOf(handle: unknown): FencedTarget {
 class OpenSection implements FencedSection<readonly FencedHandle[]> {
   readonly values: readonly unknown[];
   readonly tokens: readonly bigint[];
-  readonly operationId: string;
+  readonly #identity: CallIdentity;
   readonly #targets: readonly FencedTarget[];
   readonly #leases: readonly Lease[];
   readonly #envelopes: readonly Envelope[];
@@ -239,14 +247,14 @@ class OpenSection implements FencedSection<readonly FencedHandle[]> {
     held: {
       readonly leases: readonly Lease[];
       readonly envelopes: readonly Envelope[];
-      readonly operationId: string;
+      readonly identity: CallIdentity;
     },
   ) {
-    const { leases, envelopes, operationId } = held;
+    const { leases, envelopes, identity } = held;
     this.#targets = targets;
     this.#leases = leases;
     this.#envelopes = envelopes;
-    this.operationId = operationId;
+    this.#identity = identity;
     this.values = Object.freeze(envelopes.map(({ value }) => value));
     this.tokens = Object.freeze(
       leases.map(({ token }, i) => {
@@ -254,6 +262,10 @@ class OpenSection implements FencedSection<readonly FencedHandle[]> {
         return ((lineage - 1n) << tokenBitsOfStore) + token;
       }),
     );
+  }
+
+  get operationId(): string {
+    return this.#identity.operationId;
   }
 
   /** Looking at it looks at the clocks, as with a lease. */

@@ -6,6 +6,7 @@
 import { type Environment, systemEnvironment } from "../../environment.ts";
 import { LockUnavailableError, UsageError } from "../../errors.ts";
 import type { Seat } from "../embedded/seat.ts";
+import type { Claim } from "../embedded/standing.ts";
 import type { Authority } from "../fence/authority.ts";
 import { AuthorityClient } from "../fence/authority-client.ts";
 import type { LockBackend, LockGuarantees } from "../locks.ts";
@@ -67,6 +68,12 @@ export class EmbeddedLocks extends AuthorityClient {
     super({ name: "embedded", guarantees, authority: seated, environment, prefix, answerMs });
     this.isHost = options.host === true;
     this.#seated = seated;
+  }
+
+  /** Takes the part of the lock authority from who has it. @throws see `Seat.takeOver` */
+  async takeOver(): Promise<Claim> {
+    if (!this.#seated.seat) throw unavailable("these locks were not given to a replica yet");
+    return this.#seated.seat.takeOver();
   }
 
   /** A replica took them. @throws UsageError if another one has them. */

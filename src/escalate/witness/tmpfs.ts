@@ -34,13 +34,13 @@ export interface TmpfsWitnessOptions {
   readonly memory?: string;
   /** The process that has it open. Default: this one. */
   readonly pid?: number;
+  /** Files of this user, a page of memory each; beyond that a quarter goes, of those in use by nobody. Default 4,096. */
+  readonly filesMax?: number;
 }
 
 const tmpfsType = 0x01021994;
 const format = 1;
 const recordBytes = 512;
-/** Files of one user, about; beyond that those of closed states go. */
-const filesMax = 512;
 const idPattern = /^[0-9a-z-]{1,64}$/u;
 
 /** Who has a state. */
@@ -62,12 +62,12 @@ interface Record extends Owner {
 
 /** A witness for the state in one directory. It is `noWitness` where there is no such memory. */
 export async function tmpfsWitness(options: TmpfsWitnessOptions): Promise<Witness> {
-  const { directory, memory = "/dev/shm", pid = process.pid } = options;
+  const { directory, memory = "/dev/shm", pid = process.pid, filesMax = 4_096 } = options;
   try {
     const { type } = await statfs(memory);
     if (type !== tmpfsType) return noWitness(`${memory} is not in memory`);
     const owner = await ownerOf(directory, pid);
-    return new TmpfsWitness(await folderIn(memory), owner);
+    return new TmpfsWitness(await folderIn(memory), owner, filesMax);
   } catch (error) {
     return noWitness(`there is no ${memory} to ask: ${messageOf(error)}`);
   }
@@ -76,10 +76,12 @@ export async function tmpfsWitness(options: TmpfsWitnessOptions): Promise<Witnes
 class TmpfsWitness implements Witness {
   readonly #folder: string;
   readonly #owner: Owner;
+  readonly #filesMax: number;
 
-  constructor(folder: string, owner: Owner) {
+  constructor(folder: string, owner: Owner, filesMax: number) {
     this.#folder = folder;
     this.#owner = owner;
+    this.#filesMax = filesMax;
   }
 
   async recall(id: string): Promise<Testimony> {
@@ -99,7 +101,6 @@ class TmpfsWitness implements Witness {
 
   async take(id: string, turn: number, serial: number): Promise<Stand | undefined> {
     checkId(id);
-    await this.#prune();
     const record = { ...this.#owner, serial, isOpen: true };
     const path = this.#path(id, turn + 1);
     const draft = join(this.#folder, `.draft-${randomUUID()}`);
@@ -116,6 +117,7 @@ class TmpfsWitness implements Witness {
     for (const earlier of await this.#turns(id)) {
       if (earlier <= turn) await unlink(this.#path(id, earlier)).catch(ignoreGone);
     }
+    await this.#prune();
     return stand;
   }
 
@@ -127,14 +129,24 @@ class TmpfsWitness implements Witness {
       .filter((turn) => Number.isSafeInteger(turn) && turn > 0);
   }
 
-  /** A closed state of which nothing is remembered is believed, so this only forgets that it was set back. */
+  /**
+   * Closed states first, the oldest first: to forget those means only not to notice that they were set back. One
+   * that was not closed is not believed any more then, as after a start of the machine.
+   */
   async #prune(): Promise<void> {
     const names = await readdir(this.#folder);
-    for (const name of names.slice(0, Math.max(0, names.length - filesMax))) {
+    if (names.length <= this.#filesMax) return;
+    const unused: { readonly path: string; readonly rank: number }[] = [];
+    for (const name of names) {
       const path = join(this.#folder, name);
       const record = parse(await readFile(path, "utf8").catch(() => ""));
-      if (record?.isOpen === false) await unlink(path).catch(ignoreGone);
+      if (!record || (await holderOf(record, this.#owner)) !== undefined) continue;
+      const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: 0 }));
+      unused.push({ path, rank: record.isOpen ? mtimeMs : mtimeMs - Number.MAX_SAFE_INTEGER });
     }
+    unused.sort((left, right) => left.rank - right.rank);
+    for (const { path } of unused.slice(0, this.#filesMax / 4))
+      await unlink(path).catch(ignoreGone);
   }
 
   #path(id: string, turn: number): string {

@@ -124,15 +124,11 @@ export class RedisAuthority implements Authority {
 
   async commit({ birth = "", parts, operationId }: CommitRequest): Promise<CommitReply> {
     const keys = [this.#keys.birth, ...parts.map(({ resource }) => this.#keys.guard(resource))];
-    const args = parts.flatMap(({ fence: { token, nonce }, version, value }) => [
-      ...[`${token}`, nonce, `${version}`],
-      ...(value ? ["1", value] : ["0", ""]),
-    ]);
-    const answer = await this.#connection.run(redisScripts.commit, keys, [
-      birth,
-      operationId,
-      ...args,
-    ]);
+    const args: (string | Uint8Array)[] = [birth, operationId];
+    for (const { fence, version, value } of parts) {
+      args.push(`${fence.token}`, fence.nonce, `${version}`, value ? "1" : "0", value ?? "");
+    }
+    const answer = await this.#connection.run(redisScripts.commit, keys, args);
     const reply = new RedisReply(answer);
     const kind = reply.text();
     if (kind !== "committed") return refusedIn(reply, kind);
