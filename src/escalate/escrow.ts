@@ -61,11 +61,13 @@ export class Escrow {
 
   constructor(options: EscrowOptions) {
     this.#options = options;
-    this.#idle = new IdleLooks(options.environment);
+
     this.service = new Recall({
       wanted: ({ collection, key }) => this.#collections.get(collection)?.find(key)?.recalled(),
-      given: ({ collection, key }) => this.#collections.get(collection)?.find(key)?.heardGiven(),
+      given: ({ collection, key }, by) =>
+        this.#collections.get(collection)?.find(key)?.heardGiven(by),
     });
+    this.#idle = new IdleLooks(options.environment, () => this.service.isLinked);
   }
 
   /** The collection of a schema's name. @throws UsageError for bounds that cannot be. */
@@ -105,7 +107,7 @@ export class Escrow {
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),
-      given: ({ name: collection }, key) => this.service.give({ collection, key }),
+      given: ({ name: collection }, key, by) => this.service.give({ collection, key }, by),
       onMade: (contact) => this.#idle.add(contact),
     };
     this.#takeIn(directory, journal);

@@ -19,55 +19,26 @@ import type { Logger, Telemetry } from "../telemetry.ts";
 import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
+import { withinBound } from "./fenced/bounded-change.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
 import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
 import type { FencedWatch } from "./fenced/fenced-watch.ts";
+import type {
+  FencedOptions,
+  Peeked,
+  Update,
+  UpdateContext,
+  UpdateOptions,
+} from "./fenced/operations.ts";
 import { type FencedKind, resourcePrefix } from "./fenced/resource-names.ts";
 import { type EscalateOptions, type FencedSection, Sections } from "./fenced/sections.ts";
 import type { Change, Changed, GuardedUpdates } from "./guarded-updates.ts";
 import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
 
-/** How to wait for a fenced operation. */
-export interface FencedOptions {
-  /** How long to wait, in ms; 0 does not. Default 5,000. What is under way then is waited for. */
-  readonly waitMs?: number;
-  /** Rejects with its reason; what is under way then may take effect. */
-  readonly signal?: AbortSignal;
-}
-
-/** How to update. */
-export interface UpdateOptions extends FencedOptions {
-  /** What a repetition, on whatever replica, is known by: it gets the first result, and runs nothing. */
-  readonly idempotencyKey?: string;
-}
-
-/** What a change knows besides the value. */
-export interface UpdateContext {
-  /** The same for every run of the change, and for every repetition under one idempotency key. */
-  readonly operationId: string;
-}
-
-/** Makes the next value of the present one; `undefined` deletes. It may run again on another value. */
-export type Update<V> = (
-  current: V | undefined,
-  context: UpdateContext,
-) => V | undefined | Promise<V | undefined>;
-
-/** A local copy, and how old it may be. */
-export interface Peeked<V> {
-  /** Frozen; `undefined` when absent. */
-  readonly value: V | undefined;
-  /** The guard's version that it is a copy of; 0 when nothing is known. */
-  readonly version: number;
-  /**
-   * It was the latest at this time, in ms since the Unix epoch: when the guard was asked last from here, or
-   * when the copy was published by another replica, on its clock. 0 when nothing is known.
-   */
-  readonly asOfMs: number;
-}
+export type { FencedOptions, Peeked, Update, UpdateContext, UpdateOptions };
 
 /** What fenced values are made of. */
 export interface FencedValuesOptions {
@@ -289,7 +260,7 @@ export class FencedValues {
     /** What the caller's function makes of a value, copied and checked. */
     const changed = async (current: Json | undefined): Promise<Json | undefined> => {
       try {
-        const next = await change(current, context);
+        const next = await withinBound(change(current, context), environment);
         if (next === undefined) return undefined;
         return hash === undefined ? copyValue(next) : checkedResult(next, "a value under a key");
       } catch (error) {

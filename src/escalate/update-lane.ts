@@ -54,6 +54,8 @@ export class UpdateLane {
   readonly #contention = new Contention();
   /** The latest guard that was seen; `"unknown"` after it was found outdated. */
   #known: Guarded | "absent" | "unknown" = "unknown";
+  /** What was known the last time was outdated: others write here, and reading first is the shorter way. */
+  #isShared = false;
   #attemptMs = 1;
   #running: Promise<void> | undefined;
 
@@ -163,11 +165,14 @@ export class UpdateLane {
   /** True when all are answered; false when what they read was outdated, and nothing was written. */
   async #compareAndSet(): Promise<boolean> {
     const { resource, backend, environment, operationId } = this.#options;
-    let isFresh = false;
-    if (this.#known === "unknown") {
+    let [isFresh, wasRead] = [false, false];
+    if (this.#known === "unknown" || this.#isShared) {
+      const before = this.#known;
       this.#known = (await backend.read(resource)) ?? "absent";
+      if (before !== "unknown") this.#isShared = versionOf(before) !== versionOf(this.#known);
       // What was read before somebody called decides nothing for that one.
       isFresh = this.#queue.size === 0;
+      wasRead = true;
       if (!this.#fill()) return true;
     }
     const base = this.#known === "absent" ? undefined : this.#known;
@@ -189,7 +194,10 @@ export class UpdateLane {
       this.#answer(computed, guarded);
       return true;
     } catch (error) {
-      if (wasOvertaken(error)) this.#contention.observe(true, environment.monotonic());
+      if (wasOvertaken(error)) {
+        if (!wasRead) this.#isShared = true;
+        this.#contention.observe(true, environment.monotonic());
+      }
       throw error;
     }
   }
@@ -258,6 +266,8 @@ export class UpdateLane {
     });
   }
 }
+
+const versionOf = (known: Guarded | "absent"): bigint => (known === "absent" ? 0n : known.version);
 
 /** A store that was set back and adopted comes to the same versions again, with other values. */
 const isSame = (now: Guarded | undefined, base: Guarded | undefined): boolean =>

@@ -92,8 +92,15 @@ export class KeyspaceFigures implements ShownFigures {
 
   // What a collection says of its keys.
 
-  list(options?: KeysOptions): string[] {
-    return this.#keys.list(options);
+  /** With others that are not shown yet. */
+  list(options: KeysOptions = {}, others: readonly string[] = []): string[] {
+    if (others.length === 0) return this.#keys.list(options);
+    const { limit, prefix = "", after } = options;
+    const fitting = others.filter(
+      (key) => key.startsWith(prefix) && (after === undefined || key > after),
+    );
+    const all = [...this.#keys.list(options), ...fitting].sort();
+    return limit === undefined ? all : all.slice(0, limit);
   }
 
   has(key: string): boolean {
