@@ -64,6 +64,25 @@ describe("a clean close", () => {
 });
 
 describe("a replica that is killed", () => {
+  test("before it heard what it was granted first has that returned when it is opened again", async () => {
+    const scene = new Scene();
+    const home = { disk: scene.disk(), machine: scene.machine };
+    const shop = await scene.open("a", home);
+    shop.stock.decrement("k").catch(() => undefined);
+    const granted = async (): Promise<number> => {
+      const pool = await poolOf(scene).catch(() => undefined);
+      return [...(pool?.entries.values() ?? [])].reduce((sum, { down }) => sum + down.granted, 0);
+    };
+    for (let ms = 0; (await granted()) === 0 && ms < 1_000; ms++) await scene.settle(1);
+    expect(await granted()).toBeGreaterThan(0);
+    scene.kill(shop);
+    const next = await scene.open("a", home);
+    await scene.settle(5_000);
+    expect(left(next)).toEqual([]);
+    // The one that it sold may be on the disk.
+    expect(await scene.sellOut(next, "k")).toBeGreaterThanOrEqual(59);
+  });
+
   test("and opened again in its place has its rights returned, but for what it may have sold", async () => {
     const scene = new Scene();
     const home = { disk: scene.disk(), machine: scene.machine };

@@ -224,6 +224,11 @@ export class Contact {
     const startedMs = environment.monotonic();
     this.lastMs = startedMs;
     for (const side of this.#sides) this.#giveBack(side, round, startedMs);
+    // A holder that only the pool knew would be settled by nobody after a crash.
+    if (!holding.isRecorded) {
+      if (!holding.isDirty) holding.touch();
+      await journal.rest(holding);
+    }
     // What the disk refuses is not told; the rest is.
     await journal.rest(holding).catch(() => undefined);
     const isKnown = this.#steps.isKnown();
