@@ -8,7 +8,14 @@ import { closeSync, existsSync, openSync, readFileSync, writeSync } from "node:f
 /** What is done. Those with a key have one effect, however often they are done. */
 export type Deed =
   | { readonly kind: "restock"; readonly sku: string; readonly units: number }
-  | { readonly kind: "sale"; readonly sku: string; readonly units: number; readonly key?: string }
+  | {
+      readonly kind: "sale";
+      readonly sku: string;
+      readonly units: number;
+      readonly key?: string;
+      /** Of a block that was set aside: after a kill the whole of it is stranded, sold or not. */
+      readonly isAtOnce?: true;
+    }
   | { readonly kind: "coupon"; readonly coupon: string; readonly customer: string }
   | { readonly kind: "claim"; readonly name: string; readonly owner: string }
   | { readonly kind: "release"; readonly name: string; readonly owner: string }

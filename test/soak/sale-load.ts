@@ -217,7 +217,7 @@ export class SaleLoad {
   #trySell(): void {
     const { shop, random, keeper } = this.#open;
     const units = 1 + random.below(unitsMax);
-    const id = keeper.begin({ kind: "sale", sku: skus.plain, units });
+    const id = keeper.begin({ kind: "sale", sku: skus.plain, units, isAtOnce: true });
     const isSold = shop.collections.stock.tryDecrement(skus.plain, units);
     keeper.end(
       id,

@@ -7,7 +7,7 @@ import { openDeeds, type SaleMembers } from "./sale-members.ts";
 import { accounts, names, skus } from "./sale-shop.ts";
 
 /** For each part of it, in ms. A peer that was cut off waits up to 30 s before it dials again. */
-const partMsMax = 90_000;
+const partMsMax = 60_000;
 const poolTimeoutSeconds = 20;
 
 /** What was found at the end. */
@@ -48,7 +48,12 @@ export async function bringToRest(
     const lost = holders.filter(({ state }) => state === "stranded");
     stranded.set(sku, sumOf(lost));
     const inHand = free + sumOf(holders) - sumOf(lost);
-    if (inHand !== 0) faults.push(`${sku}: sold out, and the pool lists ${inHand} units to sell`);
+    if (inHand !== 0) {
+      const who = holders.map(({ id, name, state, rights }) => `${name} ${id} ${state} ${rights}`);
+      faults.push(
+        `${sku}: the pool lists ${inHand} units to sell: ${free} free, ${who.join(", ")}`,
+      );
+    }
   }
   const shown = new Map<string, Shown>();
   const look = async (): Promise<string[]> => {
