@@ -15,9 +15,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import type { FsyncPolicy } from "../../src/index.ts";
 import { Random } from "../simulation/virtual-environment.ts";
+import { conclude, print, soakOptions } from "./command.ts";
 import { bytesIn } from "./directory.ts";
 import { KilledError, KilledReplica, type Reopened } from "./killed-replica.ts";
 import type { Actions, View } from "./kill-process.ts";
@@ -42,10 +42,7 @@ const operationsMax = 3;
 const unansweredMax = 1_000;
 /** A peer that was cut off waits up to 30 s before it dials again, and may fail once more. */
 const convergeMsMax = 90_000;
-const faultsShownMax = 20;
 const progressEveryMs = 60_000;
-
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 type Replica = KilledReplica<Actions>;
 
@@ -269,25 +266,14 @@ async function main(seconds: number, seed: number): Promise<boolean> {
   soak.faults.push(...soak.ledger.checkConverged(converged));
   soak.faults.push(...soak.ledger.checkConverged(await soak.reread()));
   await report(soak, converged);
-  for (const fault of soak.faults.slice(0, faultsShownMax)) print(`FAULT: ${fault}`);
-  const isGood = soak.faults.length === 0;
-  if (isGood) {
-    print(
-      `ok: nothing acknowledged is missing, nothing counts twice; equal in ${equalMs.toFixed(0)} ms`,
-    );
-    await rm(directory, { recursive: true });
-  } else {
-    print(`${soak.faults.length} faults; the directories are left in ${directory}`);
-  }
+  const isGood = conclude(
+    soak.faults,
+    `nothing acknowledged is missing, nothing counts twice; equal in ${equalMs.toFixed(0)} ms`,
+    `the directories are left in ${directory}`,
+  );
+  if (isGood) await rm(directory, { recursive: true });
   return isGood;
 }
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "600" }, seed: { type: "string" } },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
-  throw new Error("--seconds is a positive number, --seed an integer");
-}
+const { seconds, seed } = soakOptions();
 process.exitCode = (await main(seconds, seed)) ? 0 : 1;

@@ -1,30 +1,18 @@
 /** What the processes of the sale soak keep. */
-import {
-  boundedCounter,
-  type BoundedCounterType,
-  fencedRegister,
-  type FencedRegisterType,
-  uniqueClaims,
-  type UniqueClaimsType,
-} from "../../src/index.ts";
+import { boundedCounter, fencedRegister, uniqueClaims } from "../../src/index.ts";
 import type { LocksChoice } from "../../src/cli/replay/locks-choice.ts";
 import type { Accounts } from "./sale-judge.ts";
 
-/** The types of the shop. */
-export type SaleSchema = {
-  readonly stock: BoundedCounterType<undefined>;
-  readonly coupon: FencedRegisterType<string>;
-  readonly accounts: FencedRegisterType<number>;
-  readonly username: UniqueClaimsType;
-};
-
 /** `weakFence`: over locks that may forget. */
-export const saleSchema = (weakFence: boolean): SaleSchema => ({
+export const saleSchema = (weakFence: boolean) => ({
   stock: boundedCounter({ min: 0, weakFence }),
   coupon: fencedRegister<string>({ weakFence }),
   accounts: fencedRegister<number>({ weakFence }),
   username: uniqueClaims({ weakFence }),
 });
+
+/** The types of the shop. */
+export type SaleSchema = ReturnType<typeof saleSchema>;
 
 /** One that is restocked as it goes, and one that is stocked once, of which every sale has a key. */
 export const skus = { plain: "sku:plain", keyed: "sku:keyed" } as const;

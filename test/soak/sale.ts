@@ -14,11 +14,11 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import type { LocksChoice } from "../../src/cli/replay/locks-choice.ts";
 import { type StartedLocks, startLocks } from "../../src/cli/servers/lock-url.ts";
-import { isServiceName } from "../../src/cli/servers/shared.ts";
+import { isServiceName, serviceNames } from "../../src/cli/servers/shared.ts";
 import { until } from "../../src/cli/servers/until.ts";
+import { conclude, print, soakOptions, type SoakOptions } from "./command.ts";
 import { type ChaosFigures, SaleChaos } from "./sale-chaos.ts";
 import { SaleMembers } from "./sale-members.ts";
 import { bringToRest, type Rest } from "./sale-rest.ts";
@@ -28,17 +28,9 @@ const replicas = 4;
 const startMsMax = 60_000;
 /** Of what every sale has a key for: more than is sold in a second. */
 const keyedPerSecond = 40;
-const faultsShownMax = 20;
+const progressEveryMs = 60_000;
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
-
-interface Options {
-  readonly locks: string;
-  readonly seconds: number;
-  readonly seed: number;
-}
-
-async function main({ locks, seconds, seed }: Options): Promise<boolean> {
+async function main({ locks, seconds, seed }: SoakOptions): Promise<boolean> {
   const directory = await mkdtemp(join(tmpdir(), "trellis-sale-"));
   print(`selling over ${locks} for ${seconds} s, seed ${seed}, in ${directory}`);
   if (locks === "redlock") print("the masters of Redlock are not killed or paused");
@@ -58,23 +50,24 @@ async function main({ locks, seconds, seed }: Options): Promise<boolean> {
   const chaos = new SaleChaos(members, locks === "redlock" ? [] : (server?.nodes ?? []), {
     ...{ seed, onFault: (fault: string) => void faults.push(fault) },
   });
-  await chaos.run(seconds);
+  const progress = setInterval(() => {
+    const { kills, pauses, serverKills, serverPauses } = chaos.figures;
+    print(`${kills + serverKills} kills, ${pauses + serverPauses} pauses so far`);
+  }, progressEveryMs);
+  await chaos.run(seconds).finally(() => clearInterval(progress));
   const startMs = performance.now();
   const rest = await bringToRest(members, server?.url);
   const restMs = performance.now() - startMs;
   faults.push(...rest.faults);
   report(chaos.figures, rest);
-  for (const fault of [...new Set(faults)].slice(0, faultsShownMax)) print(`FAULT: ${fault}`);
-  if (faults.length > 0) {
-    print(`${faults.length} faults; directories and books are left in ${directory}`);
-    return false;
-  }
-  await rm(directory, { recursive: true });
-  print(
-    `ok: nothing is sold twice and nothing is gone, one winner a coupon, one owner a name, one effect a key, ` +
+  const isGood = conclude(
+    faults,
+    "nothing is sold twice and nothing is gone, one winner a coupon, one owner a name, one effect a key, " +
       `every sum exact; at rest in ${restMs.toFixed(0)} ms`,
+    `directories and books are left in ${directory}`,
   );
-  return true;
+  if (isGood) await rm(directory, { recursive: true });
+  return isGood;
 }
 
 function choiceOf(locks: string, server: StartedLocks | undefined): (index: number) => LocksChoice {
@@ -104,19 +97,4 @@ function report(figures: ChaosFigures, { judgement, pools }: Rest): void {
   print(`keys       ${judgement.keysRepeated} repeated, ${judgement.undecided.length} not decided`);
 }
 
-const { values } = parseArgs({
-  options: {
-    locks: { type: "string", default: "embedded" },
-    seconds: { type: "string", default: "600" },
-    seed: { type: "string" },
-  },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
-  throw new Error("--seconds is a positive number, --seed an integer");
-}
-if (values.locks !== "embedded" && !isServiceName(values.locks)) {
-  throw new Error(`there are no locks ${values.locks}`);
-}
-process.exitCode = (await main({ locks: values.locks, seconds, seed })) ? 0 : 1;
+process.exitCode = (await main(soakOptions(["embedded", ...serviceNames]))) ? 0 : 1;
