@@ -151,6 +151,22 @@ describe("a replica that is killed", () => {
   });
 });
 
+test("who dies in line for a pool keeps others out for a moment only", async () => {
+  const scene = new Scene();
+  const shop = await scene.open("a", { disk: scene.disk(), machine: scene.machine });
+  const ttls: (number | undefined)[] = [];
+  const update = shop.updates.update.bind(shop.updates);
+  shop.updates.update = (resource, change, options) => {
+    ttls.push(options?.ttlMs);
+    return update(resource, change, options);
+  };
+  await scene.until(shop.stock.decrement("k", 1));
+  await scene.until(shop.stock.decrement("k", 1, { idempotencyKey: "once" }));
+  await scene.close(shop);
+  expect(ttls.length).toBeGreaterThan(2);
+  expect(ttls.filter((ttlMs = Infinity) => ttlMs > 2_000)).toEqual([]);
+});
+
 describe("a directory that was copied while its replica ran", () => {
   test.each([true, false])("has no rights of it (on the same machine: %s)", async (isSame) => {
     const scene = new Scene();

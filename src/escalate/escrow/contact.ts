@@ -23,7 +23,7 @@ import {
   strandedOf,
   wantedByOthers,
 } from "./pool.ts";
-import { poolResource } from "./pool-opening.ts";
+import { poolResource, stepTtlMs } from "./pool-opening.ts";
 import { ClosedHere, PoolSteps, type Round } from "./pool-steps.ts";
 import { fenced, holdersIn, insufficient, type NamedHolder, unavailable } from "./refusals.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -172,7 +172,7 @@ export class Contact {
     const { result } = await this.#at.updates.update(
       this.#resource,
       (current) => this.#steps.last(current, { birth, isKnown }),
-      { waitMs: roundWaitMs },
+      { waitMs: roundWaitMs, ttlMs: stepTtlMs },
     );
     return result;
   }
@@ -240,7 +240,7 @@ export class Contact {
         isTold = holding.kept;
         return this.#steps.next(current, { birth, isKnown }, this.#isAhead);
       },
-      { waitMs: roundWaitMs },
+      { waitMs: roundWaitMs, ttlMs: stepTtlMs },
     );
     const tookMs = environment.monotonic() - startedMs;
     this.#roundMs += roundWeight * (tookMs - this.#roundMs);
