@@ -52,6 +52,13 @@ const refusals = [
   ConflictError,
 ];
 
+/** Said of nothing at all, and of what those who are gone have left: only an operator may release that. */
+export const isNothingLeft = ({ code, result }: End): boolean =>
+  code === "TRELLIS_INSUFFICIENT" ||
+  (Array.isArray(result) &&
+    result.length > 0 &&
+    result.every((who) => String(who).includes("stranded")));
+
 /** What can be done again by somebody else. */
 export type Performed = Exclude<Deed, { readonly kind: "restock" }>;
 
@@ -71,6 +78,8 @@ export class SaleLoad {
   readonly #open: OpenShop;
   readonly #loops: Promise<void>[] = [];
   #names = 0;
+  /** What is shown as left is stranded, as far as is known: nobody can have it. */
+  #isShort = false;
   #isStopped = false;
 
   constructor(open: OpenShop) {
@@ -211,7 +220,9 @@ export class SaleLoad {
 
   async #sell(sku: string, key?: string): Promise<void> {
     const units = 1 + this.#open.random.below(unitsMax);
-    await this.perform({ kind: "sale", sku, units, ...(key === undefined ? {} : { key }) });
+    const keyed = key === undefined ? {} : { key };
+    const end = await this.perform({ kind: "sale", sku, units, ...keyed });
+    if (sku === skus.plain && isNothingLeft(end)) this.#isShort = true;
   }
 
   #trySell(): void {
@@ -231,7 +242,8 @@ export class SaleLoad {
   async #restock(): Promise<void> {
     const { shop, random, keeper } = this.#open;
     const { stock } = shop.collections;
-    if (stock.value(skus.plain) > stockLow) return;
+    if (!this.#isShort && stock.value(skus.plain) > stockLow) return;
+    this.#isShort = false;
     const units = 1 + random.below(chunkMax);
     const id = keeper.begin({ kind: "restock", sku: skus.plain, units });
     stock.increment(skus.plain, units);

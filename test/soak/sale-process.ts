@@ -1,11 +1,15 @@
 /** One replica of the sale soak: it does what a shop does until it is killed, and what the parent asks for. */
+import { mkdir } from "node:fs/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isWeak, openLocks } from "../../src/cli/replay/locks-choice.ts";
-import { type Logger, openReplica, type Replica } from "../../src/index.ts";
+import { systemEnvironment } from "../../src/environment.ts";
+import type { RightsStatus } from "../../src/escalate/escrow.ts";
+import { tmpfsWitness } from "../../src/escalate/witness/tmpfs.ts";
+import { type Logger, openReplica, type Replica, type ReplicaOptions } from "../../src/index.ts";
 import { Random } from "../simulation/virtual-environment.ts";
 import { BookKeeper, type End } from "./sale-books.ts";
 import type { Shown } from "./sale-judge.ts";
-import { type Performed, SaleLoad } from "./sale-load.ts";
+import { isNothingLeft, type Performed, SaleLoad } from "./sale-load.ts";
 import { accounts, type OpenSale, type SaleSchema, saleSchema, skus } from "./sale-shop.ts";
 import { serve } from "./serve.ts";
 
@@ -25,7 +29,9 @@ export interface SaleActions {
   dial(url: string): void;
   hangUp(url: string): void;
   /** Does these deeds, of whoever did not hear. */
-  perform(deeds: readonly Performed[]): Promise<void>;
+  perform(deeds: readonly Performed[]): Promise<readonly End[]>;
+  /** What there is to show of rights. */
+  rights(): readonly RightsStatus[];
   /** Holders that earlier lives left, and that are not settled. */
   unsettled(): number;
   /** Sells until nothing is left but what is stranded, or for so long. Resolves with whether that was said. */
@@ -43,11 +49,13 @@ class SaleProcess implements SaleActions {
   #load: SaleLoad | undefined;
 
   async open(request: OpenSale): Promise<{ readonly port: number }> {
-    const { name, directory, books, port, peers, locks, seed } = request;
+    const { name, directory, books, port, peers, locks, seed, exclusive = false } = request;
     const keeper = new BookKeeper(books);
     const shop = await openReplica({
-      ...{ schema: saleSchema(isWeak(locks)), name, storage: directory, listen: { port } },
+      ...{ schema: saleSchema(isWeak(locks)), name, listen: { port } },
       ...{ locks: await openLocks(locks), logger: loggerInto(keeper) },
+      ...(await machineOf(request)),
+      storage: { directory, exclusive },
     });
     this.#shop = shop;
     const life = `${name}-${process.pid}-${seed}`;
@@ -84,13 +92,18 @@ class SaleProcess implements SaleActions {
     this.#opened.removePeer(url);
   }
 
-  async perform(deeds: readonly Performed[]): Promise<void> {
-    for (const deed of deeds) await this.#loaded.perform(deed);
+  async perform(deeds: readonly Performed[]): Promise<readonly End[]> {
+    const ends: End[] = [];
+    for (const deed of deeds) ends.push(await this.#loaded.perform(deed));
+    return ends;
+  }
+
+  rights(): readonly RightsStatus[] {
+    return this.#opened.status().rights;
   }
 
   unsettled(): number {
-    const rights = this.#opened.status().rights;
-    return rights.reduce((sum, { holders }) => sum + holders.length, 0);
+    return this.rights().reduce((sum, { holders }) => sum + holders.length, 0);
   }
 
   async sellOut(sku: string, forMs: number): Promise<boolean> {
@@ -150,12 +163,18 @@ class SaleProcess implements SaleActions {
   }
 }
 
-/** Said of nothing at all, and of what those who are gone have left: only an operator may release that. */
-const isNothingLeft = ({ code, result }: End): boolean =>
-  code === "TRELLIS_INSUFFICIENT" ||
-  (Array.isArray(result) &&
-    result.length > 0 &&
-    result.every((who) => String(who).includes("stranded")));
+/** Another machine, as far as its memory goes, if one is named. */
+async function machineOf({
+  directory,
+  memory,
+}: OpenSale): Promise<Pick<ReplicaOptions<SaleSchema>, "environment">> {
+  if (memory === undefined) return {};
+  // Its witness looks at the directory.
+  await mkdir(directory, { recursive: true });
+  return {
+    environment: { ...systemEnvironment, witness: await tmpfsWitness({ directory, memory }) },
+  };
+}
 
 /** Errors are for somebody to look at: here, that is a fault. */
 function loggerInto(keeper: BookKeeper): Logger {

@@ -41,4 +41,8 @@ export interface OpenSale {
   readonly locks: LocksChoice;
   /** Of what it does. */
   readonly seed: number;
+  /** Somebody answers for the directory. */
+  readonly exclusive?: boolean;
+  /** The memory of the machine that this is taken for: a folder in `/dev/shm`. */
+  readonly memory?: string;
 }
