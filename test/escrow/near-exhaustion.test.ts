@@ -8,10 +8,10 @@ const zipf = { stock: 10_000, perSecond: 100, isZipf: true };
 
 describe("all of the stock is sold, and nobody is refused before", () => {
   test.each([
-    { sellers: 10, ...even, isLinked: true, updatesMax: 0.03, callsMax: 0.06 },
-    { sellers: 10, ...even, isLinked: false, updatesMax: 0.03, callsMax: 0.06 },
-    { sellers: 50, ...zipf, isLinked: true, updatesMax: 0.12, callsMax: 0.28 },
-    { sellers: 50, ...zipf, isLinked: false, updatesMax: 0.12, callsMax: 0.28 },
+    { sellers: 10, ...even, isLinked: true, updatesMax: 0.03, callsMax: 0.08 },
+    { sellers: 10, ...even, isLinked: false, updatesMax: 0.03, callsMax: 0.08 },
+    { sellers: 50, ...zipf, isLinked: true, updatesMax: 0.12, callsMax: 0.32 },
+    { sellers: 50, ...zipf, isLinked: false, updatesMax: 0.12, callsMax: 0.32 },
   ])(
     "by $sellers sellers, Zipf: $isZipf, linked: $isLinked, with at most $updatesMax guarded updates a sale",
     { timeout },

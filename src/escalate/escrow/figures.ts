@@ -51,7 +51,11 @@ export class KeyspaceFigures implements ShownFigures {
   }
 
   show(key: string, holder: HolderId, figures: HolderFigures): void {
-    if (this.#keyspace.isClosed) return;
+    // Also while the replica closes: what was spent until then is told before it ends.
+    this.#keyspace.amend(() => this.#show(key, holder, figures));
+  }
+
+  #show(key: string, holder: HolderId, figures: HolderFigures): void {
     const known = this.#holder(key, holder);
     const next = known ? joinHolderFigures(known, figures) : figures;
     if (known && isSame(known, next)) return;

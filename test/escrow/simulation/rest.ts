@@ -10,12 +10,14 @@ export async function sellOut(run: Run): Promise<void> {
   const shop = run.places.find(({ isAlive }) => isAlive)?.shop;
   if (!shop) return;
   for (const { collection, key } of run.counters) {
-    for (let left = 2_000 * run.burst; left > 0; left--) {
-      const begun = ledger.begin(collection, key, -1);
+    let by = run.burst;
+    for (let times = 4_000; times > 0; times--) {
+      const amount = by;
+      const begun = ledger.begin(collection, key, -amount);
       let told: "done" | "refused" | undefined;
       const sell = async (): Promise<void> => {
         try {
-          await shop[collection].decrement(key, 1, { waitMs: 8_000 });
+          await shop[collection].decrement(key, amount, { waitMs: 8_000 });
           told = "done";
         } catch {
           told = "refused";
@@ -25,7 +27,9 @@ export async function sellOut(run: Run): Promise<void> {
       void sell();
       await world.settle({ forMs: 20_000, until: () => told !== undefined });
       if (told === undefined) ledger.faults.push(`${collection}/${key}: a decrement hangs`);
-      if (told !== "done") break;
+      // To the last one.
+      if (told === "refused" && by > 1) by = Math.floor(by / 2);
+      else if (told !== "done") break;
     }
   }
   await world.settle({ forMs: 5_000 });
