@@ -43,6 +43,25 @@ describe("guarded updates", () => {
     expect(text(await run(world, client().backend.read("n")))).toBe("720");
   });
 
+  test("of processes that all want one value at full speed get their share of it, each", async () => {
+    const { world, environment, client } = scene();
+    let isOver = false;
+    const all = Array.from({ length: 6 }, async () => {
+      const updates = new GuardedUpdates(client().backend, environment);
+      let share = 0;
+      for (; !isOver; share++) await updates.update("n", increment, { waitMs: 60_000 });
+      return share;
+    });
+    await world.settle({ forMs: 6_000 });
+    isOver = true;
+    const shares = await run(world, Promise.all(all));
+    const sum = shares.reduce((left, right) => left + right);
+    // One write can go through in each round trip of 3 ms.
+    expect(sum).toBeGreaterThan((6_000 / 3) * 0.5);
+    expect(Math.min(...shares)).toBeGreaterThan(sum / shares.length / 2);
+    expect(text(await run(world, client().backend.read("n")))).toBe(`${sum}`);
+  });
+
   test("stand in line behind a lease that is held, and go on after it", async () => {
     const { world, environment, client } = scene();
     const lease = await run(world, client().backend.acquire("n", { ttlMs: 10_000, waitMs: 0 }));
