@@ -7,7 +7,7 @@ export const title =
   "48 callers of one process, one hot key, 2.6 ms round trip: guarded updates, against a naive lock";
 
 const callers = 48;
-const eachWayMs = 1.3;
+export const eachWayMs = 1.3;
 const plans = { whole: 2_000, quick: 600 };
 const warmMs = 300;
 
@@ -32,7 +32,8 @@ export const rowsOf = ({ name, bare, combinedMin, why = {} }) => [
   },
 ];
 
-async function combined(locks, ms) {
+/** Guarded updates a second of 48 callers of one process. */
+export async function combined(locks, ms) {
   const { GuardedUpdates } = await built("src/escalate/guarded-updates");
   const updates = new GuardedUpdates(locks, await systemEnvironmentOf());
   const add = (current) => ({ value: Buffer.from(String(numberIn(current) + 1)), result: 0 });
@@ -43,7 +44,7 @@ async function combined(locks, ms) {
 }
 
 /** Acquire, read, write, release; as it is done where the value is somewhere else than the lock. */
-async function naive(locks, ms) {
+export async function naive(locks, ms) {
   const rate = await atOnce(callers, ms, async () => {
     const lease = await locks.acquire("naive", { ttlMs, waitMs });
     const current = await locks.read("naive");
