@@ -10,10 +10,10 @@ export async function witnessOf({
   environment,
 }: ReplicaOptions<Schema>): Promise<Witness> {
   if (environment?.witness) return environment.witness;
-  const directory =
-    typeof storage === "object" && "directory" in storage ? storage.directory : storage;
-  if (typeof directory === "string") return tmpfsWitness({ directory });
-  return noWitness("its storage is no directory");
+  const isBackend = typeof storage === "object" && "open" in storage;
+  if (storage === undefined || isBackend) return noWitness("its storage is no directory");
+  const directory = typeof storage === "string" ? storage : storage.directory;
+  return tmpfsWitness({ directory });
 }
 
 /** Whether somebody answers for it that no copy of the storage runs, and that it is the newest there was. */

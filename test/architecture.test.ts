@@ -173,6 +173,8 @@ const ambient =
 /** An adapter folder is `x/` beside its port `x.ts`. */
 const isAdapter = (path: string): boolean => {
   const folder = posix.dirname(path);
+  // The face of an engine, which stands beside its parts as a port does beside its adapters.
+  if (folder === "src/escalate/escrow") return false;
   return folder !== "src" && existsSync(join(root, `${folder}.ts`));
 };
 

@@ -5,7 +5,7 @@ import { freshPrefix, tripsBetween } from "./way.mjs";
 
 export const title = "Hand-over from a release to the next waiter of another client";
 
-const plans = { whole: 15, quick: 5 };
+const plans = { whole: 15, quick: 3 };
 /** One who has asked nothing for so long stands in line, in ms. */
 const quietMs = 60;
 const quietMsMax = 5_000;

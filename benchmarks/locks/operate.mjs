@@ -6,7 +6,7 @@ import { freshPrefix } from "./way.mjs";
 export const title = "operate: 16 clients add to one hot key, against a lease cycle each; loopback";
 
 const clients = 16;
-const plans = { whole: 1_200, quick: 400 };
+const plans = { whole: 1_200, quick: 300 };
 /** What was found before any of this was written: 15 to 29 times. */
 const ratioMin = 15;
 

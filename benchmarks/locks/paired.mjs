@@ -4,7 +4,7 @@ import { interleave, summarise } from "../crdt/measure.mjs";
 /** How long, in ms, and how often. */
 const plans = {
   whole: { rounds: 31, sliceMs: 25, warmMs: 400 },
-  quick: { rounds: 13, sliceMs: 20, warmMs: 150 },
+  quick: { rounds: 9, sliceMs: 20, warmMs: 100 },
 };
 const operationsMin = 2;
 

@@ -62,8 +62,6 @@ const conflictsMax = 128;
 /** Of what is known here, and of what was computed in vain: so much of a change in one sight. */
 const sightWeight = 0.2;
 const commonWeight = 0.02;
-/** Sights of one resource that say more than those of all. */
-const sightsMin = 4;
 /** What is outdated so often is read first. */
 const outdatedMax = 0.5;
 
@@ -107,20 +105,20 @@ export class Contention implements Strategy {
   constructor(environment: Environment, common = new Outdated()) {
     this.#environment = environment;
     this.#common = common;
-    this.#outdated = common.share;
   }
 
   choose(conflicts: number): Attempt {
     this.#conflicts = conflicts;
     if (conflicts >= conflictsMax || this.#waste.choosesLease()) return "lease";
     if (conflicts > 0) return "read";
-    const outdated = this.#sights < sightsMin ? this.#common.share : this.#outdated;
+    const outdated = this.#sights === 0 ? this.#common.share : this.#outdated;
     return !this.#hasRested && outdated > outdatedMax ? "read" : "known";
   }
 
   found(wasOutdated: boolean): void {
     this.#sights++;
-    this.#outdated += sightWeight * (Number(wasOutdated) - this.#outdated);
+    this.#outdated +=
+      Math.max(sightWeight, 1 / this.#sights) * (Number(wasOutdated) - this.#outdated);
     this.#common.see(wasOutdated);
   }
 

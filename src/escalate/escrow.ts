@@ -56,17 +56,18 @@ export class Escrow {
   readonly #idle: IdleLooks;
   #opened: (Opened & { readonly journal: RightsJournal }) | undefined;
   #former: FormerHolders | undefined;
-  #directory: JudgedDirectory | undefined;
   #birth: Promise<string> | undefined;
   #isClosed = false;
 
   constructor(options: EscrowOptions) {
     this.#options = options;
-    this.#idle = new IdleLooks(options.environment);
+
     this.service = new Recall({
       wanted: ({ collection, key }) => this.#collections.get(collection)?.find(key)?.recalled(),
-      given: ({ collection, key }) => this.#collections.get(collection)?.find(key)?.heardGiven(),
+      given: ({ collection, key }, by) =>
+        this.#collections.get(collection)?.find(key)?.heardGiven(by),
     });
+    this.#idle = new IdleLooks(options.environment, () => this.service.isLinked);
   }
 
   /** The collection of a schema's name. @throws UsageError for bounds that cannot be. */
@@ -88,7 +89,6 @@ export class Escrow {
   async start(storage?: EscrowStorage): Promise<void> {
     const { environment, updates, name, logger, onWarning } = this.#options;
     const directory = await judgeDirectory(environment, storage);
-    this.#directory = directory;
     const journal = new RightsJournal({
       ...{ environment, engine: storage?.engine, directory, stand: directory.stand },
       onWritten: (holding, kept) =>
@@ -107,7 +107,7 @@ export class Escrow {
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),
-      given: ({ name: collection }, key) => this.service.give({ collection, key }),
+      given: ({ name: collection }, key, by) => this.service.give({ collection, key }, by),
       onMade: (contact) => this.#idle.add(contact),
     };
     this.#takeIn(directory, journal);
@@ -129,7 +129,6 @@ export class Escrow {
       ...{ environment, logger, journal: opened.journal, keyed: opened.keyed },
       former: this.#former,
       collections: [...this.#collections.values()],
-      stand: this.#directory?.stand,
     });
   }
 

@@ -19,55 +19,26 @@ import type { Logger, Telemetry } from "../telemetry.ts";
 import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
+import { withinBound } from "./fenced/bounded-change.ts";
 import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.ts";
 import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
 import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
 import type { FencedWatch } from "./fenced/fenced-watch.ts";
+import type {
+  FencedOptions,
+  Peeked,
+  Update,
+  UpdateContext,
+  UpdateOptions,
+} from "./fenced/operations.ts";
 import { type FencedKind, resourcePrefix } from "./fenced/resource-names.ts";
 import { type EscalateOptions, type FencedSection, Sections } from "./fenced/sections.ts";
 import type { Change, Changed, GuardedUpdates } from "./guarded-updates.ts";
 import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
 
-/** How to wait for a fenced operation. */
-export interface FencedOptions {
-  /** How long to wait, in ms; 0 does not. Default 5,000. What is under way then is waited for. */
-  readonly waitMs?: number;
-  /** Rejects with its reason; what is under way then may take effect. */
-  readonly signal?: AbortSignal;
-}
-
-/** How to update. */
-export interface UpdateOptions extends FencedOptions {
-  /** What a repetition, on whatever replica, is known by: it gets the first result, and runs nothing. */
-  readonly idempotencyKey?: string;
-}
-
-/** What a change knows besides the value. */
-export interface UpdateContext {
-  /** The same for every run of the change, and for every repetition under one idempotency key. */
-  readonly operationId: string;
-}
-
-/** Makes the next value of the present one; `undefined` deletes. It may run again on another value. */
-export type Update<V> = (
-  current: V | undefined,
-  context: UpdateContext,
-) => V | undefined | Promise<V | undefined>;
-
-/** A local copy, and how old it may be. */
-export interface Peeked<V> {
-  /** Frozen; `undefined` when absent. */
-  readonly value: V | undefined;
-  /** The guard's version that it is a copy of; 0 when nothing is known. */
-  readonly version: number;
-  /**
-   * It was the latest at this time, in ms since the Unix epoch: when the guard was asked last from here, or
-   * when the copy was published by another replica, on its clock. 0 when nothing is known.
-   */
-  readonly asOfMs: number;
-}
+export type { FencedOptions, Peeked, Update, UpdateContext, UpdateOptions };
 
 /** What fenced values are made of. */
 export interface FencedValuesOptions {
@@ -276,10 +247,26 @@ export class FencedValues {
   #step(
     target: FencedTarget,
     change: Update<unknown>,
-    { hash, operationId }: CallIdentity,
+    identity: CallIdentity,
   ): Change<Json | undefined> {
+    const { hash } = identity;
     const { environment, telemetry, watch } = this.#options;
     const { resource, collection } = target;
+    const context: UpdateContext = {
+      get operationId() {
+        return identity.operationId;
+      },
+    };
+    /** What the caller's function makes of a value, copied and checked. */
+    const changed = async (current: Json | undefined): Promise<Json | undefined> => {
+      try {
+        const next = await withinBound(change(current, context), environment);
+        if (next === undefined) return undefined;
+        return hash === undefined ? copyValue(next) : checkedResult(next, "a value under a key");
+      } catch (error) {
+        throw new Thrown(error);
+      }
+    };
     return async (bytes): Promise<Changed<Json | undefined>> => {
       const envelope = decodeEnvelope(bytes, resource);
       const found = hash === undefined ? undefined : envelope.memory.find(hash);
@@ -290,10 +277,7 @@ export class FencedValues {
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
       if (hash !== undefined && before.isFull(keysBytesMax(watch)))
         throw new Thrown(keysAreFull(target));
-      const value = await changed(change, envelope.value, {
-        operationId,
-        isKeyed: hash !== undefined,
-      });
+      const value = await changed(envelope.value);
       // Nothing is there, and nothing shall be.
       if (value === undefined && envelope.value === undefined && hash === undefined) {
         return { result: undefined };
@@ -395,19 +379,4 @@ export class FencedValues {
 function checkFunction(given: unknown, call: string): void {
   if (typeof given === "function") return;
   throw new UsageError(`${call} takes a function, not ${typeof given}; nothing was changed`);
-}
-
-/** What the caller's function makes of a value, copied and checked. @throws Thrown */
-async function changed(
-  change: Update<unknown>,
-  current: Json | undefined,
-  { operationId, isKeyed }: { readonly operationId: string; readonly isKeyed: boolean },
-): Promise<Json | undefined> {
-  try {
-    const next = await change(current, { operationId });
-    if (next === undefined) return undefined;
-    return isKeyed ? checkedResult(next, "a value written under a key") : copyValue(next);
-  } catch (error) {
-    throw new Thrown(error);
-  }
 }

@@ -99,7 +99,7 @@ export class GuardedUpdates {
         ...{ exclusive, ttlMs },
         endMs: this.#environment.monotonic() + waitMs,
         change: async (current) => {
-          settled = await change(current, { operationId });
+          settled = await change(current, context);
           return settled.value;
         },
         applied: (guarded) => {
@@ -111,7 +111,15 @@ export class GuardedUpdates {
           reject(error);
         },
       };
-      const operationId = this.#operationId();
+      const draw = (): string => this.#operationId();
+      let operationId: string | undefined;
+      const context = {
+        // Most changes do not ask for it, and randomness costs more than they do.
+        get operationId() {
+          operationId ??= draw();
+          return operationId;
+        },
+      };
       const abort = (): void => {
         lane.abandon(caller);
         caller.refused(signal?.reason);

@@ -35,7 +35,7 @@ export const recordKinds = {
 } as const;
 export type RecordKind = keyof typeof recordKinds;
 
-/** First bytes of keys that others have in the same store: which lock store is known, the authority that is hosted, rights. */
+/** First bytes of keys that others have in the same store: the lock store that is known, the authority that is hosted, rights. */
 export const foreignKinds = { birth: 0x42, guard: 0x47, authority: 0x48, rights: 0x52 } as const;
 
 /** The key of a record. */

@@ -122,11 +122,11 @@ export class Keyspace {
 
   /**
    * Writes of the replica itself, which may come between `seal` and `close`: what it has to say of work
-   * that was under way. Then they are a batch of their own.
+   * that was under way. Then they are a batch of their own; after `close` nothing is written.
    */
   amend(writes: () => void): void {
+    if (this.#ended) return;
     if (!this.#closed) return writes();
-    if (this.#ended) throw new Error("assertion: nothing is written after the end");
     this.#closed = false;
     this.#guard(false);
     try {

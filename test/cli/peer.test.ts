@@ -87,7 +87,9 @@ describe("trellis", () => {
       "  peer",
       "  inspect",
       "  repair",
+      "  authority",
       "  verify",
+      "  explain",
       "  replay",
       "  help",
     ]);

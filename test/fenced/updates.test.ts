@@ -7,6 +7,7 @@ import {
   LockUnavailableError,
   UnknownOutcomeError,
   UsageError,
+  WaitTimeoutError,
 } from "../../src/errors.ts";
 import { rejection } from "../locks/trial.ts";
 import { epochMs } from "../simulation/virtual-environment.ts";
@@ -67,6 +68,16 @@ describe("an update", () => {
     });
     expect(await cluster.run(slow)).toBe(11);
     expect(seen).toEqual([1, 10]);
+  });
+
+  test("whose function never ends is given up, and those beside it go on", async () => {
+    const cluster = new Cluster();
+    const { accounts } = cluster.site();
+    const stuck = rejection(accounts.update("x", () => new Promise<number>(() => undefined)));
+    const beside = accounts.update("x", add(1));
+    expect(await cluster.run(stuck)).toBeInstanceOf(WaitTimeoutError);
+    expect(await cluster.run(beside)).toBe(1);
+    expect(await cluster.world.settle({})).toBe("idle");
   });
 
   test("that throws, or gives what is no value, writes nothing", async () => {

@@ -139,6 +139,36 @@ describe("embeddedLocks", () => {
     },
   );
 
+  test("is reached over a replica in between, that knows nothing of it but the way", async () => {
+    const between = await openReplica({
+      ...{ schema: {}, name: "between", listen: { port: 0 } },
+      peers: [`ws://127.0.0.1:${port}`],
+    });
+    const locks = embeddedLocks();
+    const far = await openReplica({
+      ...{ schema, name: "far", locks },
+      peers: [`ws://127.0.0.1:${between.address?.port}`],
+    });
+    guests.push(far);
+    try {
+      await reach(far);
+      const lease = await locks.acquire("r", { ttlMs: 10_000, waitMs: 10_000 });
+      await locks.commit([{ lease, value: bytes("far") }], operationId());
+      const { locks: near } = await open();
+      expect(text(await near.read("r"))).toBe("far");
+      await kill();
+      await until("the way is gone", outageMsMax, () => {
+        const status = far.status().locks;
+        return status.kind === "embedded" && !status.isServing;
+      });
+      await start();
+      await reach(far);
+      expect(text(await locks.read("r"))).toBe("far");
+    } finally {
+      await between.close();
+    }
+  });
+
   test("while it is away locks fail fast, free operations go on, and it is found again", async () => {
     const { guest, locks } = await open();
     await locks.compareAndSet("r", undefined, bytes("x"), operationId());

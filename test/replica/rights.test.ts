@@ -68,3 +68,33 @@ test("three replicas sell one stock at once, all of it, once", async () => {
     expect(shop.collections.stock.value("sku:9")).toBe(0);
   }
 });
+
+test("what was spent until a replica closed is seen by the others, and its rights are theirs", async () => {
+  await using host = await openReplica({
+    ...{ schema, name: "host", storage: memoryStorage(), listen: { port: 0 } },
+    locks: embeddedLocks({ host: true }),
+  });
+  const guest = await openReplica({
+    ...{ schema, name: "guest", storage: memoryStorage(), peers: [urlOf(host)] },
+  });
+  await until("the authority is in reach", 10_000, () => {
+    const { locks } = guest.status();
+    return locks.kind === "embedded" && locks.isServing;
+  });
+  guest.collections.stock.increment("sku:9", 20);
+  await guest.collections.stock.decrement("sku:9", 3);
+  // Under way when it closes: done and told, or refused.
+  const late = guest.collections.stock.decrement("sku:9", 2).then(
+    () => 2,
+    () => 0,
+  );
+  await guest.close();
+  const left = 17 - (await late);
+  await until(
+    "the host has heard of it",
+    10_000,
+    () => host.collections.stock.value("sku:9") === left,
+  );
+  await host.collections.stock.decrement("sku:9", left);
+  await expect(host.collections.stock.decrement("sku:9")).rejects.toThrow(InsufficientError);
+});

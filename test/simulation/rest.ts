@@ -192,6 +192,7 @@ async function checkClosed(scenario: Scenario): Promise<void> {
   const { running, network, world } = scenario;
   scenario.say("all close");
   let open = running.length;
+  scenario.isEnding = true;
   for (const life of running) {
     life.state = "closing";
     life.replica.close().then(() => open--, scenario.fail);

@@ -88,6 +88,8 @@ export class Scenario {
   readonly #promises = new Promises();
   /** Processes that say goodbye. */
   readonly #closing = new Set<Life>();
+  /** All that run are being closed. */
+  isEnding = false;
   #checks = 0;
   #hash = 0x811c9dc5;
 
@@ -193,8 +195,7 @@ export class Scenario {
 
   /** A disk is written to, and a process closed, by longer chains. */
   get #hops(): number {
-    if (this.#disks.size > 0) return 40;
-    return this.#closing.size > 0 ? 16 : 3;
+    return this.#disks.size > 0 || this.#closing.size > 0 || this.isEnding ? 64 : 3;
   }
 
   async #step(step: number): Promise<void> {

@@ -81,22 +81,23 @@ export class BoundedCounterCollection<Max extends number | undefined = number | 
 
   /** The keys that were ever used, in the order of code units. O(n log n). */
   keys(options?: KeysOptions): string[] {
-    return this.#counters.figures.list(options);
+    return this.#counters.keys(options);
   }
 
   /** Whether the key was ever used. O(1). */
   has(key: string): boolean {
-    return this.#counters.figures.has(key);
+    return this.#counters.has(key);
   }
 
-  /** How many keys were ever used. O(1). */
+  /** How many keys were ever used. O(keys used here). */
   size(): number {
-    return this.#counters.figures.size();
+    return this.#counters.size();
   }
 }
 
 /** The counter of one key. */
 export class BoundedCounterHandle<Max extends number | undefined = number | undefined> {
+  #contact: Contact | undefined;
   readonly #counters: Counters;
   readonly key: string;
 
@@ -108,22 +109,22 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
 
   /** As `BoundedCounterCollection.increment`. */
   increment(by = 1, options?: SpendOptions): Incremented<Max> {
-    return increment(this.#counters, this.#counters.contact(this.key), checkBy(by), options);
+    return increment(this.#counters, this.#used(), checkBy(by), options);
   }
 
   /** As `BoundedCounterCollection.tryIncrement`. */
   tryIncrement(by = 1): boolean {
-    return tryIncrement(this.#counters, this.#counters.contact(this.key), checkBy(by));
+    return tryIncrement(this.#counters, this.#used(), checkBy(by));
   }
 
   /** As `BoundedCounterCollection.decrement`. */
   decrement(by = 1, options?: DecrementOptions): Promise<void> {
-    return decrement(this.#counters, this.#counters.contact(this.key), checkBy(by), options);
+    return decrement(this.#counters, this.#used(), checkBy(by), options);
   }
 
   /** As `BoundedCounterCollection.tryDecrement`. */
   tryDecrement(by = 1): boolean {
-    return this.#counters.trySpend(this.#counters.contact(this.key), "down", checkBy(by));
+    return this.#counters.trySpend(this.#used(), "down", checkBy(by));
   }
 
   /** As `BoundedCounterCollection.value`. */
@@ -140,7 +141,16 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
 
   /** Whether the key was ever used. */
   has(): boolean {
-    return this.#counters.figures.has(this.key);
+    return this.#counters.has(this.key);
+  }
+
+  /** A counter that was used is never forgotten. */
+  #used(): Contact {
+    const contact = this.#contact;
+    if (contact === undefined || this.#counters.figures.isTransacting) {
+      return (this.#contact = this.#counters.contact(this.key));
+    }
+    return contact;
   }
 }
 

@@ -49,6 +49,9 @@ import { type Claim, writeClaim } from "./standing.ts";
 const birthBytes = 16;
 const bornNow = (environment: Environment): string =>
   Buffer.from(environment.randomBytes(birthBytes)).toString("hex");
+const howToAssert =
+  "If no copy of it runs anywhere, and there never was a newer state of it, open the replica with " +
+  "storage: { directory, exclusive: true }; if the newest state is lost, run trellis authority move --lost";
 /** Tokens have 64 bits, an epoch the upper half of them. */
 const epochBits = 32n;
 const epochMax = 2 ** 32 - 1;
@@ -247,11 +250,10 @@ export class DurableAuthority implements Authority {
     const { witness, isExclusive = false, engine } = this.#options;
     const testimony = await witness.recall(birth);
     const why = authority && objection(mark, testimony, isExclusive);
-    const howTo =
-      "If no copy of it runs anywhere, and there never was a newer state of it, open the replica with " +
-      "storage: { directory, exclusive: true }; if the newest state is lost, run trellis authority move --lost";
-    if (why !== undefined) throw this.#refused(`${why}. ${howTo}`);
-    if (testimony.kind === "in-use") throw this.#refused(`it is in use by ${testimony.by}`);
+    if (testimony.kind === "in-use") {
+      throw this.#refused(`it, or a copy of it, is in use by ${testimony.by}; stop that one first`);
+    }
+    if (why !== undefined) throw this.#refused(`${why}. ${howToAssert}`);
     const serial = Math.max(mark.serial, testimony.kind === "left" ? testimony.serial : 0);
     const stand = await witness.take(birth, testimony.turn, serial);
     if (!stand) throw this.#refused(`a copy of ${engine.location} was opened at the same time`);

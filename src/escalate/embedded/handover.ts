@@ -4,14 +4,16 @@
  * id; then it is asked for its guards (`take`), page by page, and they are written at once. Only over a direct
  * link: once it is sealed no way leads to the host.
  */
-import { LockUnavailableError } from "../../errors.ts";
+import type { Environment } from "../../environment.ts";
+import { LockUnavailableError, TrellisError } from "../../errors.ts";
 import type { StorageEngine, StoredRecord } from "../../store/storage.ts";
 import type { Call, GuardBytes, Replies } from "./authority-message.ts";
 import type { DurableAuthority } from "./durable-authority.ts";
 import { checkGuard, guardKey, readKeptSeat, resourceOf } from "./guard-records.ts";
 import { guardsMax } from "./handover-codec.ts";
-import { guardsOf, nextClaim } from "./move.ts";
+import { guardsOf, installGuards, nextClaim, offerTo } from "./move.ts";
 import type { RemoteAuthority } from "./remote-authority.ts";
+import type { Claim } from "./standing.ts";
 
 /** Bytes of guards in one answer, about: one of the largest goes alone. */
 const pageBytes = 1024 * 1024;
@@ -60,8 +62,40 @@ export async function take(
   return { kind: "guards", guards, isLast: true };
 }
 
+/**
+ * Takes the part into the store `engine` from the first of these that gives it. The authority that was there before
+ * has to be at rest. @throws LockUnavailableError when nobody gives it, or not to the end: begin again; StorageError.
+ */
+export async function takePart(
+  links: readonly RemoteAuthority[],
+  to: {
+    readonly engine: StorageEngine;
+    readonly environment: Environment;
+    /** Of the replica. */
+    readonly name: string;
+  },
+): Promise<Claim> {
+  const { engine, environment, name: host } = to;
+  const move = await offerTo(engine, environment);
+  let refusal: Error = unavailable("there is no link");
+  for (const remote of links) {
+    try {
+      const { claim, serial } = await remote.ask({ kind: "give", move, host });
+      const guards = takenFrom(remote, move, claim.authority);
+      await installGuards(engine, { claim, serial, guards });
+      return claim;
+    } catch (error) {
+      refusal =
+        error instanceof TrellisError
+          ? error
+          : unavailable(`the move did not end (${String(error)}); begin it again`);
+    }
+  }
+  throw refusal;
+}
+
 /** All guards of a move, of this birth, from the other end of a link. @throws MalformedError for what is none. */
-export async function* takenFrom(
+async function* takenFrom(
   remote: RemoteAuthority,
   move: string,
   birth: string,

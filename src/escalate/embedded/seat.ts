@@ -6,16 +6,15 @@
  * send: over a link go standings, requests and answers, also those of others.
  */
 import type { Environment, Timer } from "../../environment.ts";
-import { TrellisError, UsageError } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Authority } from "../fence/authority.ts";
 import { isCall } from "./authority-codec.ts";
 import { answer } from "./authority-host.ts";
 import type { Call, Reply } from "./authority-message.ts";
 import { type AuthorityRecord, isSeated, keepClaim, readKeptSeat } from "./guard-records.ts";
-import { give, take, takenFrom } from "./handover.ts";
+import { give, take, takePart } from "./handover.ts";
 import { type Hosted, hostedAs, type SeatStorage } from "./hosted.ts";
-import { installGuards, offerTo } from "./move.ts";
 import { type Link, Routes, type SeatPeer } from "./routes.ts";
 import { described, unavailable, unreached } from "./refusals.ts";
 import {
@@ -183,31 +182,17 @@ export class Seat {
     const storage = this.#storage;
     if (!storage) throw new UsageError("only a replica with storage can take the lock authority");
     if (this.#claim && this.#isOurs(this.#claim)) return this.#claim;
-    const move = await offerTo(storage.engine, this.#options.environment);
-    let refusal: unknown = unavailable("there is no link");
-    for (const { remote } of this.#routes.links()) {
-      try {
-        const { claim, serial } = await remote.ask({
-          kind: "give",
-          move,
-          host: this.#options.name,
-        });
-        await this.#hosted?.close();
-        const guards = takenFrom(remote, move, claim.authority);
-        await installGuards(storage.engine, { claim, serial, guards });
-        this.#hosted = this.#hostedAs(claim.authority, claim.generation);
-        this.#kept = claim;
-        this.#adopt(claim);
-        this.#tell();
-        return claim;
-      } catch (error) {
-        refusal =
-          error instanceof TrellisError
-            ? error
-            : unavailable(`the move did not end (${String(error)}); begin it again`, error);
-      }
-    }
-    throw refusal;
+    // One that was overruled. Its last write is not to come after what is taken.
+    await this.#hosted?.close();
+    this.#hosted = undefined;
+    const links = this.#routes.links().map(({ remote }) => remote);
+    const { environment, name } = this.#options;
+    const claim = await takePart(links, { engine: storage.engine, environment, name });
+    this.#hosted = this.#hostedAs(claim.authority, claim.generation);
+    this.#kept = claim;
+    this.#adopt(claim);
+    this.#tell();
+    return claim;
   }
 
   /** What it asks who is to have the part. */

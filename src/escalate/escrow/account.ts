@@ -11,6 +11,8 @@
 /** A block is at least so large once it is used, and at most. What a crash may strand is a block. */
 const blockMin = 4;
 const blockMax = 1_024;
+/** After so many writes without it there is none. */
+const unusedMax = 64;
 
 /** The rights of one side. */
 export class Account {
@@ -32,7 +34,11 @@ export class Account {
   readonly #isDurable: boolean;
   #isEnded = false;
   #target = 0;
-  /** What was spent, or asked for in vain, the quick way. */
+  /** Writes since the block was used last. */
+  #unused = 0;
+  /** What was spent when the block was set aside last. */
+  #spentBefore = 0;
+  /** What was asked for the quick way when the block was low. */
   tried = 0;
 
   constructor(isDurable: boolean) {
@@ -101,11 +107,13 @@ export class Account {
   /** Before a write: how much of it is to count as gone. */
   provision(): void {
     if (!this.#isDurable || this.#isEnded) return;
-    const used = this.tried;
+    const used = this.tried === 0 ? 0 : this.tried + this.spent - this.#spentBefore;
     this.tried = 0;
+    this.#spentBefore = this.spent;
     if (used === 0 && this.#target === 0) return;
     const wished = Math.max(blockMin, 2 * used, Math.floor(this.#target * 0.75));
-    this.#target = used === 0 && this.#target <= blockMin ? 0 : Math.min(blockMax, wished);
+    this.#unused = used === 0 ? this.#unused + 1 : 0;
+    this.#target = this.#unused > unusedMax ? 0 : Math.min(blockMax, wished);
     const lacking = this.#target - this.block;
     if (lacking > 0) {
       this.blocking = Math.min(lacking, this.spare);

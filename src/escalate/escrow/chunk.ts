@@ -4,27 +4,36 @@
  * does not need it. Nothing here is about safety.
  */
 
+/** Of its part of what is free one holder takes so much at once, and leaves some for whoever turns up. */
+const partMax = 0.75;
 /** A chunk lasts about so long at the present rate, in ms. */
-const chunkMs = 5_000;
+const chunkMs = 10_000;
 /** What is taken while the rate is not known. */
-const firstChunk = 16;
+const firstChunk = 32;
 /** The rate follows changes within about this time, in ms. */
 const rateMs = 1_000;
 /** Without a spend for so long a holder is idle, in ms. */
 const idleMs = 500;
 /** What a busy holder may keep when others wait, in ms of its use; less each time it is asked again. */
 const keepMs = 200;
+/** Who has rights for so long waits for half of this before giving some back, in ms. */
+const fairMs = 500;
+const delayMsMax = 60;
+/** Who waits asks about so often, in ms. */
+const wantingMs = 300;
 /** Requests that come within this time are of one want, in ms. */
 const wantMs = 2_000;
 
 /** How fast rights are spent. */
 export class Rate {
   #perMs = 0;
+  readonly #sinceMs: number;
   #atMs: number;
   #total = 0;
   #usedMs = Number.NEGATIVE_INFINITY;
 
   constructor(nowMs: number) {
+    this.#sinceMs = nowMs;
     this.#atMs = nowMs;
   }
 
@@ -34,7 +43,10 @@ export class Rate {
     if (by > 0) this.#usedMs = nowMs;
     const passedMs = nowMs - this.#atMs;
     if (passedMs < 1) return;
-    this.#perMs += (1 - Math.exp(-passedMs / rateMs)) * (by / passedMs - this.#perMs);
+    // While little was seen, all of it counts alike.
+    const seenMs = nowMs - this.#sinceMs;
+    const weight = (1 - Math.exp(-passedMs / rateMs)) / (1 - Math.exp(-seenMs / rateMs));
+    this.#perMs += weight * (by / passedMs - this.#perMs);
     this.#atMs = nowMs;
     this.#total = total;
   }
@@ -53,6 +65,8 @@ export interface Situation {
   readonly free: number;
   readonly sharers: number;
   readonly perMs: number;
+  /** Of all that is spent, by all holders, the part that is spent here. */
+  readonly part: number;
   /** What those who wait need at once. */
   readonly needed: number;
   /** What is at hand already. */
@@ -63,17 +77,18 @@ export interface Situation {
 export const chunkOf = (perMs: number): number => Math.max(firstChunk, Math.ceil(perMs * chunkMs));
 
 /** How many to grant. */
-export function grantOf({ free, sharers, perMs, needed, rights }: Situation): number {
+export function grantOf({ free, sharers, perMs, part, needed, rights }: Situation): number {
   if (free <= 0) return 0;
-  const share = Math.floor(free / (2 * sharers));
+  const share = Math.floor(free * Math.max(1 / (2 * sharers), partMax * part));
   const ahead = Math.min(chunkOf(perMs) - rights, share);
   return Math.min(free, Math.max(needed, ahead, 0));
 }
 
 /** Below which it is time to ask for more: what is spent while the answer is under way, twice. */
-export const lowOf = (perMs: number, roundMs: number): number => Math.ceil(perMs * roundMs * 2);
+export const lowOf = (perMs: number, roundMs: number, rights: number): number =>
+  Math.min(Math.ceil(perMs * roundMs * 2), Math.floor(rights / 2));
 
-/** How much a holder keeps when others wait. */
+/** What a holder does when others wait. */
 export class Recalls {
   #asked = 0;
   #askedMs = Number.NEGATIVE_INFINITY;
@@ -84,7 +99,37 @@ export class Recalls {
     this.#askedMs = nowMs;
   }
 
-  keep(rate: Rate, nowMs: number): number {
-    return rate.isIdle(nowMs) ? 0 : Math.floor((rate.perMs * keepMs) / 2 ** this.#asked);
+  /** What stays: of an idle holder nothing, of a busy one half, and in the end what it needs at once, or less. */
+  keep(rights: number, rate: Rate, nowMs: number): number {
+    if (rate.isIdle(nowMs)) return 0;
+    const needed = Math.floor((rate.perMs * keepMs) / 2 ** this.#asked);
+    return Math.min(rights, Math.max(needed, this.#asked === 0 ? Math.floor(rights / 2) : 0));
   }
+}
+
+/** About how many others wait: each asks again and again. */
+export class Wanting {
+  #count = 0;
+  #atMs = 0;
+
+  heard(nowMs: number): void {
+    this.#count = this.#fading(nowMs) + 1;
+    this.#atMs = nowMs;
+  }
+
+  /** With oneself. */
+  count(nowMs: number): number {
+    return 1 + this.#fading(nowMs);
+  }
+
+  #fading(nowMs: number): number {
+    return this.#count * Math.exp((this.#atMs - nowMs) / wantingMs);
+  }
+}
+
+/** How long to wait before giving back, in ms: who has most to spare is first, and may be enough. */
+export function delayOf(rights: number, rate: Rate, nowMs: number): number {
+  if (rate.isIdle(nowMs)) return 0;
+  const lastsMs = rights / Math.max(rate.perMs, Number.MIN_VALUE);
+  return (delayMsMax * fairMs) / (fairMs + lastsMs);
 }

@@ -9,72 +9,34 @@
  *
  * Own disk first: what is returned is on the disk before a round tells it.
  */
-import { type Environment, fraction, type Timer } from "../../environment.ts";
+import { fraction, type Timer } from "../../environment.ts";
 import { StoreRolledBackError, UsageError } from "../../errors.ts";
-import type { GuardedUpdates } from "../guarded-updates.ts";
 import type { Account } from "./account.ts";
-import { chunkOf, grantOf, lowOf, Recalls } from "./chunk.ts";
-import type { ShownFigures } from "./figures.ts";
+import { chunkOf, delayOf, lowOf, Recalls, Wanting } from "./chunk.ts";
 import type { Holding } from "./holding.ts";
 import { Line, type WaitForRights } from "./line.ts";
 import {
-  close as closeEntry,
-  enter,
-  entriesMax,
-  freeOf,
   type Pool,
-  type PoolBounds,
   type PoolEntry,
   reachOf,
-  report,
-  sharersOf,
   type Side,
-  standingOf,
   strandedOf,
   wantedByOthers,
 } from "./pool.ts";
-import { type Opening, openPool, poolResource, savePool } from "./pool-opening.ts";
+import { poolResource } from "./pool-opening.ts";
+import { ClosedHere, PoolSteps, type Round } from "./pool-steps.ts";
 import { fenced, holdersIn, insufficient, type NamedHolder, unavailable } from "./refusals.ts";
-import type { RightsJournal } from "./rights-journal.ts";
-import { reportShown, unrecorded } from "./shown-report.ts";
-
-/** What the contacts of one collection share. */
-export interface Surroundings {
-  readonly environment: Environment;
-  /** Of this replica, for people. */
-  readonly name: string;
-  readonly bounds: PoolBounds;
-  readonly updates: GuardedUpdates;
-  /** Of the store. */
-  readonly birth: () => Promise<string>;
-  readonly journal: RightsJournal;
-  readonly figures: ShownFigures;
-  /** Asks all others to give back. */
-  readonly recall: (key: string) => void;
-  /** Tells all others that there is something to be had. */
-  readonly given: (key: string) => void;
-  /** A holding spends nothing more. */
-  readonly onStopped: (holding: Holding, why: Error) => void;
-}
+import type { Surroundings } from "./surroundings.ts";
 
 /** How long one round may wait for its turn, in ms. */
 const roundWaitMs = 2_000;
 /** Between two looks of those who wait, in ms. */
-const pauseMsMin = 10;
-const pauseMsMax = 250;
+const pauseMsMin = 60;
+const pauseMsMax = 500;
 /** How much the last round counts for how long one takes. */
 const roundWeight = 0.3;
 /** A pool that was found empty is not asked ahead of need for so long, in ms. */
 const emptyMs = 1_000;
-const nameMax = 64;
-
-class ClosedHere extends Error {}
-
-interface Round {
-  readonly pool: Pool;
-  readonly entry: PoolEntry;
-  readonly unrecorded: Readonly<Record<Side, number>>;
-}
 
 /** Talks for one holding. */
 export class Contact {
@@ -83,10 +45,14 @@ export class Contact {
   readonly #resource: string;
   readonly #sides: readonly Side[];
   readonly #lines: Readonly<Record<Side, Line>>;
+  readonly #steps: PoolSteps;
   readonly #recalls = new Recalls();
+  readonly #wanting = new Wanting();
   #round = 0;
   #isAsked = false;
   #isRecalled = false;
+  /** When it gives back, unless somebody else does. */
+  #giving: Timer | undefined;
   /** Asked for by nobody who waits: to have enough when somebody comes. */
   #isAhead = false;
   #roundMs = 5;
@@ -110,6 +76,7 @@ export class Contact {
     this.#resource = poolResource(holding);
     this.#sides = holding.up ? ["down", "up"] : ["down"];
     this.#lines = { down: this.#line(), up: this.#line() };
+    this.#steps = new PoolSteps(holding, at, this.#lines);
     holding.onLow = () => this.#ahead();
   }
 
@@ -122,6 +89,11 @@ export class Contact {
   get isOfInterest(): boolean {
     if (this.holding.stopped || this.#isClosed) return false;
     return this.#hasRights() || this.#hasUntold();
+  }
+
+  /** Whether nothing was spent for a moment. */
+  isIdle(nowMs: number): boolean {
+    return this.#sides.every((side) => this.holding.rates[side].isIdle(nowMs));
   }
 
   /** Waits for rights of one side. `take` takes them. */
@@ -146,15 +118,30 @@ export class Contact {
 
   /** Somebody else waits for rights. */
   recalled(): void {
-    this.#recalls.heard(this.#at.environment.monotonic());
-    if (!this.isOfInterest) return;
-    this.#isRecalled = true;
-    this.ask();
+    this.#wanting.heard(this.#at.environment.monotonic());
+    if (!this.isOfInterest || this.#giving || this.#isRecalled || this.#isClosed) return;
+    const { environment } = this.#at;
+    const nowMs = environment.monotonic();
+    const delays = this.#sides.map((side) =>
+      delayOf(this.holding.account(side)?.rights ?? 0, this.holding.rates[side], nowMs),
+    );
+    this.#giving = environment.schedule(Math.max(...delays) * (0.5 + fraction(environment)), () => {
+      this.#giving = undefined;
+      this.#recalls.heard(environment.monotonic());
+      this.#isRecalled = true;
+      this.ask();
+    });
   }
 
-  /** Somebody else has given back. */
-  heardGiven(): void {
-    if (this.waiting > 0) this.ask();
+  /** Somebody else has given back: perhaps that is enough. */
+  heardGiven(by: number): void {
+    this.#giving?.cancel();
+    this.#giving = undefined;
+    if (this.waiting === 0) return;
+    // Not all who wait at once, for what is enough for a few of them.
+    const { environment } = this.#at;
+    const few = (2 * by) / this.#wanting.count(environment.monotonic());
+    if (fraction(environment) < few) this.ask();
   }
 
   /** What was created goes on its way: above a chunk, and, without a disk, to become of use. */
@@ -168,6 +155,7 @@ export class Contact {
   /** Ends: refuses all who wait, and resolves when nothing is under way. */
   async close(why: Error): Promise<void> {
     this.#isClosed = true;
+    this.#giving?.cancel();
     for (const side of this.#sides) this.#lines[side].end(why);
     this.#wake?.();
     await this.#running;
@@ -179,28 +167,11 @@ export class Contact {
    * @throws as of the backend
    */
   async finish(): Promise<boolean> {
-    const { updates } = this.#at;
+    const isKnown = this.#steps.isKnown();
     const birth = await this.#at.birth();
-    const { result } = await updates.update(
+    const { result } = await this.#at.updates.update(
       this.#resource,
-      (current) => {
-        const pool = openPool(current, this.#opening(birth));
-        const standing = standingOf(pool, this.holding.holder);
-        if (standing === "closed") return { result: true };
-        if (standing === "perhaps-closed") return { result: false };
-        const entry = this.#entry(pool);
-        for (const side of this.#sides) {
-          // With the rights of rounds whose answers were lost.
-          const { created, spent, reserved } = this.holding.kept[side];
-          report(entry[side], {
-            ...{ created, spent },
-            returned: Math.max(0, created + entry[side].granted - spent - reserved),
-          });
-        }
-        closeEntry(pool, entry);
-        entry.seenMs = this.#at.environment.now();
-        return { value: savePool(pool), result: true };
-      },
+      (current) => this.#steps.last(current, { birth, isKnown }),
       { waitMs: roundWaitMs },
     );
     return result;
@@ -255,13 +226,14 @@ export class Contact {
     for (const side of this.#sides) this.#giveBack(side, round, startedMs);
     // What the disk refuses is not told; the rest is.
     await journal.rest(holding).catch(() => undefined);
+    const isKnown = this.#steps.isKnown();
     const birth = await this.#at.birth();
     let isTold = holding.kept;
     const { result } = await updates.update(
       this.#resource,
       (current) => {
         isTold = holding.kept;
-        return this.#change(current, birth);
+        return this.#steps.next(current, { birth, isKnown }, this.#isAhead);
       },
       { waitMs: roundWaitMs },
     );
@@ -271,7 +243,7 @@ export class Contact {
     const returned = isTold.down.returned + isTold.up.returned;
     this.#told = { returned, spent: isTold.down.spent, created: isTold.down.created };
     this.#learn(result, round);
-    if (returned > before) this.#at.given(holding.key);
+    if (returned > before) this.#at.given(holding.key, returned - before);
   }
 
   /** Takes out what others need more. It is on the disk before the pool is told. */
@@ -282,84 +254,13 @@ export class Contact {
     rate.observe(account.spent, nowMs);
     let keep = account.rights;
     if (account.rights > 2 * chunkOf(rate.perMs)) keep = chunkOf(rate.perMs);
-    if (this.#isRecalled) keep = Math.min(keep, this.#recalls.keep(rate, nowMs));
+    if (this.#isRecalled) keep = Math.min(keep, this.#recalls.keep(account.rights, rate, nowMs));
     // Those who wait here want more than is here: it may be enough for somebody, or with what others return.
-    if (this.#lines[side].isOlderThan(round - 1)) keep = 0;
+    if (this.#lines[side].isOlderThan(round)) keep = 0;
     if (side === this.#sides.at(-1)) this.#isRecalled = false;
     if (keep >= account.rights) return;
     account.giveBack(account.rights - keep);
     if (!this.holding.isDirty) this.holding.touch();
-  }
-
-  #opening(birth: string): Opening {
-    const { environment, bounds, figures } = this.#at;
-    const { holding } = this;
-    const { collection, key, holder, seen } = holding;
-    let isKnown = false;
-    for (const [, { phase }] of figures.of(key)) isKnown ||= phase > 0;
-    const granted = { down: holding.down.granted, up: holding.up?.granted ?? 0 };
-    return {
-      ...{ environment, resource: this.#resource, bounds, birth },
-      ...{ collection, key, holder, seen, granted, isKnown },
-    };
-  }
-
-  #entry(pool: Pool): PoolEntry {
-    const { holder } = this.holding;
-    const entry = pool.entries.get(holder);
-    const standing = standingOf(pool, holder);
-    const isGone = standing === "perhaps-closed" && this.holding.seen !== undefined;
-    if (standing === "closed" || isGone) throw new ClosedHere();
-    if (entry) return entry;
-    if (pool.entries.size >= entriesMax) {
-      throw new UsageError(
-        `${this.#resource} has ${entriesMax} holders that were not closed: reclaim what the dead ones hold`,
-      );
-    }
-    return enter(pool, holder, this.#at.name.slice(0, nameMax));
-  }
-
-  #change(
-    current: Uint8Array | undefined,
-    birth: string,
-  ): { readonly value?: Uint8Array; readonly result: Round } {
-    const pool = openPool(current, this.#opening(birth));
-    const isNew = !pool.entries.has(this.holding.holder);
-    const entry = this.#entry(pool);
-    let isChanged = isNew;
-    const { kept } = this.holding;
-    for (const side of this.#sides) if (report(entry[side], kept[side])) isChanged = true;
-    if (this.waiting > 0 && reportShown(pool, this.#at.figures, this.holding)) isChanged = true;
-    for (const side of this.#sides) if (this.#grant(pool, entry, side)) isChanged = true;
-    const result = { pool, entry, unrecorded: unrecorded(pool, this.#at.figures, this.holding) };
-    if (!isChanged) return { result };
-    entry.seenMs = this.#at.environment.now();
-    return { value: savePool(pool), result };
-  }
-
-  /** What is granted, and what is waited for. */
-  #grant(pool: Pool, entry: PoolEntry, side: Side): boolean {
-    const account = this.holding.account(side);
-    if (!account) return false;
-    const nowMs = this.#at.environment.now();
-    const share = entry[side];
-    const line = this.#lines[side];
-    const free = Math.max(0, freeOf(pool, side));
-    // What was granted by a round whose answer was lost.
-    const unseen = Math.max(0, share.granted - account.granted);
-    const rights = account.rights + unseen;
-    const fitting = line.fitting(rights + free);
-    const needed = Math.max(0, fitting - rights);
-    const isWanted = wantedByOthers(pool, side, entry.id, nowMs) > 0;
-    const { perMs } = this.holding.rates[side];
-    const isAhead = !isWanted && (this.#isAhead || line.size > 0);
-    const situation = { free, perMs, needed, rights, sharers: sharersOf(pool, nowMs) };
-    const grant = isAhead ? grantOf(situation) : Math.min(free, needed);
-    const wants = line.wanted - fitting;
-    if (grant === 0 && share.wants === wants) return false;
-    share.granted += grant;
-    share.wants = wants;
-    return true;
   }
 
   #learn({ pool, entry, unrecorded: creations }: Round, round: number): void {
@@ -380,8 +281,8 @@ export class Contact {
       if (account.granted > before && !holding.isDirty) holding.touch();
       line.serve();
       this.#judge(side, pool, creations[side], round);
-      account.watch(lowOf(holding.rates[side].perMs, this.#roundMs));
-      if (freeOf(pool, side) <= 0) this.#emptyMs = nowMs;
+      account.watch(lowOf(holding.rates[side].perMs, this.#roundMs, account.rights));
+      if (account.granted === before) this.#emptyMs = nowMs;
       isWanted ||= wantedByOthers(pool, side, holding.holder, environment.now()) > 0;
       if (line.size > 0) this.#at.recall(holding.key);
       // More than is of use here: what was created goes to the pool.
@@ -415,7 +316,10 @@ export class Contact {
   #giveWhenWanted(nowMs: number): void {
     const keeps = this.#sides.every((side) => {
       const account = this.holding.account(side);
-      return !account || account.rights <= this.#recalls.keep(this.holding.rates[side], nowMs);
+      return (
+        !account ||
+        account.rights <= this.#recalls.keep(account.rights, this.holding.rates[side], nowMs)
+      );
     });
     if (keeps) return;
     this.#recalls.heard(nowMs);
@@ -443,13 +347,13 @@ export class Contact {
     const { environment } = this.#at;
     const longMs = Math.min(pauseMsMax, pauseMsMin * 2 ** Math.min(this.#pauses++, 10));
     return new Promise((resolve) => {
-      let timer: Timer | undefined;
-      this.#wake = () => {
+      const wake = (): void => {
         this.#wake = undefined;
-        timer?.cancel();
+        timer.cancel();
         resolve();
       };
-      timer = environment.schedule(longMs * (0.5 + fraction(environment)), () => this.#wake?.());
+      const timer = environment.schedule(longMs * (0.5 + fraction(environment)), wake);
+      this.#wake = wake;
     });
   }
 

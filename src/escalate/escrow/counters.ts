@@ -1,13 +1,15 @@
 /** The bounded counters of one collection: what each operation does to a holding, and who waits for what. */
 import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counter.ts";
 import { isSafe } from "../../crdt/counter.ts";
+import type { KeysOptions } from "../../store/collections/keys.ts";
 import { CounterRangeError, OverloadedError, UsageError } from "../../errors.ts";
-import { Contact, type Surroundings } from "./contact.ts";
+import { Contact } from "./contact.ts";
 import type { KeyspaceFigures } from "./figures.ts";
 import type { HolderId } from "./holder-id.ts";
 import { Holding, type Kept, shownOf } from "./holding.ts";
 import type { KeyedDecrements } from "./keyed.ts";
 import type { Side } from "./pool.ts";
+import type { Surroundings } from "./surroundings.ts";
 
 /** What the counters of all collections share, once the replica is open. */
 export interface Opened {
@@ -16,7 +18,7 @@ export interface Opened {
   readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given">;
   readonly keyed: KeyedDecrements;
   readonly recall: (counters: Counters, key: string) => void;
-  readonly given: (counters: Counters, key: string) => void;
+  readonly given: (counters: Counters, key: string, by: number) => void;
   readonly onMade: (contact: Contact) => void;
 }
 
@@ -89,11 +91,26 @@ export class Counters {
     });
   }
 
+  /** Whether the key was ever used, as far as is known here. */
+  has(key: string): boolean {
+    return this.figures.has(key) || this.#isUnshown(this.#contacts.get(key));
+  }
+
+  /** The keys that were ever used; what was used a moment ago is not shown to others yet. */
+  keys(options?: KeysOptions): string[] {
+    return this.figures.list(options, this.#unshown());
+  }
+
+  size(): number {
+    return this.figures.size() + this.#unshown().length;
+  }
+
   /** Spends without waiting for anything. */
   trySpend(contact: Contact, side: Side, by: number): boolean {
     const { holding } = contact;
     if (holding.trySpend(side, by)) {
-      if (contact.waiting > 0) contact.serve();
+      // Only then it has made room for others.
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
       return true;
     }
     if (holding.stopped) throw holding.stopped;
@@ -105,7 +122,7 @@ export class Counters {
     const { holding } = contact;
     if (options?.signal?.aborted === true) return Promise.reject(options.signal.reason as Error);
     if (holding.spend(side, by)) {
-      if (contact.waiting > 0) contact.serve();
+      if (holding.up !== undefined && contact.waiting > 0) contact.serve();
       return this.#opened().surroundings.journal.written();
     }
     if (holding.stopped) return Promise.reject(holding.stopped);
@@ -189,8 +206,21 @@ export class Counters {
       bounds: { min, max, initial },
       figures: this.figures,
       recall: (key) => recall(this, key),
-      given: (key) => given(this, key),
+      given: (key, by) => given(this, key, by),
     };
+  }
+
+  #isUnshown(contact: Contact | undefined): boolean {
+    if (!contact) return false;
+    const { down, key, shown } = contact.holding;
+    if (shown.created + shown.spent > 0) return false;
+    return down.created + down.spent > 0 && !this.figures.has(key);
+  }
+
+  #unshown(): string[] {
+    const unshown: string[] = [];
+    for (const [key, contact] of this.#contacts) if (this.#isUnshown(contact)) unshown.push(key);
+    return unshown;
   }
 
   #overloaded(contact: Contact): OverloadedError {

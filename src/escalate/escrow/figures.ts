@@ -51,7 +51,11 @@ export class KeyspaceFigures implements ShownFigures {
   }
 
   show(key: string, holder: HolderId, figures: HolderFigures): void {
-    if (this.#keyspace.isClosed) return;
+    // Also while the replica closes: what was spent until then is told before it ends.
+    this.#keyspace.amend(() => this.#show(key, holder, figures));
+  }
+
+  #show(key: string, holder: HolderId, figures: HolderFigures): void {
     const known = this.#holder(key, holder);
     const next = known ? joinHolderFigures(known, figures) : figures;
     if (known && isSame(known, next)) return;
@@ -92,8 +96,15 @@ export class KeyspaceFigures implements ShownFigures {
 
   // What a collection says of its keys.
 
-  list(options?: KeysOptions): string[] {
-    return this.#keys.list(options);
+  /** With others that are not shown yet. */
+  list(options: KeysOptions = {}, others: readonly string[] = []): string[] {
+    if (others.length === 0) return this.#keys.list(options);
+    const { limit, prefix = "", after } = options;
+    const fitting = others.filter(
+      (key) => key.startsWith(prefix) && (after === undefined || key > after),
+    );
+    const all = [...this.#keys.list(options), ...fitting].sort();
+    return limit === undefined ? all : all.slice(0, limit);
   }
 
   has(key: string): boolean {

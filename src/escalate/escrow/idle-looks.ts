@@ -6,8 +6,9 @@ import { type Environment, fraction, type Timer } from "../../environment.ts";
 import type { Contact } from "./contact.ts";
 
 const everyMs = 2_000;
-/** One is not looked at again before, in ms. */
+/** One is not looked at again before, in ms; one that is used asks by itself when it runs low. */
 const idleMs = 1_500;
+const busyMs = { alone: 3_000, linked: 20_000 };
 const looksMax = 100;
 /** Contacts that are passed over in one tick. */
 const passedMax = 20_000;
@@ -16,11 +17,14 @@ const passedMax = 20_000;
 export class IdleLooks {
   readonly #environment: Environment;
   readonly #contacts: Contact[] = [];
+  readonly #isLinked: () => boolean;
   #next = 0;
   #timer: Timer | undefined;
   #isClosed = false;
 
-  constructor(environment: Environment) {
+  /** `isLinked`: peers can tell what they want. */
+  constructor(environment: Environment, isLinked: () => boolean) {
+    this.#isLinked = isLinked;
     this.#environment = environment;
   }
 
@@ -41,11 +45,16 @@ export class IdleLooks {
 
   #look(): void {
     const nowMs = this.#environment.monotonic();
+    const busy = this.#isLinked() ? busyMs.linked : busyMs.alone;
     const count = Math.min(this.#contacts.length, passedMax);
     for (let passed = 0, looks = 0; passed < count && looks < looksMax; passed++) {
       this.#next = (this.#next + 1) % this.#contacts.length;
       const contact = this.#contacts[this.#next];
-      if (!contact?.isOfInterest || nowMs - contact.lastMs < idleMs) continue;
+      if (
+        !contact?.isOfInterest ||
+        nowMs - contact.lastMs < (contact.isIdle(nowMs) ? idleMs : busy)
+      )
+        continue;
       contact.ask();
       looks++;
     }

@@ -7,6 +7,8 @@
 import { type Environment, fraction } from "../../environment.ts";
 import {
   InsufficientError,
+  LockTimeoutError,
+  LockUnavailableError,
   OverloadedError,
   RightsUnavailableError,
   UnknownOutcomeError,
@@ -17,7 +19,7 @@ import type { Holding, Pending } from "./holding.ts";
 import { keyHash } from "./key-hash.ts";
 import type { WaitForRights } from "./line.ts";
 import { claim, findClaim, onceResource } from "./once-record.ts";
-import { closing } from "./refusals.ts";
+import { closing, unavailable } from "./refusals.ts";
 import type { RightsJournal } from "./rights-journal.ts";
 
 /** What keyed decrements are made of. */
@@ -118,15 +120,22 @@ export class KeyedDecrements {
     const take = (): boolean => holding.reserve(pending);
     try {
       if (take()) await this.#options.journal.written();
-      else if (await this.#isUsed(holding.collection, pending.hash)) return false;
-      else await contact.wait("down", pending.by, take, keyed);
+      else {
+        // The last right may have gone to the very call that this one repeats.
+        if (await this.#isUsed(holding.collection, pending.hash)) return false;
+        await contact.wait("down", pending.by, take, keyed);
+      }
       return true;
     } catch (error) {
       // Nothing was claimed yet.
       holding.settle(pending, false);
+      if (error instanceof LockUnavailableError || error instanceof LockTimeoutError) {
+        throw unavailable(holding, pending.by, [], error);
+      }
       const isRefused =
         error instanceof InsufficientError || error instanceof RightsUnavailableError;
-      if (isRefused && (await this.#isUsed(holding.collection, pending.hash))) return false;
+      if (!isRefused) throw error;
+      if (await this.#isUsed(holding.collection, pending.hash).catch(() => false)) return false;
       throw error;
     }
   }
@@ -157,26 +166,24 @@ export class KeyedDecrements {
   }
 
   /** Rights are waited for as long, and then the store as long again. */
-  #inTime(running: Promise<void>, { waitMs, signal, idempotencyKey }: Keyed): Promise<void> {
+  async #inTime(running: Promise<void>, { waitMs, signal, idempotencyKey }: Keyed): Promise<void> {
     const { environment } = this.#options;
-    return new Promise((resolve, reject) => {
-      const late = (): void => {
-        const message = "whether the key was claimed is not known yet; ask again with the same key";
-        done(() => reject(new UnknownOutcomeError(message, { operationId: idempotencyKey })));
-      };
-      const timer = environment.schedule(2 * waitMs + claimWaitMs, late);
-      const abort = (): void => done(() => reject(signal?.reason));
-      const done = (settle: () => void): void => {
-        timer.cancel();
-        signal?.removeEventListener("abort", abort);
-        settle();
-      };
-      signal?.addEventListener("abort", abort, { once: true });
-      running.then(
-        () => done(resolve),
-        (error: unknown) => done(() => reject(error)),
-      );
+    let giveUp: (error: unknown) => void = () => undefined;
+    const late = new Promise<never>((_, reject) => {
+      giveUp = reject;
     });
+    const timer = environment.schedule(2 * waitMs + claimWaitMs, () => {
+      const message = "whether the key was claimed is not known yet; ask again with the same key";
+      giveUp(new UnknownOutcomeError(message, { operationId: idempotencyKey }));
+    });
+    const abort = (): void => giveUp(signal?.reason);
+    signal?.addEventListener("abort", abort, { once: true });
+    try {
+      await Promise.race([running, late]);
+    } finally {
+      timer.cancel();
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   #sleep(ms: number): Promise<void> {

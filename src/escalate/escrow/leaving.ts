@@ -4,7 +4,6 @@
  */
 import type { Environment } from "../../environment.ts";
 import type { Logger } from "../../telemetry.ts";
-import type { Stand } from "../witness.ts";
 import type { Contact } from "./contact.ts";
 import type { Counters } from "./counters.ts";
 import type { FormerHolders } from "./former-holders.ts";
@@ -21,7 +20,6 @@ export interface Leaving {
   readonly keyed: KeyedDecrements;
   readonly former: FormerHolders;
   readonly collections: readonly Counters[];
-  readonly stand: Stand | undefined;
 }
 
 /** How long giving back may take, in ms. */
@@ -48,14 +46,14 @@ export async function leaveAll(leaving: Leaving): Promise<void> {
   await journal.close();
 }
 
-async function giveBack({ collections, journal, stand }: Leaving): Promise<void> {
+async function giveBack({ collections, journal }: Leaving): Promise<void> {
   const contacts = collections.flatMap((counters) =>
     [...counters.contacts].map((contact) => ({ counters, contact })),
   );
   await Promise.all(contacts.map(({ contact }) => contact.close(closing())));
   const retired = contacts.filter(({ contact }) => retire(contact));
   await journal.written();
-  stand?.leave();
+  journal.leave();
   const queue = retired.filter(({ contact }) => contact.holding.pending.size === 0);
   const failures: unknown[] = [];
   const work = async (): Promise<void> => {

@@ -15,6 +15,7 @@ interface Waiter {
   /** Only rounds that begin later say anything about it. */
   readonly round: number;
   readonly isPatient: boolean;
+  readonly sinceMs: number;
   /** Takes what it wants, if it is there. */
   readonly take: () => boolean;
   readonly served: () => void;
@@ -45,10 +46,17 @@ export class Line {
     return this.#waiters.size;
   }
 
-  /** All that is waited for. */
-  get wanted(): number {
+  /** Whether anybody has waited for so long. */
+  hasWaited(ms: number): boolean {
+    const nowMs = this.#environment.monotonic();
+    for (const { sinceMs } of this.#waiters) return nowMs - sinceMs >= ms;
+    return false;
+  }
+
+  /** All that is waited for by those who can have it. */
+  wantedWithin(reach: number): number {
     let wanted = 0;
-    for (const { by } of this.#waiters) wanted += by;
+    for (const { by, isPatient } of this.#waiters) if (isPatient && by <= reach) wanted += by;
     return wanted;
   }
 
@@ -59,9 +67,9 @@ export class Line {
     return fitting;
   }
 
-  /** Whether anybody was there when that round began. */
+  /** Whether anybody has been through a whole round before this one. */
   isOlderThan(round: number): boolean {
-    for (const waiter of this.#waiters) return waiter.round < round;
+    for (const waiter of this.#waiters) if (waiter.round < round - 1) return true;
     return false;
   }
 
@@ -80,6 +88,7 @@ export class Line {
       };
       const waiter: Waiter = {
         ...{ by, round, isPatient: waitMs > 0, take },
+        sinceMs: this.#environment.monotonic(),
         served: () => {
           leave();
           resolve(this.#events.taken());

@@ -46,6 +46,7 @@ export function encodePool(pool: Pool): Uint8Array {
     for (const side of sidesOf(bounds)) {
       writeFigures(out, entry[side]);
       out.varint(entry[side].wants);
+      out.varint(entry[side].pace);
     }
   }
   return out.take();
@@ -104,7 +105,7 @@ function readEntry(from: ByteReader, hasMax: boolean): PoolEntry {
     isClosed,
     seenMs,
     down,
-    up: hasMax ? readShare(from) : { ...none(), wants: 0 },
+    up: hasMax ? readShare(from) : { ...none(), wants: 0, pace: 0 },
   };
 }
 
@@ -122,6 +123,10 @@ const readFigures = (from: ByteReader): Figures => ({
   spent: from.varint(),
 });
 
-const readShare = (from: ByteReader): Share => ({ ...readFigures(from), wants: from.varint() });
+const readShare = (from: ByteReader): Share => ({
+  ...readFigures(from),
+  wants: from.varint(),
+  pace: from.varint(),
+});
 
 const none = (): Figures => ({ granted: 0, returned: 0, created: 0, spent: 0 });

@@ -27,6 +27,8 @@ export interface Figures {
 export interface Share extends Figures {
   /** How many it waits for now. */
   wants: number;
+  /** How many it spends in 1,000 s, about. */
+  pace: number;
 }
 
 /** One holder in the pool. */
@@ -75,7 +77,7 @@ export const entriesMax = 1_024;
 const liveMs = 120_000;
 
 export const noFigures = (): Figures => ({ granted: 0, returned: 0, created: 0, spent: 0 });
-const noShare = (): Share => ({ ...noFigures(), wants: 0 });
+const noShare = (): Share => ({ ...noFigures(), wants: 0, pace: 0 });
 
 /** A new record, before anybody was granted anything. */
 export const newPool = (birth: string, lineage: string, bounds: PoolBounds): Pool => ({
@@ -137,6 +139,15 @@ export function sharersOf(pool: Pool, nowMs: number): number {
     if (!isClosed && nowMs - seenMs < liveMs) sharers++;
   }
   return Math.max(1, sharers);
+}
+
+/** How much all of them spend in 1,000 s. */
+export function paceOf(pool: Pool, side: Side, nowMs: number): number {
+  let pace = 0;
+  for (const entry of pool.entries.values()) {
+    if (!entry.isClosed && nowMs - entry.seenMs < liveMs) pace += entry[side].pace;
+  }
+  return pace;
 }
 
 /** What others than `id` wait for. */

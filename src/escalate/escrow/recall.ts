@@ -17,7 +17,7 @@ export interface RecallEvents {
   /** A peer waits for rights. */
   wanted(named: Named): void;
   /** A peer has given rights back. */
-  given(named: Named): void;
+  given(named: Named, by: number): void;
 }
 
 const kinds = { wanted: 1, given: 2 } as const;
@@ -34,14 +34,19 @@ export class Recall {
     this.#events = events;
   }
 
+  /** Whether anybody hears it. */
+  get isLinked(): boolean {
+    return this.#peers.size > 0;
+  }
+
   /** Rights are waited for here. */
   want(named: Named): void {
     this.#tell(kinds.wanted, named);
   }
 
   /** Rights were given back here. */
-  give(named: Named): void {
-    this.#tell(kinds.given, named);
+  give(named: Named, by: number): void {
+    this.#tell(kinds.given, named, by);
   }
 
   linked(peer: RecallPeer): void {
@@ -57,18 +62,20 @@ export class Recall {
     const from = new ByteReader(bytes);
     const kind = from.byte();
     const named = { collection: from.text(nameBytesMax), key: from.text(nameBytesMax) };
+    const by = from.varint();
     from.end();
     if (kind === kinds.wanted) this.#events.wanted(named);
-    else if (kind === kinds.given) this.#events.given(named);
+    else if (kind === kinds.given) this.#events.given(named, by);
     else malformed(`a message about rights of kind ${kind}`);
   }
 
-  #tell(kind: number, { collection, key }: Named): void {
+  #tell(kind: number, { collection, key }: Named, by = 0): void {
     if (this.#peers.size === 0) return;
     const out = new ByteWriter();
     out.byte(kind);
     out.text(collection);
     out.text(key);
+    out.varint(by);
     const bytes = out.take();
     for (const peer of this.#peers) peer.send(bytes);
   }

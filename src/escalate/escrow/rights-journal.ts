@@ -51,6 +51,7 @@ const done = Promise.resolve();
 export class RightsJournal {
   readonly #options: RightsJournalOptions;
   #serial: number;
+  #stand: Stand | undefined;
   #dirty: Holding[] = [];
   /** Records of holders that are at an end. */
   readonly #ended: HoldingName[] = [];
@@ -66,6 +67,7 @@ export class RightsJournal {
   constructor(options: RightsJournalOptions) {
     this.#options = options;
     this.#serial = options.directory.serial;
+    this.#stand = options.stand;
   }
 
   /** A holding changed: it is written at the end of the turn. */
@@ -99,6 +101,12 @@ export class RightsJournal {
     if (!this.#options.engine) return;
     if (holding.isDirty) await this.written();
     else if (holding.isWriting) await this.#underWay?.written;
+  }
+
+  /** All that is on the disk is retired: from here on nobody has to testify for it. */
+  leave(): void {
+    this.#stand?.leave();
+    this.#stand = undefined;
   }
 
   /** Writes no more. What is under way is waited for. */
@@ -146,7 +154,7 @@ export class RightsJournal {
   }
 
   async #write(engine: StorageEngine, group: Group): Promise<void> {
-    const { directory, stand } = this.#options;
+    const { directory } = this.#options;
     const taken = this.#take();
     const [former, ended] = [this.#former.splice(0), this.#ended.splice(0)];
     const serial = this.#serial + 1;
@@ -157,7 +165,7 @@ export class RightsJournal {
       for (const found of former) batch.put(holdingKey(found), writeKept(found.kept));
       for (const name of ended) batch.delete(holdingKey(name));
       await batch.write({ sync: true });
-      stand?.mark(serial);
+      this.#stand?.mark(serial);
     } catch (error) {
       batch.discard();
       // Something of it may have been written all the same: the number is used.

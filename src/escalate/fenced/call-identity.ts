@@ -38,7 +38,7 @@ export interface CallOrigin {
 export function identify(origin: CallOrigin): CallIdentity {
   const { idempotencyKey, environment } = origin;
   if (idempotencyKey === undefined) {
-    return { operationId: hex(environment.randomBytes(operationIdBytes)), hash: undefined };
+    return new OneCall(environment);
   }
   checkIdempotencyKey(idempotencyKey);
   const parts = JSON.stringify([origin.kind, idempotencyKey, ...origin.resources]);
@@ -48,6 +48,22 @@ export function identify(origin: CallOrigin): CallIdentity {
     // Other bytes than those in the guard, which whoever can read the store can see.
     operationId: hex(digest.subarray(keyHashBytes, keyHashBytes + operationIdBytes)),
   };
+}
+
+/** Its id is drawn when it is asked for: most changes do not, and randomness costs more than they do. */
+class OneCall implements CallIdentity {
+  readonly hash: undefined;
+  readonly #environment: Environment;
+  #operationId: string | undefined;
+
+  constructor(environment: Environment) {
+    this.#environment = environment;
+  }
+
+  get operationId(): string {
+    this.#operationId ??= hex(this.#environment.randomBytes(operationIdBytes));
+    return this.#operationId;
+  }
 }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex");

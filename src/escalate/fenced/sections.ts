@@ -157,7 +157,7 @@ export class Sections {
       const isFull = memories[first]?.isFull(keysBytesMax(watch)) === true;
       if (isFull) throw keysAreFull(targets[first]);
     }
-    const open = new OpenSection(targets, { leases, envelopes, operationId: identity.operationId });
+    const open = new OpenSection(targets, { leases, envelopes, identity });
     const result = await open.run(body);
     signal?.throwIfAborted();
     for (const { lost } of leases) lost.throwIfAborted();
@@ -233,7 +233,7 @@ function targetOf(handle: unknown): FencedTarget {
 class OpenSection implements FencedSection<readonly FencedHandle[]> {
   readonly values: readonly unknown[];
   readonly tokens: readonly bigint[];
-  readonly operationId: string;
+  readonly #identity: CallIdentity;
   readonly #targets: readonly FencedTarget[];
   readonly #leases: readonly Lease[];
   readonly #envelopes: readonly Envelope[];
@@ -247,14 +247,14 @@ class OpenSection implements FencedSection<readonly FencedHandle[]> {
     held: {
       readonly leases: readonly Lease[];
       readonly envelopes: readonly Envelope[];
-      readonly operationId: string;
+      readonly identity: CallIdentity;
     },
   ) {
-    const { leases, envelopes, operationId } = held;
+    const { leases, envelopes, identity } = held;
     this.#targets = targets;
     this.#leases = leases;
     this.#envelopes = envelopes;
-    this.operationId = operationId;
+    this.#identity = identity;
     this.values = Object.freeze(envelopes.map(({ value }) => value));
     this.tokens = Object.freeze(
       leases.map(({ token }, i) => {
@@ -262,6 +262,10 @@ class OpenSection implements FencedSection<readonly FencedHandle[]> {
         return ((lineage - 1n) << tokenBitsOfStore) + token;
       }),
     );
+  }
+
+  get operationId(): string {
+    return this.#identity.operationId;
   }
 
   /** Looking at it looks at the clocks, as with a lease. */

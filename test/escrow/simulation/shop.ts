@@ -8,6 +8,7 @@ import type { EscrowStorage } from "../../../src/escalate/escrow/opening.ts";
 import type { RecallPeer } from "../../../src/escalate/escrow/recall.ts";
 import type { Authority } from "../../../src/escalate/fence/authority.ts";
 import { GuardedUpdates } from "../../../src/escalate/guarded-updates.ts";
+import type { LockBackend } from "../../../src/escalate/locks.ts";
 import { memoryLocks } from "../../../src/escalate/locks/memory.ts";
 import { ResilientLocks } from "../../../src/escalate/resilience.ts";
 import { RecentSightings, RollbackWatch } from "../../../src/escalate/rollback-watch.ts";
@@ -19,11 +20,18 @@ import type { VirtualEnvironment } from "../../simulation/virtual-environment.ts
 import { vectorOf } from "../../store/dump.ts";
 
 /** What is sold: some without an upper bound, some with one. */
-export const schema = {
-  stock: boundedCounter({ min: 0, initial: 60 }),
-  seats: boundedCounter({ min: 0, max: 40, initial: 25 }),
-};
-export type SchemaName = keyof typeof schema;
+export interface Schema {
+  readonly [collection: string]: BoundedCounterType;
+  readonly stock: BoundedCounterType<undefined>;
+  readonly seats: BoundedCounterType<number>;
+}
+
+/** So many times a few. */
+export const schemaOf = (scale = 1): Schema => ({
+  stock: boundedCounter({ min: 0, initial: 60 * scale }),
+  seats: boundedCounter({ min: 0, max: 40 * scale, initial: 25 * scale }),
+});
+export type SchemaName = "stock" | "seats";
 
 const answerMs = 100;
 
@@ -32,10 +40,7 @@ export interface ShopOptions {
   readonly name: string;
   readonly environment: VirtualEnvironment;
   readonly authority: Authority;
-  readonly schema?: {
-    readonly stock: BoundedCounterType<undefined>;
-    readonly seats: BoundedCounterType<number>;
-  };
+  readonly schema?: Schema;
 }
 
 /** A process. */
@@ -50,17 +55,26 @@ export class Shop {
   readonly seats: BoundedCounterCollection<number>;
   readonly warnings: string[] = [];
   isOpen = false;
+  /** Guarded updates that were asked for. */
+  updatesAsked = 0;
+  /** Calls of the backend. */
+  calls = 0;
   readonly #peers = new Map<Shop, RecallPeer>();
 
-  constructor({ name, environment, authority, schema: given = schema }: ShopOptions) {
+  constructor({ name, environment, authority, schema: given = schemaOf() }: ShopOptions) {
     this.name = name;
     this.environment = environment;
     this.keyspace = new Keyspace({ schema: given, environment });
     this.exchanges = new Exchanges(this.keyspace);
     const bare = memoryLocks({ store: { authority }, environment, answerMs, prefix: "" });
-    const resilient = new ResilientLocks(bare, environment);
+    const resilient = new ResilientLocks(this.#counted(bare), environment);
     const backend = new RollbackWatch(resilient, new RecentSightings());
     this.updates = new GuardedUpdates(backend, environment);
+    const update = this.updates.update.bind(this.updates);
+    this.updates.update = (...asked) => {
+      this.updatesAsked++;
+      return update(...asked);
+    };
     this.escrow = new Escrow({
       ...{ environment, name, keyspace: this.keyspace, backend, updates: this.updates },
       ...{ logger: silentLogger, telemetry: silentTelemetry },
@@ -73,6 +87,20 @@ export class Shop {
     };
     this.stock = this.escrow.collection(rootOf("stock"), given.stock);
     this.seats = this.escrow.collection(rootOf("seats"), given.seats);
+  }
+
+  #counted(backend: LockBackend): LockBackend {
+    return new Proxy(backend, {
+      get: (target, name) => {
+        const found: unknown = Reflect.get(target, name, target);
+        if (typeof found !== "function") return found;
+        return (...call: unknown[]): unknown => {
+          // A lease is released, too.
+          this.calls += name === "acquire" ? 2 : 1;
+          return Reflect.apply(found, target, call);
+        };
+      },
+    });
   }
 
   async open(storage?: EscrowStorage): Promise<void> {

@@ -1,0 +1,26 @@
+/** What the contacts of one collection share. */
+import type { Environment } from "../../environment.ts";
+import type { GuardedUpdates } from "../guarded-updates.ts";
+import type { ShownFigures } from "./figures.ts";
+import type { Holding } from "./holding.ts";
+import type { PoolBounds } from "./pool.ts";
+import type { RightsJournal } from "./rights-journal.ts";
+
+/** The world of a contact. */
+export interface Surroundings {
+  readonly environment: Environment;
+  /** Of this replica, for people. */
+  readonly name: string;
+  readonly bounds: PoolBounds;
+  readonly updates: GuardedUpdates;
+  /** Of the store. */
+  readonly birth: () => Promise<string>;
+  readonly journal: RightsJournal;
+  readonly figures: ShownFigures;
+  /** Asks all others to give back. */
+  readonly recall: (key: string) => void;
+  /** Tells all others that there is something to be had. */
+  readonly given: (key: string, by: number) => void;
+  /** A holding spends nothing more. */
+  readonly onStopped: (holding: Holding, why: Error) => void;
+}
