@@ -24,17 +24,20 @@ export const rowsOf = ({ name, bare, combinedMin, why = {} }) => [
       "writes follow one another, each with up to 48 updates, a round trip and what is durable",
     async measure({ open, isQuick }) {
       const ms = isQuick ? plans.quick : plans.whole;
-      const way = await open(eachWayMs);
-      const locks = await way.locks();
-      const ours = await combined(locks, ms);
-      const floor = await naive(locks, ms);
-      return { ours, floor, ratio: ours / floor };
+      return compareCombined(await open(eachWayMs), ms);
     },
   },
 ];
 
-/** Guarded updates a second of 48 callers of one process. */
-export async function combined(locks, ms) {
+/** Both over one client, for `ms` each, in updates a second. */
+export async function compareCombined(way, ms) {
+  const locks = await way.locks();
+  const ours = await combined(locks, ms);
+  const floor = await naive(locks, ms);
+  return { ours, floor, ratio: ours / floor };
+}
+
+async function combined(locks, ms) {
   const { GuardedUpdates } = await built("src/escalate/guarded-updates");
   const updates = new GuardedUpdates(locks, await systemEnvironmentOf());
   const add = (current) => ({ value: Buffer.from(String(numberIn(current) + 1)), result: 0 });
@@ -45,7 +48,7 @@ export async function combined(locks, ms) {
 }
 
 /** Acquire, read, write, release; as it is done where the value is somewhere else than the lock. */
-export async function naive(locks, ms) {
+async function naive(locks, ms) {
   const rate = await atOnce(callers, ms, async () => {
     const lease = await locks.acquire("naive", { ttlMs, waitMs });
     const current = await locks.read("naive");

@@ -8,7 +8,7 @@
  * waste nothing that counts, and a line is three times slower. But who has just written knows the latest value,
  * and wins again and again. So: a run of writes, shorter the more there are who want to, then a rest for
  * one round trip, in which another gets in. If nobody did, the next run is longer. Who was overtaken reads
- * at once the first time and after a random pause later; who was overtaken often pauses no more.
+ * at once the first time and after a random pause later, a longer one the more there are.
  *
  * When a line then? When what a change computes takes long and is mostly thrown away, or when one is overtaken
  * so often that chance does not explain it.
@@ -48,12 +48,15 @@ export interface Strategy {
 const roundWrites = 20;
 /** Where so many want to, hardly anybody writes twice in a row: most wait, so nobody waits much longer than most. */
 const manyWriters = 5;
-const runOfMany = 1.6;
+const runOfMany = 1.4;
 const runMax = 32;
 /** Of attempts against others one more counts so much. */
 const weight = 0.05;
-/** One that was overtaken so often pauses no more before it is tried again. */
-const pausesMax = 4;
+const writersMax = 1_000;
+/** Attempts of all who write one value in the time of a round trip, about. */
+const attemptsAtOnce = 5;
+/** One that was overtaken more often has waited long. */
+const youngMax = 4;
 /** The longest rest, in ms: a store that is slow is not made slower. */
 const restMsMax = 250;
 /** One that was overtaken so often stands in line. */
@@ -141,8 +144,11 @@ export class Contention implements Strategy {
   }
 
   pauseMs(conflicts: number, roundTripMs: number): number {
-    if (conflicts === 1 || conflicts > pausesMax) return 0;
-    return Math.min(pauseMsMax, 2 * roundTripMs * fraction(this.#environment));
+    if (conflicts === 1) return 0;
+    // All together ask about as often, however many they are; who has waited long asks sooner.
+    const meanRoundTrips = Math.max(1, this.#writers / attemptsAtOnce);
+    const share = conflicts > youngMax ? meanRoundTrips - 1 : meanRoundTrips;
+    return Math.min(pauseMsMax, 2 * share * roundTripMs * fraction(this.#environment));
   }
 
   restMs(roundTripMs: number): number {
@@ -152,11 +158,14 @@ export class Contention implements Strategy {
     return Math.min(restMsMax, roundTripMs * (0.5 + fraction(this.#environment)));
   }
 
+  /** Of n who try on even terms one wins. */
+  get #writers(): number {
+    return 1 / Math.max(1 - this.#lost, 1 / writersMax);
+  }
+
   #runAmongOthers(): number {
-    // Of n who try on even terms one wins.
-    const writers = 1 / (1 - this.#lost);
-    const run = roundWrites / writers;
-    const most = writers > manyWriters ? Math.min(run, runOfMany) : run;
+    const run = roundWrites / this.#writers;
+    const most = this.#writers > manyWriters ? Math.min(run, runOfMany) : run;
     return Math.min(runMax, Math.max(1, Math.floor(most + fraction(this.#environment))));
   }
 }

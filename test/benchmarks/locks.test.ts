@@ -6,6 +6,7 @@ import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
+import { tablesIn } from "./tables.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const run = promisify(execFile);
@@ -14,26 +15,6 @@ const rows = [
   ...["memory/cycle", "memory/combining"],
   ...["embedded/cycle-trips", "embedded/compare-and-set-trips", "embedded/hand-over-trips"],
 ];
-
-/** The cells of the rows of all tables, by the heading of their table. */
-function tablesIn(output: string): Map<string, string[][]> {
-  const tables = new Map<string, string[][]>();
-  let found: string[][] = [];
-  let before = "";
-  for (const line of output.split("\n")) {
-    if (line.startsWith("┌")) tables.set(before, (found = []));
-    else if (line.startsWith("│")) {
-      found.push(
-        line
-          .split("│")
-          .slice(1, -1)
-          .map((cell) => cell.trim()),
-      );
-    }
-    before = line;
-  }
-  return tables;
-}
 
 test(
   "bench:locks prints a table for each question, with the round trips that are promised",
