@@ -2,14 +2,8 @@
  * Keeps `npm run bench:escalate` from rotting: the rows that need no server, built as it builds them. What they
  * count is held here, and what virtual time makes the same everywhere; times are for people to look at.
  */
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
-import { tablesIn } from "./tables.ts";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const run = promisify(execFile);
+import { measure } from "./measured.ts";
 
 const rows = [
   "local/memory-handle",
@@ -21,11 +15,7 @@ test(
   "bench:escalate prints a table for each question, and in virtual time what is promised",
   { timeout: 120_000 },
   async () => {
-    const build = ["-p", "tsconfig.simulation.json", "--outDir", "dist-simulation/bench"];
-    await run("node_modules/.bin/tsc", build, { cwd: root });
-    const args = ["benchmarks/escalate.mjs", "--quick", "--only", rows.join(",")];
-    const { stdout } = await run(process.execPath, args, { cwd: root });
-    const tables = [...tablesIn(stdout)];
+    const { stdout, tables } = await measure("escalate.mjs", rows);
     expect(tables.map(([heading]) => heading)).toEqual([
       expect.stringContaining("tryDecrement"),
       expect.stringContaining("10,000 units"),
