@@ -10,33 +10,31 @@
  * TRELLIS_BENCH_DIR names the folder, and so the disk, that the servers write to.
  */
 import { loadavg, tmpdir } from "node:os";
-import { parseArgs } from "node:util";
 import { backends, missing } from "./locks/backends.mjs";
 import { Way } from "./locks/way.mjs";
-import { count, describeMachine, judge, printMachine, printTable, sentence } from "./report.mjs";
+import {
+  answerRow,
+  broken,
+  choose,
+  list,
+  onInterrupt,
+  progress,
+  readOptions,
+  within,
+} from "./command.mjs";
+import { count, describeMachine, printMachine, printTable, sentence } from "./report.mjs";
 
 const questions = ["cycle", "compare-and-set", "hand-over", "combining", "operate"];
 /** A row that takes longer is broken; each is meant to take about three seconds. */
 const rowMsMax = 45_000;
 
-const { values: options } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    quick: { type: "boolean", default: false },
-    list: { type: "boolean", default: false },
-    only: { type: "string" },
-  },
-});
-
-// Servers and replicas take the folder for temporary files.
-const { TRELLIS_BENCH_DIR } = process.env;
-if (TRELLIS_BENCH_DIR) process.env.TMPDIR = TRELLIS_BENCH_DIR;
-
-const chosen = choose(
-  await plan(),
-  options.only?.split(",").map((name) => name.trim()),
-);
-if (options.list) for (const { row } of chosen) console.log(`${row.id.padEnd(30)}${row.label}`);
+const options = readOptions();
+const chosen = choose(await plan(), options.wanted, ({ backend, question, row }) => [
+  backend.name,
+  question,
+  row.id,
+]);
+if (options.list) list(chosen.map(({ row }) => row));
 else await run(chosen);
 // What a client keeps open after it was closed keeps nobody here.
 process.exit();
@@ -54,18 +52,6 @@ async function plan() {
       rowsOf(backend).map((row) => ({ backend, question, title, row })),
     ),
   );
-}
-
-function choose(entries, wanted) {
-  if (!wanted) return entries;
-  const namesOf = ({ backend, question, row }) => [backend.name, question, row.id];
-  const known = new Set(entries.flatMap(namesOf));
-  const unknown = wanted.filter((name) => !known.has(name));
-  if (unknown.length > 0) {
-    console.error(`no such row: ${unknown.join(", ")} (--list names them)`);
-    process.exit(2);
-  }
-  return entries.filter((entry) => namesOf(entry).some((name) => wanted.includes(name)));
 }
 
 async function run(entries) {
@@ -105,8 +91,7 @@ async function run(entries) {
 async function answerAll(backend, entries, { results, servers }) {
   progress(`${backend.name}: starting`);
   let started;
-  const stop = () => void started?.stop().finally(() => process.exit(130));
-  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, stop);
+  const forget = onInterrupt(async () => started?.stop());
   try {
     started = await backend.start();
     servers[backend.name] = await backend.describe(started.addresses);
@@ -116,23 +101,17 @@ async function answerAll(backend, entries, { results, servers }) {
     for (const entry of entries) results.push(await answer(entry, started.addresses));
   } catch (error) {
     for (const { question, title, row } of entries) {
-      const { id, label, unit, target } = row;
+      const { id, label, unit } = row;
       if (results.some((result) => result.id === id)) continue;
-      const base = { backend: backend.name, question, title, id, label, unit };
-      results.push({ ...base, ...judge(target, {}), error: error.message });
+      results.push(broken({ backend: backend.name, question, title, id, label, unit }, row, error));
     }
   } finally {
-    for (const signal of ["SIGINT", "SIGTERM"]) process.removeListener(signal, stop);
+    forget();
     await started?.stop();
   }
 }
 
 async function answer({ backend, question, title, row }, addresses) {
-  const { id, label, unit, target, why, measure } = row;
-  const base = { backend: backend.name, question, title, id, label, unit, why };
-  const startMs = performance.now();
-  const seconds = () => Math.round((performance.now() - startMs) / 100) / 10;
-  progress(id);
   const ways = [];
   const open = async (delayMs) => {
     const way = await Way.open(backend, addresses, delayMs);
@@ -140,24 +119,12 @@ async function answer({ backend, question, title, row }, addresses) {
     return way;
   };
   try {
-    const figures = await within(rowMsMax, measure({ open, isQuick: options.quick }));
-    return { ...base, ...figures, ...judge(target, figures), seconds: seconds() };
-  } catch (error) {
-    return { ...base, ...judge(target, {}), error: error.message, seconds: seconds() };
+    const base = { backend: backend.name, question, title };
+    return await answerRow(base, row, rowMsMax, () =>
+      row.measure({ open, isQuick: options.quick }),
+    );
   } finally {
     await Promise.allSettled(ways.map((way) => within(rowMsMax, way.close())));
-  }
-}
-
-async function within(ms, work) {
-  let timer;
-  const late = new Promise((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done within ${ms} ms`)), ms);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 
@@ -172,9 +139,4 @@ function printHead(machine, servers, skipped) {
     "the same row, taken in turns in one process; what the floors are: benchmarks/README.md",
   );
   if (options.quick) console.log("--quick: shorter rounds, more noise; not for a verdict.");
-}
-
-/** What is being measured, on a terminal only. */
-function progress(text) {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }

@@ -28,6 +28,11 @@ export class Way {
     return way;
   }
 
+  /** Where the servers, or the proxies before them, are. */
+  get addresses() {
+    return this.#addresses;
+  }
+
   /** Our locks. */
   async locks(prefix = freshPrefix()) {
     const locks = await this.#backend.connect(this.#addresses, { prefix });

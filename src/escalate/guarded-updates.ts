@@ -9,6 +9,7 @@
  */
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError } from "../errors.ts";
+import { Contention, Outdated, type Strategy } from "./contention.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
 import { defaultTtlMs, defaultWaitMs } from "./named-locks.ts";
 import { type Caller, UpdateLane } from "./update-lane.ts";
@@ -56,12 +57,19 @@ const operationIdBytes = 12;
 export class GuardedUpdates {
   readonly #backend: LockBackend;
   readonly #environment: Environment;
+  readonly #newStrategy: () => Strategy;
   readonly #lanes = new Map<string, UpdateLane>();
   #isClosed = false;
 
-  constructor(backend: LockBackend, environment: Environment) {
+  /** `newStrategy`: how one resource is written, another one for each. */
+  constructor(
+    backend: LockBackend,
+    environment: Environment,
+    newStrategy: () => Strategy = contentions(environment),
+  ) {
     this.#backend = backend;
     this.#environment = environment;
+    this.#newStrategy = newStrategy;
   }
 
   /**
@@ -138,6 +146,7 @@ export class GuardedUpdates {
       new UpdateLane({
         ...{ resource, backend: this.#backend, environment: this.#environment },
         operationId: () => this.#operationId(),
+        strategy: this.#newStrategy(),
       });
     this.#lanes.delete(resource);
     this.#lanes.set(resource, lane);
@@ -155,4 +164,10 @@ export class GuardedUpdates {
   #operationId(): string {
     return Buffer.from(this.#environment.randomBytes(operationIdBytes)).toString("hex");
   }
+}
+
+/** Resources of one backend have much in common. */
+function contentions(environment: Environment): () => Strategy {
+  const outdated = new Outdated();
+  return () => new Contention(environment, outdated);
 }

@@ -1,9 +1,8 @@
 /** The callers of this process that want to change one resource, and how their changes get written. */
 import type { Environment } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
-import { Contention } from "./contention.ts";
+import type { Attempt, Strategy } from "./contention.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
-import { Pauses } from "./pauses.ts";
 import { Renewal } from "./renewal.ts";
 
 /** One who waits for a change. */
@@ -27,14 +26,13 @@ export interface LaneOptions {
   readonly environment: Environment;
   /** Another one each time. */
   readonly operationId: () => string;
+  readonly strategy: Strategy;
 }
 
 /** Changes in one write. */
 const batchMax = 1_024;
-/** One that was overtaken so often stands in line. */
-const conflictsMax = 4;
-/** What the last attempts took counts so much. */
-const attemptWeight = 0.2;
+/** What the last round trip took counts so much. */
+const roundTripWeight = 0.2;
 
 /** What the callers of one write made of a value. */
 interface Computed {
@@ -51,12 +49,10 @@ export class UpdateLane {
   /** Those whose changes are under way. */
   #batch: Caller[] = [];
   readonly #abandoned = new WeakSet<Caller>();
-  readonly #contention = new Contention();
   /** The latest guard that was seen; `"unknown"` after it was found outdated. */
   #known: Guarded | "absent" | "unknown" = "unknown";
-  /** What was known the last time was outdated: others write here, and reading first is the shorter way. */
-  #isShared = false;
-  #attemptMs = 1;
+  #roundTripMs = 1;
+  #restUntilMs = 0;
   #running: Promise<void> | undefined;
 
   constructor(options: LaneOptions) {
@@ -107,6 +103,7 @@ export class UpdateLane {
     await Promise.resolve();
     while (this.#queue.size > 0) {
       this.#batch = [];
+      await this.#letOthers();
       await this.#write();
     }
     this.#batch = [];
@@ -115,17 +112,16 @@ export class UpdateLane {
 
   /** Writes what is in line, until it is written or refused. */
   async #write(): Promise<void> {
-    const { environment } = this.#options;
-    const pauses = new Pauses(environment, this.#attemptMs);
+    const { environment, strategy } = this.#options;
+    let isHeld = false;
     for (let conflicts = 0; this.#fill(conflicts > 0);) {
-      const startedMs = environment.monotonic();
       const [first] = this.#batch;
-      const lease =
-        first?.exclusive === true || conflicts >= conflictsMax || this.#contention.chooseLease();
+      // A lease of somebody keeps us out: the line is where to wait.
+      const isInLine = first?.exclusive === true || isHeld;
+      const attempt = isInLine ? "lease" : strategy.choose(conflicts);
       try {
-        if (lease ? await this.#underLease() : await this.#compareAndSet()) {
-          const tookMs = environment.monotonic() - startedMs;
-          this.#attemptMs += attemptWeight * (tookMs - this.#attemptMs);
+        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet(attempt)) {
+          this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
       } catch (error) {
@@ -134,12 +130,18 @@ export class UpdateLane {
           for (const caller of this.#batch) caller.refused(error);
           return;
         }
-        // A lease of somebody keeps us out: the line is where to wait.
-        conflicts =
-          error instanceof ConflictError && error.held === true ? conflictsMax : conflicts + 1;
-        if (conflicts < conflictsMax) await this.#sleep(pauses.next());
+        conflicts++;
+        isHeld = error instanceof ConflictError && error.held === true;
+        if (!isHeld) await this.#sleep(strategy.pauseMs(conflicts, this.#roundTripMs));
       }
     }
+  }
+
+  async #letOthers(): Promise<void> {
+    const restMs = this.#restUntilMs - this.#options.environment.monotonic();
+    if (restMs <= 0) return;
+    for (const { endMs } of this.#queue) if (endMs <= this.#restUntilMs) return;
+    await this.#sleep(restMs);
   }
 
   /**
@@ -163,19 +165,13 @@ export class UpdateLane {
   }
 
   /** True when all are answered; false when what they read was outdated, and nothing was written. */
-  async #compareAndSet(): Promise<boolean> {
-    const { resource, backend, environment, operationId } = this.#options;
-    let [isFresh, wasRead] = [false, false];
-    if (this.#known === "unknown" || this.#isShared) {
-      const before = this.#known;
-      this.#known = (await backend.read(resource)) ?? "absent";
-      if (before !== "unknown") this.#isShared = versionOf(before) !== versionOf(this.#known);
-      // What was read before somebody called decides nothing for that one.
-      isFresh = this.#queue.size === 0;
-      wasRead = true;
-      if (!this.#fill()) return true;
-    }
-    const base = this.#known === "absent" ? undefined : this.#known;
+  async #compareAndSet(wished: Attempt): Promise<boolean> {
+    const { resource, backend, environment, operationId, strategy } = this.#options;
+    const attempt = this.#known === "unknown" ? "read" : wished;
+    const isFresh = attempt === "read" && (await this.#read());
+    if (!this.#fill()) return true;
+    const base = this.#known === "absent" || this.#known === "unknown" ? undefined : this.#known;
+    const beganMs = environment.monotonic();
     const computed = await this.#compute(base);
     if (!computed.wrote) {
       if (!isFresh) {
@@ -187,19 +183,35 @@ export class UpdateLane {
       return true;
     }
     const value = computed.value ?? new Uint8Array(0);
+    const askedMs = environment.monotonic();
+    const observe = (wasWasted: boolean): void => {
+      const nowMs = environment.monotonic();
+      this.#roundTripMs += roundTripWeight * (nowMs - askedMs - this.#roundTripMs);
+      const roundTripMs = this.#roundTripMs;
+      strategy.observe({ attempt, wasWasted, roundTripMs, computeMs: askedMs - beganMs, nowMs });
+    };
     try {
       const guarded = await backend.compareAndSet(resource, base?.version, value, operationId());
       this.#known = guarded;
-      this.#contention.observe(false, environment.monotonic());
+      observe(false);
       this.#answer(computed, guarded);
       return true;
     } catch (error) {
-      if (wasOvertaken(error)) {
-        if (!wasRead) this.#isShared = true;
-        this.#contention.observe(true, environment.monotonic());
-      }
+      if (wasOvertaken(error)) observe(true);
       throw error;
     }
+  }
+
+  /** Learns the present value. True if nobody called since: what was read before somebody called decides nothing for that one. */
+  async #read(): Promise<boolean> {
+    const { resource, backend, strategy } = this.#options;
+    const now = await backend.read(resource);
+    if (this.#known !== "unknown") {
+      const known = this.#known === "absent" ? undefined : this.#known;
+      strategy.found(!isSame(now, known));
+    }
+    this.#known = now ?? "absent";
+    return this.#queue.size === 0;
   }
 
   async #underLease(): Promise<boolean> {
@@ -266,8 +278,6 @@ export class UpdateLane {
     });
   }
 }
-
-const versionOf = (known: Guarded | "absent"): bigint => (known === "absent" ? 0n : known.version);
 
 /** A store that was set back and adopted comes to the same versions again, with other values. */
 const isSame = (now: Guarded | undefined, base: Guarded | undefined): boolean =>

@@ -2,48 +2,19 @@
  * Keeps `npm run bench:locks` from rotting: the rows that need no server, built as it builds them. What
  * they say of round trips is held here; times are for people to look at.
  */
-import { execFile } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { expect, test } from "vitest";
-
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const run = promisify(execFile);
+import { measure } from "./measured.ts";
 
 const rows = [
   ...["memory/cycle", "memory/combining"],
   ...["embedded/cycle-trips", "embedded/compare-and-set-trips", "embedded/hand-over-trips"],
 ];
 
-/** The cells of the rows of all tables, by the heading of their table. */
-function tablesIn(output: string): Map<string, string[][]> {
-  const tables = new Map<string, string[][]>();
-  let found: string[][] = [];
-  let before = "";
-  for (const line of output.split("\n")) {
-    if (line.startsWith("┌")) tables.set(before, (found = []));
-    else if (line.startsWith("│")) {
-      found.push(
-        line
-          .split("│")
-          .slice(1, -1)
-          .map((cell) => cell.trim()),
-      );
-    }
-    before = line;
-  }
-  return tables;
-}
-
 test(
   "bench:locks prints a table for each question, with the round trips that are promised",
   { timeout: 120_000 },
   async () => {
-    const build = ["-p", "tsconfig.simulation.json", "--outDir", "dist-simulation/bench"];
-    await run("node_modules/.bin/tsc", build, { cwd: root });
-    const args = ["benchmarks/locks.mjs", "--quick", "--only", rows.join(",")];
-    const { stdout } = await run(process.execPath, args, { cwd: root });
-    const tables = [...tablesIn(stdout)];
+    const { stdout, tables } = await measure("locks.mjs", rows);
     expect(tables.map(([heading]) => heading)).toEqual([
       expect.stringContaining("acquire + commit + release"),
       expect.stringContaining("Compare-and-set"),

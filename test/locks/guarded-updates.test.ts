@@ -43,6 +43,25 @@ describe("guarded updates", () => {
     expect(text(await run(world, client().backend.read("n")))).toBe("720");
   });
 
+  test("of processes that all want one value at full speed get their share of it, each", async () => {
+    const { world, environment, client } = scene();
+    const endMs = world.nowMs + 12_000;
+    const all = Array.from({ length: 6 }, async () => {
+      const updates = new GuardedUpdates(client().backend, environment);
+      let share = 0;
+      for (; world.nowMs < endMs; share++) {
+        await updates.update("n", increment, { waitMs: 60_000 });
+      }
+      return share;
+    });
+    const shares = await run(world, Promise.all(all));
+    const sum = shares.reduce((left, right) => left + right);
+    // One write can go through in each round trip of 3 ms.
+    expect(sum).toBeGreaterThan((12_000 / 3) * 0.5);
+    expect(Math.min(...shares)).toBeGreaterThan(sum / shares.length / 3);
+    expect(text(await run(world, client().backend.read("n")))).toBe(`${sum}`);
+  });
+
   test("stand in line behind a lease that is held, and go on after it", async () => {
     const { world, environment, client } = scene();
     const lease = await run(world, client().backend.acquire("n", { ttlMs: 10_000, waitMs: 0 }));
