@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { isSkipped, serverKinds } from "../../src/cli/servers/installed.ts";
-import { processState, processTree } from "../../src/cli/servers/process-tree.ts";
+import { processStart, processTree } from "../../src/cli/servers/process-tree.ts";
 import { until } from "../../src/cli/servers/until.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -19,7 +19,8 @@ const goneMsMax = 40_000;
 let directory: string;
 let child: ChildProcess;
 let output: string;
-let remembered: readonly number[] = [];
+/** When each began, by its number. */
+let remembered: ReadonlyMap<number, string> = new Map();
 
 const startAll = (...command: readonly string[]): void => {
   output = "";
@@ -33,7 +34,14 @@ const startAll = (...command: readonly string[]): void => {
 
 const isReady = (): boolean => output.includes("# ready");
 /** Those of the child, remembered so that a test that fails leaves none. */
-const processes = (): readonly number[] => (remembered = processTree(child.pid ?? -1));
+function processes(): readonly number[] {
+  const pids = processTree(child.pid ?? -1);
+  remembered = new Map(pids.map((pid) => [pid, processStart(pid) ?? ""]));
+  return pids;
+}
+
+/** Whether it is still the process that was remembered. */
+const isAlive = (pid: number): boolean => processStart(pid) === remembered.get(pid);
 
 /** Processes that name the directory among their arguments, whoever started them. */
 const named = (): readonly string[] =>
@@ -59,7 +67,7 @@ const nothing: Leftovers = { alive: [], files: [], named: [] };
 /** What there is still of `pids` and in the directory, once that is nothing or it was waited long enough. */
 const leftovers = async (pids: readonly number[]): Promise<Leftovers> => {
   const look = (): Leftovers => ({
-    alive: pids.filter((pid) => processState(pid) !== undefined),
+    alive: pids.filter(isAlive),
     files: readdirSync(directory),
     named: named(),
   });
@@ -86,8 +94,8 @@ describe.skipIf(serverKinds.every(isSkipped))("servers", () => {
 
   afterEach(() => {
     child.kill("SIGKILL");
-    for (const pid of remembered) if (processState(pid) !== undefined) process.kill(pid, "SIGKILL");
-    remembered = [];
+    for (const pid of remembered.keys()) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+    remembered = new Map();
     rmSync(directory, { recursive: true, force: true });
   });
 

@@ -7,12 +7,25 @@ export function processTree(pid: number): readonly number[] {
   return [pid, ...childrenOf(pid).flatMap(processTree)];
 }
 
+/**
+ * When the process began, in ticks since the machine did; undefined when it is gone, or only waited for. With its
+ * number that is who it is: numbers come again, soon where many processes are short.
+ */
+export function processStart(pid: number): string | undefined {
+  return processState(pid) === undefined ? undefined : fieldsOf(pid)?.[19];
+}
+
 /** The letter of `/proc`, such as `T` for stopped; undefined when the process is gone, or only waited for. */
 export function processState(pid: number): string | undefined {
+  const state = fieldsOf(pid)?.[0];
+  return state === undefined || state === "Z" || state === "X" ? undefined : state;
+}
+
+/** Those of `/proc/<pid>/stat` from the state on. */
+function fieldsOf(pid: number): readonly string[] | undefined {
   const text = read(`/proc/${pid}/stat`);
   // The name, in parentheses, may itself hold parentheses.
-  const state = text?.slice(text.lastIndexOf(")") + 2).charAt(0);
-  return state === undefined || state === "Z" || state === "X" ? undefined : state;
+  return text?.slice(text.lastIndexOf(")") + 2).split(" ");
 }
 
 function childrenOf(pid: number): readonly number[] {
