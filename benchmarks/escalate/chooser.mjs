@@ -123,8 +123,7 @@ async function inVirtualTime(cell, { virtualMs }) {
     await store.pass(virtualMs * (1 - warmPart));
     rates[name] = load.figures();
     load.stop();
-    await store.pass(60_000);
-    await load.verify();
+    await store.finish(load.verify());
   }
   return compare([rates]);
 }
