@@ -47,7 +47,7 @@ test(
     for (const [, , ratio] of chooser?.slice(0, 2) ?? []) {
       expect(Number.parseFloat(ratio ?? "")).toBeGreaterThan(0.7);
     }
-    expect(Number.parseFloat(chooser?.[2]?.[0] ?? "")).toBeLessThan(150);
+    expect(Number.parseFloat(chooser?.[2]?.[0] ?? "")).toBeLessThan(100);
     expect(stdout.trimEnd()).toMatch(/\n\d of 6 targets met, \d short$/u);
   },
 );
