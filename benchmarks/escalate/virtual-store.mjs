@@ -54,13 +54,13 @@ export async function virtualStore(seed) {
     pass: (ms) => world.settle({ forMs: ms, turnsMax }),
     /** Lets time pass until this is over. */
     async finish(work) {
-      let isOver = false;
-      const over = () => (isOver = true);
+      const state = { isOver: false };
+      const over = () => (state.isOver = true);
       work.then(over, over);
-      for (let steps = 0; !isOver && steps < finishSteps; steps++) {
-        await world.settle({ forMs: 100, until: () => isOver, turnsMax });
+      for (let steps = 0; !state.isOver; steps++) {
+        if (steps === finishSteps) throw new Error("something in virtual time does not end");
+        await world.settle({ forMs: 100, until: () => state.isOver, turnsMax });
       }
-      if (!isOver) throw new Error("something in virtual time does not end");
       return work;
     },
   };
