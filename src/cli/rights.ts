@@ -44,7 +44,7 @@ export async function rightsCommand(
   key: string,
   options: RightsCommandOptions,
 ): Promise<void> {
-  await using place = await opened(options);
+  await using place = await openPools(options);
   const pool = await readPool(place.updates, { collection, key });
   if (options.json) return say(JSON.stringify(pool ?? null, null, 2));
   say(pool ? described(pool) : `nobody has used ${collection} ${key} over these locks`);
@@ -57,7 +57,7 @@ export async function reclaimCommand(
   holder: string,
   options: ReclaimCommandOptions,
 ): Promise<void> {
-  await using place = await opened(options);
+  await using place = await openPools(options);
   const named = { collection, key };
   const pool = await readPool(place.updates, named);
   const found = pool?.holders.find(({ id }) => id === holder);
@@ -96,11 +96,18 @@ function described({ free, upFree, holders }: ListedPool): string {
   return lines.join("\n");
 }
 
-interface Opened extends AsyncDisposable {
+/** Access to pools, without a replica of the cluster. */
+export interface OpenedPools extends AsyncDisposable {
   readonly updates: GuardedUpdates;
 }
 
-async function opened({ locks, join = [], token, timeout }: PoolPlace): Promise<Opened> {
+/** Opens it. @throws UsageError, LockUnavailableError */
+export async function openPools({
+  locks,
+  join = [],
+  token,
+  timeout,
+}: PoolPlace): Promise<OpenedPools> {
   if ((locks === undefined) === (join.length === 0)) {
     throw new UsageError(
       "say where the pool is: --locks URL of the lock store, or --join URL of a replica",
@@ -122,7 +129,7 @@ async function opened({ locks, join = [], token, timeout }: PoolPlace): Promise<
   return over(embedded, () => replica.close());
 }
 
-function over(backend: LockBackend, close: () => Promise<void>): Opened {
+function over(backend: LockBackend, close: () => Promise<void>): OpenedPools {
   const resilient = new ResilientLocks(backend, systemEnvironment);
   const updates = new GuardedUpdates(resilient, systemEnvironment);
   return {

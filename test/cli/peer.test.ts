@@ -90,6 +90,8 @@ describe("trellis", () => {
       "  authority",
       "  verify",
       "  explain",
+      "  rights",
+      "  demo",
       "  replay",
       "  help",
     ]);

@@ -64,6 +64,25 @@ describe("a clean close", () => {
 });
 
 describe("a replica that is killed", () => {
+  test("before it heard what it was granted first has that returned when it is opened again", async () => {
+    const scene = new Scene();
+    const home = { disk: scene.disk(), machine: scene.machine };
+    const shop = await scene.open("a", home);
+    shop.stock.decrement("k").catch(() => undefined);
+    const granted = async (): Promise<number> => {
+      const pool = await poolOf(scene).catch(() => undefined);
+      return [...(pool?.entries.values() ?? [])].reduce((sum, { down }) => sum + down.granted, 0);
+    };
+    for (let ms = 0; (await granted()) === 0 && ms < 1_000; ms++) await scene.settle(1);
+    expect(await granted()).toBeGreaterThan(0);
+    scene.kill(shop);
+    const next = await scene.open("a", home);
+    await scene.settle(5_000);
+    expect(left(next)).toEqual([]);
+    // The one that it sold may be on the disk.
+    expect(await scene.sellOut(next, "k")).toBeGreaterThanOrEqual(59);
+  });
+
   test("and opened again in its place has its rights returned, but for what it may have sold", async () => {
     const scene = new Scene();
     const home = { disk: scene.disk(), machine: scene.machine };
@@ -130,6 +149,22 @@ describe("a replica that is killed", () => {
     other.join(next);
     expect(other.stock.value("k")).toBe(53);
   });
+});
+
+test("who dies in line for a pool keeps others out for a moment only", async () => {
+  const scene = new Scene();
+  const shop = await scene.open("a", { disk: scene.disk(), machine: scene.machine });
+  const ttls: (number | undefined)[] = [];
+  const update = shop.updates.update.bind(shop.updates);
+  shop.updates.update = (resource, change, options) => {
+    ttls.push(options?.ttlMs);
+    return update(resource, change, options);
+  };
+  await scene.until(shop.stock.decrement("k", 1));
+  await scene.until(shop.stock.decrement("k", 1, { idempotencyKey: "once" }));
+  await scene.close(shop);
+  expect(ttls.length).toBeGreaterThan(2);
+  expect(ttls.filter((ttlMs = Infinity) => ttlMs > 2_000)).toEqual([]);
 });
 
 describe("a directory that was copied while its replica ran", () => {

@@ -45,6 +45,11 @@ export interface LockSubject {
   readonly valueBytes?: number;
   /** How many stand in the long line. Default 500. */
   readonly waiters?: number;
+  /**
+   * How long nothing is asked once all stand in the long line, in ms. Default 1,100: of so many some may be
+   * answered too late, and ask again after a pause of up to a second. Less where clients look by themselves.
+   */
+  readonly joinedMs?: number;
   /** What it has not; the cases that need it are left out. */
   readonly without?: readonly LockNeed[];
 }

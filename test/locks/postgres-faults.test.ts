@@ -1,7 +1,8 @@
 /** What `postgresLocks` does on a server that fails, and behind a pooler of transactions. */
+import { createServer } from "node:net";
 import { Client, Pool } from "pg";
 import { describe, expect, test } from "vitest";
-import { UsageError } from "../../src/errors.ts";
+import { LockUnavailableError, UsageError } from "../../src/errors.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { type PostgresPool, postgresLocks } from "../../src/escalate/locks/postgres.ts";
 import { functionName } from "../../src/escalate/locks/postgres/routines.ts";
@@ -140,4 +141,31 @@ describe.skipIf(isServiceSkipped("postgres"))("postgresLocks without anybody who
       await pool.end();
     });
   });
+});
+
+/** A message of the protocol. */
+function message(type: string, body: Buffer): Buffer {
+  const head = Buffer.from(`${type}0000`);
+  head.writeInt32BE(body.length + 4, 1);
+  return Buffer.concat([head, body]);
+}
+
+test("a server of PostgreSQL that ends a connection with its first word ends no process of ours", async () => {
+  // As a child of a postmaster that was killed does: ready, and over, in one packet.
+  const words = Buffer.concat([
+    message("R", Buffer.alloc(4)),
+    message("Z", Buffer.from("I")),
+    message("E", Buffer.from("SFATAL\0C57P01\0Mterminating connection\0\0")),
+  ]);
+  const server = createServer((socket) => {
+    socket.on("error", () => undefined);
+    socket.once("data", () => socket.end(words));
+  });
+  await new Promise<void>((resolve) => server.listen({ host: "127.0.0.1", port: 0 }, resolve));
+  const address = server.address();
+  const port = address !== null && typeof address === "object" ? address.port : 0;
+  await using locks = postgresLocks({ url: `postgres://postgres@127.0.0.1:${port}/postgres` });
+  // An error that nobody hears would fail this test by itself.
+  await expect(locks.read("r")).rejects.toThrow(LockUnavailableError);
+  await new Promise((resolve) => server.close(resolve));
 });

@@ -21,6 +21,9 @@ export async function queryPostgres(url: string, text: string): Promise<readonly
   }
 }
 
+/** True of the look whose turn it is, once a second for each client that has anybody in line: no release causes it. */
+const isLook = (requests: Buffer): boolean => requests.includes("_turns");
+
 /** The tables of this process: making them takes longer than emptying them, so the cases of one file share them. */
 const names = new Set<string>();
 const tables = (name: string): readonly string[] =>
@@ -35,7 +38,7 @@ export async function openPostgresStore({ answerMs = shortMs } = {}): Promise<Lo
   }
   const prefix = `cases_${process.pid}/`;
   return openProxiedStore({
-    ...{ servers: [url], prefix },
+    ...{ servers: [url], prefix, isUpkeep: isLook },
     connect: ([through = ""], at) => {
       names.add(tableName(at));
       return postgresLocks({ url: through, prefix: at, answerMs });
@@ -54,5 +57,7 @@ export const postgresSubject: LockSubject = {
   open: () => openPostgresStore(),
   // All at once by one client: 500 need longer than its short answers, see the test.
   waiters: 100,
+  // Three clients look once a second each.
+  joinedMs: 250,
   without: ["restartStore"],
 };

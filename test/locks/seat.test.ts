@@ -40,7 +40,8 @@ test("a replica with neither a port nor peers hosts its own, and writes nothing 
     const written = locks.compareAndSet(`r${round}`, undefined, bytes(round), operationId());
     expect(await run(village.world, written)).toMatchObject({ version: 1n });
     expect(text(await run(village.world, locks.read("r1")))).toBe("1");
-    await run(village.world, replica.close());
+    // The replica itself is in real time.
+    await replica.close();
   }
 });
 

@@ -36,6 +36,8 @@ export async function rejection(promise: Promise<unknown>): Promise<TrellisError
 
 /** So long nothing is asked when everybody waits. */
 const quietMs = 100;
+/** The default of `LockSubject.joinedMs`. */
+const joinedMs = 1_100;
 /** And is seen not to be asked so often: where nobody runs for a while, nobody asks either. */
 const quietLooks = 20;
 
@@ -52,6 +54,7 @@ export class Trial implements AsyncDisposable {
   readonly slackMs: number;
   readonly valueBytes: number;
   readonly waiters: number;
+  readonly joinedMs: number;
   readonly #store: LockStore;
   readonly #clients: LockBackend[] = [];
 
@@ -62,6 +65,7 @@ export class Trial implements AsyncDisposable {
     this.slackMs = subject.slackMs ?? 2_000;
     this.valueBytes = subject.valueBytes ?? 1024 * 1024;
     this.waiters = subject.waiters ?? 500;
+    this.joinedMs = subject.joinedMs ?? joinedMs;
   }
 
   /** Long enough that it does not end within a case. */

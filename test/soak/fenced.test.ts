@@ -1,31 +1,16 @@
 /** The soak of fenced values, short: `npm run soak:fenced` is the long one. And its ledger sees what it is there for. */
-import { execFile, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { compileSoaks, runSoak } from "./compiled.ts";
 import { accountsCount, FencedLedger, type Found, openingBalance } from "./fenced-ledger.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Apart from what other commands build, which may be running. */
 const built = "dist-simulation/fenced-test";
-const soakMsMax = 200_000;
 
 describe("processes that are killed and stopped", () => {
-  // Processes run what is compiled.
-  beforeAll(async () => {
-    const options = ["-p", "tsconfig.simulation.json", "--noCheck", "--outDir", built];
-    await promisify(execFile)("node_modules/.bin/tsc", options, { cwd: root });
-  }, 120_000);
+  beforeAll(() => compileSoaks(built), 120_000);
 
   test("do each thing once, with one owner, and the sum stays", async () => {
     const args = ["--locks", "embedded", "--seconds", "6", "--seed", "1"];
-    const child = spawn(process.execPath, [`${built}/test/soak/fenced.js`, ...args], {
-      ...{ cwd: root, timeout: soakMsMax, killSignal: "SIGKILL" },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-    let output = "";
-    child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-    const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
+    const { status, output } = await runSoak(built, "fenced", ...args);
     expect(output).toContain("ok: each was done once");
     expect(output).toMatch(/^told +[1-9]/mu);
     expect(output).toMatch(/"(?:kills|stops)":[1-9]/u);

@@ -15,9 +15,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
 import { isServiceName, SharedServers } from "../../src/cli/servers/shared.ts";
 import { Random } from "../simulation/virtual-environment.ts";
+import { conclude, print, soakOptions } from "./command.ts";
 import { accountsCount, FencedLedger, type Found, openingBalance } from "./fenced-ledger.ts";
 import type { Order, Word } from "./fenced-process.ts";
 import {
@@ -35,10 +35,7 @@ const actMsMax = 1_500;
 const stopMsMax = 3_000;
 /** What was asked for is told within this time once nobody is killed any more, in ms. */
 const drainMsMax = 120_000;
-const faultsShownMax = 20;
 const progressEveryMs = 60_000;
-
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
 /** One that asks. */
 interface Asking {
@@ -191,30 +188,17 @@ async function soakOver(place: LockPlace, seconds: number, seed: number): Promis
   ledger.judge(shownBy(fresh, soak), "a copy");
   print(`told       ${ledger.applied.size}, ${ledger.repetitions} of them asked for by several`);
   print(`counts     ${JSON.stringify(counts)}`);
-  for (const fault of ledger.faults.slice(0, faultsShownMax)) print(`FAULT: ${fault}`);
-  const isGood = ledger.faults.length === 0;
-  if (isGood) {
-    print("ok: each was done once, each has one owner, and the sum is exact");
-    await rm(directory, { recursive: true });
-  } else print(`${ledger.faults.length} faults; the directory is left in ${directory}`);
+  const isGood = conclude(
+    ledger.faults,
+    "each was done once, each has one owner, and the sum is exact",
+    `the directory is left in ${directory}`,
+  );
+  if (isGood) await rm(directory, { recursive: true });
   return isGood;
 }
 
-const { values } = parseArgs({
-  options: {
-    locks: { type: "string", default: "embedded" },
-    seconds: { type: "string", default: "600" },
-    seed: { type: "string" },
-  },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
-const name = lockNames.find((one) => one === values.locks);
-if (!(seconds > 0) || !Number.isSafeInteger(seed) || name === undefined) {
-  throw new Error(
-    `--seconds is a positive number, --seed an integer, --locks ${lockNames.join(", ")}`,
-  );
-}
+const { seconds, seed, locks } = soakOptions(lockNames);
+const name = lockNames.find((one) => one === locks) ?? "embedded";
 await using shared = new SharedServers();
 const servers = isServiceName(name) ? await shared.addresses(name) : [];
 print(`fenced values over ${name} for ${seconds} s, seed ${seed}`);

@@ -1,24 +1,15 @@
 /** The soak that kills, short: `npm run soak:kill` is the long one. And its ledger sees what it is there for. */
-import { execFile, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { beforeAll, describe, expect, test } from "vitest";
+import { compileSoaks, runSoak } from "./compiled.ts";
 import { Ledger } from "./ledger.ts";
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-/** Apart from what other commands build, which may be running. */
 const built = "dist-simulation/kill-test";
-const soakMsMax = 170_000;
 
 describe("replicas that are killed", () => {
-  // Processes run what is compiled.
-  beforeAll(async () => {
-    const options = ["-p", "tsconfig.simulation.json", "--noCheck", "--outDir", built];
-    await promisify(execFile)("node_modules/.bin/tsc", options, { cwd: root });
-  });
+  beforeAll(() => compileSoaks(built), 120_000);
 
   test("lose nothing that they acknowledged, and count nothing twice", async () => {
-    const { status, output } = await soak("--seconds", "6", "--seed", "1");
+    const { status, output } = await runSoak(built, "kill", "--seconds", "6", "--seed", "1");
     expect(output).toContain("seed 1");
     expect(output).toContain("ok: nothing acknowledged is missing");
     expect(output).not.toMatch(/^(?:kills|restarts) +0\b|: 0 acknowledged/mu);
@@ -63,18 +54,3 @@ describe("the ledger", () => {
     ]);
   });
 });
-
-async function soak(
-  ...args: readonly string[]
-): Promise<{ readonly status: number | null; readonly output: string }> {
-  const child = spawn(process.execPath, [`${built}/test/soak/kill.js`, ...args], {
-    cwd: root,
-    stdio: ["ignore", "pipe", "inherit"],
-    timeout: soakMsMax,
-    killSignal: "SIGKILL",
-  });
-  let output = "";
-  child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-  const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
-  return { status, output };
-}

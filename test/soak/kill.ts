@@ -15,11 +15,12 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import type { FsyncPolicy } from "../../src/index.ts";
 import { Random } from "../simulation/virtual-environment.ts";
+import { conclude, print, soakOptions } from "./command.ts";
 import { bytesIn } from "./directory.ts";
 import { KilledError, KilledReplica, type Reopened } from "./killed-replica.ts";
-import type { View } from "./kill-process.ts";
+import type { Actions, View } from "./kill-process.ts";
 import { Ledger } from "./ledger.ts";
 
 const policies = ["always", "interval", "never"] as const;
@@ -41,16 +42,19 @@ const operationsMax = 3;
 const unansweredMax = 1_000;
 /** A peer that was cut off waits up to 30 s before it dials again, and may fail once more. */
 const convergeMsMax = 90_000;
-const faultsShownMax = 20;
 const progressEveryMs = 60_000;
 
-const print = (line: string): void => void process.stdout.write(`${line}\n`);
+type Replica = KilledReplica<Actions>;
 
 class KillSoak {
-  readonly replicas: readonly KilledReplica[];
+  readonly replicas: readonly Replica[];
   readonly ledger = new Ledger();
   readonly faults: string[] = [];
-  readonly reopenings: Reopened[] = [];
+  readonly reopenings: Reopened<Actions>[] = [];
+  readonly #settings = new Map<
+    Replica,
+    { readonly directory: string; readonly fsync: FsyncPolicy }
+  >();
   readonly #random: Random;
   /** Of its own, so that the kills follow from the seed whatever the load did. */
   readonly #loadRandom: Random;
@@ -64,7 +68,9 @@ class KillSoak {
     this.#loadRandom = new Random(seed + 1);
     this.replicas = policies.map((fsync) => {
       const name = `replica-${fsync}`;
-      return new KilledReplica({ name, directory: join(directory, name), fsync });
+      const replica: Replica = new KilledReplica({ name, script: "./kill-process.js" });
+      this.#settings.set(replica, { directory: join(directory, name), fsync });
+      return replica;
     });
   }
 
@@ -110,13 +116,13 @@ class KillSoak {
   async reread(): Promise<Map<string, View>> {
     for (const replica of this.replicas) await replica.close();
     return await this.#views(async (replica) => {
-      const { view } = await replica.open([], this.ledger.operations);
+      const { view } = await replica.open(this.#request(replica, []));
       await replica.close();
       return view;
     });
   }
 
-  async #views(read: (replica: KilledReplica) => Promise<View>): Promise<Map<string, View>> {
+  async #views(read: (replica: Replica) => Promise<View>): Promise<Map<string, View>> {
     const views = new Map<string, View>();
     for (const replica of this.replicas) views.set(replica.options.name, await read(replica));
     return views;
@@ -152,7 +158,7 @@ class KillSoak {
   }
 
   /** Kills it at a share of the time that an opening took last. */
-  async #killOpening(victim: KilledReplica, share: number): Promise<void> {
+  async #killOpening(victim: Replica, share: number): Promise<void> {
     const opening = this.#open(victim).catch((error: unknown) => {
       if (!(error instanceof KilledError)) throw error;
     });
@@ -163,12 +169,27 @@ class KillSoak {
     this.killedOpening++;
   }
 
-  async #open(replica: KilledReplica): Promise<Reopened> {
+  async #open(replica: Replica): Promise<Reopened<Actions>> {
     if (replica.url !== undefined) this.restarts++;
     const peers = this.replicas.flatMap((other) => (other === replica ? [] : (other.url ?? [])));
-    const opened = await replica.open(peers, this.ledger.operations);
+    const opened = await replica.open(this.#request(replica, peers));
     this.faults.push(...this.ledger.checkReopened(replica.options.name, opened.view));
     return opened;
+  }
+
+  #request(
+    replica: Replica,
+    peers: readonly string[],
+  ): Omit<Parameters<Actions["open"]>[0], "port"> {
+    const { name } = replica.options;
+    const settings = this.#settings.get(replica);
+    if (!settings) throw new Error(`there is no ${name}`);
+    return { name, ...settings, peers, operations: this.ledger.operations };
+  }
+
+  /** Where they keep what they hold. */
+  get directories(): readonly string[] {
+    return [...this.#settings.values()].map(({ directory }) => directory);
   }
 
   #load(): void {
@@ -177,14 +198,14 @@ class KillSoak {
     }
   }
 
-  async #burst(replicas: readonly KilledReplica[], forMs: number): Promise<void> {
+  async #burst(replicas: readonly Replica[], forMs: number): Promise<void> {
     for (let call = 0; call < burstCalls; call++) {
       for (const replica of replicas) this.#operate(replica, 1);
     }
     await sleepExactly(forMs);
   }
 
-  #operate(replica: KilledReplica, count: number): void {
+  #operate(replica: Replica, count: number): void {
     if (count === 0 || !replica.isOpen || replica.unanswered > unansweredMax) return;
     const operations = this.ledger.ask(replica.options.name, count);
     replica.call("operate", operations).then(
@@ -212,7 +233,7 @@ function quantiles(figures: readonly number[]): string {
 }
 
 async function report(soak: KillSoak, views: ReadonlyMap<string, View>): Promise<void> {
-  const { kills, restarts, twoAtOnce, killedOpening, ledger, reopenings, replicas } = soak;
+  const { kills, restarts, twoAtOnce, killedOpening, ledger, reopenings, directories } = soak;
   const perhaps = ledger.operations - ledger.acknowledged;
   const survived = [...views.values()].slice(0, 1).map((view) => ledger.survived(view));
   print(
@@ -225,7 +246,7 @@ async function report(soak: KillSoak, views: ReadonlyMap<string, View>): Promise
   );
   print(`reopening  ${quantiles(reopenings.map(({ openMs }) => openMs))}`);
   print(`  with the process and a check: ${quantiles(reopenings.map(({ totalMs }) => totalMs))}`);
-  const sizes = await Promise.all(replicas.map(({ options }) => bytesIn(options.directory)));
+  const sizes = await Promise.all(directories.map(bytesIn));
   const mebibytes = sizes.map((size) => (size / 2 ** 20).toFixed(1));
   print(`directories ${mebibytes.join(", ")} MiB`);
 }
@@ -245,25 +266,14 @@ async function main(seconds: number, seed: number): Promise<boolean> {
   soak.faults.push(...soak.ledger.checkConverged(converged));
   soak.faults.push(...soak.ledger.checkConverged(await soak.reread()));
   await report(soak, converged);
-  for (const fault of soak.faults.slice(0, faultsShownMax)) print(`FAULT: ${fault}`);
-  const isGood = soak.faults.length === 0;
-  if (isGood) {
-    print(
-      `ok: nothing acknowledged is missing, nothing counts twice; equal in ${equalMs.toFixed(0)} ms`,
-    );
-    await rm(directory, { recursive: true });
-  } else {
-    print(`${soak.faults.length} faults; the directories are left in ${directory}`);
-  }
+  const isGood = conclude(
+    soak.faults,
+    `nothing acknowledged is missing, nothing counts twice; equal in ${equalMs.toFixed(0)} ms`,
+    `the directories are left in ${directory}`,
+  );
+  if (isGood) await rm(directory, { recursive: true });
   return isGood;
 }
 
-const { values } = parseArgs({
-  options: { seconds: { type: "string", default: "600" }, seed: { type: "string" } },
-});
-const seconds = Number(values.seconds);
-const seed = Number(values.seed ?? Math.floor(Math.random() * 2 ** 32));
-if (!(seconds > 0) || !Number.isSafeInteger(seed)) {
-  throw new Error("--seconds is a positive number, --seed an integer");
-}
+const { seconds, seed } = soakOptions();
 process.exitCode = (await main(seconds, seed)) ? 0 : 1;

@@ -2,8 +2,6 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import type { FsyncPolicy } from "../../src/index.ts";
-import type { Actions, Opened } from "./kill-process.ts";
 import type { Answer, Call } from "./serve.ts";
 
 /** The process was killed before it answered: what was asked may have been done, or not. */
@@ -20,21 +18,37 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** What an opening took, in ms. */
-export interface Reopened extends Opened {
+/** How a replica is opened, and where it is then: 0 picks a port. */
+interface Listening {
+  readonly port: number;
+}
+
+/** What every kind of process can be asked. */
+export interface ReplicaActions {
+  open(request: never): Promise<Listening>;
+  close(): Promise<void>;
+}
+
+type Arguments<Action> = Action extends (...args: infer A) => unknown ? A : never;
+type Result<Action> = Action extends (...args: never) => infer R ? Awaited<R> : never;
+/** What an opening is asked with. */
+type Request<Actions extends ReplicaActions> = Omit<Parameters<Actions["open"]>[0], "port">;
+
+/** What an opening says, and what it took, in ms. */
+export type Reopened<Actions extends ReplicaActions> = Result<Actions["open"]> & {
   /** From the start of the process until it had opened the replica and read it. */
   readonly totalMs: number;
-}
+};
 
 /** What stays the same over all of its processes. */
 export interface KilledReplicaOptions {
   readonly name: string;
-  readonly directory: string;
-  readonly fsync: FsyncPolicy;
+  /** The script of its processes, beside this file. */
+  readonly script: string;
 }
 
 /** One replica, with a process or without. */
-export class KilledReplica implements AsyncDisposable {
+export class KilledReplica<Actions extends ReplicaActions> implements AsyncDisposable {
   readonly options: KilledReplicaOptions;
   readonly #waiting = new Map<number, Waiting>();
   #process: ChildProcess | undefined;
@@ -64,13 +78,14 @@ export class KilledReplica implements AsyncDisposable {
   }
 
   /** Starts a process and opens the replica. @throws KilledError when it is killed meanwhile. */
-  async open(peers: readonly string[], operations: number): Promise<Reopened> {
-    const request = { ...this.options, peers, operations };
+  async open(request: Request<Actions>): Promise<Reopened<Actions>> {
     for (let attempt = 1; ; attempt++) {
       const startMs = performance.now();
       this.#start();
       try {
-        const opened = await this.call("open", { ...request, port: this.#port });
+        const opened = (await this.#ask("open", [{ ...request, port: this.#port }])) as Result<
+          Actions["open"]
+        >;
         this.#port = opened.port;
         this.#isOpen = true;
         return { ...opened, totalMs: performance.now() - startMs };
@@ -84,27 +99,16 @@ export class KilledReplica implements AsyncDisposable {
   }
 
   /** Asks for one action. @throws KilledError, or what the action threw. */
-  async call<A extends keyof Actions>(
+  async call<A extends keyof Actions & string>(
     action: A,
-    ...args: Parameters<Actions[A]>
-  ): Promise<Awaited<ReturnType<Actions[A]>>> {
-    const id = ++this.#calls;
-    const { name } = this.options;
-    const child = this.#process;
-    if (child === undefined) throw new Error(`${name} has no process`);
-    let timer: NodeJS.Timeout | undefined;
-    const result = await new Promise<unknown>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
-      const late = new Error(`${name}, asked to ${action}: no answer in ${answerMsMax} ms`);
-      timer = setTimeout(() => reject(late), answerMsMax);
-      const call: Call = { id, action, args };
-      // Refused only by a process that ends; its exit rejects.
-      child.send(call, () => undefined);
-    }).finally(() => {
-      clearTimeout(timer);
-      this.#waiting.delete(id);
-    });
-    return result as Awaited<ReturnType<Actions[A]>>;
+    ...args: Arguments<Actions[A]>
+  ): Promise<Result<Actions[A]>> {
+    return (await this.#ask(action, args)) as Result<Actions[A]>;
+  }
+
+  /** Stops the process as it stands, or lets it go on. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    this.#process?.kill(signal);
   }
 
   /** Kills the process, wherever it stands. Resolves when it is gone. */
@@ -118,7 +122,7 @@ export class KilledReplica implements AsyncDisposable {
   /** Closes the replica in order and ends the process. */
   async close(): Promise<void> {
     this.#isOpen = false;
-    await this.call("close");
+    await this.#ask("close", []);
     await this.kill();
   }
 
@@ -126,9 +130,28 @@ export class KilledReplica implements AsyncDisposable {
     return this.kill();
   }
 
+  async #ask(action: string, args: readonly unknown[]): Promise<unknown> {
+    const id = ++this.#calls;
+    const { name } = this.options;
+    const child = this.#process;
+    if (child === undefined) throw new KilledError(`${name} has no process`);
+    let timer: NodeJS.Timeout | undefined;
+    return await new Promise<unknown>((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject });
+      const late = new Error(`${name}, asked to ${action}: no answer in ${answerMsMax} ms`);
+      timer = setTimeout(() => reject(late), answerMsMax);
+      const call: Call = { id, action, args };
+      // Refused only by a process that ends; its exit rejects.
+      child.send(call, () => undefined);
+    }).finally(() => {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+    });
+  }
+
   #start(): void {
     // Compiled beside this file.
-    const main = fileURLToPath(new URL("./kill-process.js", import.meta.url));
+    const main = fileURLToPath(new URL(this.options.script, import.meta.url));
     const child = fork(main, []);
     this.#process = child;
     this.#isKilled = false;

@@ -9,7 +9,11 @@ export function shopReport({ shop }: { readonly shop: ShopResult | undefined }):
   const most = Math.max(0, ...shown.map(({ stranded }) => stranded));
   const left = [...new Set(shown.map(({ stock }) => stock))];
   const rows: (readonly [string, unknown, unknown])[] = [
-    ["units sold, by the books", `${count(units)} of ${count(units)}`, soldText(sold, unknown)],
+    [
+      "units sold, by the books",
+      `${count(units)} of ${count(units)}`,
+      soldText(sold, Math.min(unknown, Math.max(0, units - sold))),
+    ],
     ["units oversold", 0, Math.max(0, sold - units)],
     ["units stranded", 0, most],
     ["units left, on every replica", most, left.join(", ")],
@@ -25,10 +29,11 @@ export function shopReport({ shop }: { readonly shop: ShopResult | undefined }):
 
 const count = (value: number): string => value.toLocaleString("en-US");
 
-const soldText = (sold: number, unknown: number): string =>
-  unknown === 0
+/** `taken`: what is neither sold nor left went with those sales that the killed one did not end. */
+const soldText = (sold: number, taken: number): string =>
+  taken === 0
     ? count(sold)
-    : `${count(sold)}, and up to ${count(unknown)} in the hands of the one that was killed`;
+    : `${count(sold)}, and ${count(taken)} in the hands of the one that was killed`;
 
 const named = (winners: readonly string[]): string =>
   winners.length === 0 ? "0" : `${winners.length} (${winners.join(", ")})`;

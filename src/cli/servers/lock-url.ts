@@ -1,4 +1,5 @@
 /** A server for a demonstration, and the URL by which commands name it as a lock backend. */
+import type { Server } from "./server.ts";
 import { type ServiceName, serviceNames, SharedServers } from "./shared.ts";
 
 /** What can be started. */
@@ -7,6 +8,8 @@ export const lockServers: readonly ServiceName[] = serviceNames;
 /** A started server. */
 export interface StartedLocks extends AsyncDisposable {
   readonly url: string;
+  /** Of which it consists. */
+  readonly nodes: readonly Server[];
 }
 
 /** Starts a private server, which dies with this process. @throws Error saying what is not installed */
@@ -16,6 +19,7 @@ export async function startLocks(name: ServiceName): Promise<StartedLocks> {
     const addresses = await servers.addresses(name);
     return {
       url: urlOf(name, addresses),
+      nodes: await servers.nodes(name),
       [Symbol.asyncDispose]: () => servers[Symbol.asyncDispose](),
     };
   } catch (error) {

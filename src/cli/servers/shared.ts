@@ -45,14 +45,19 @@ export class SharedServers implements AsyncDisposable {
 
   /** As the backend of that name takes them: URLs, or hosts with ports for etcd and ZooKeeper. */
   async addresses(name: ServiceName): Promise<readonly string[]> {
+    const nodes = await this.nodes(name);
+    return nodes.map(({ url, address }) => (name === "etcd" ? address : url));
+  }
+
+  /** The servers themselves: those of a suite's own may be killed and paused. */
+  async nodes(name: ServiceName): Promise<readonly Server[]> {
     let starting = this.#started.get(name);
     if (starting === undefined) {
       starting = services[name].start();
       this.#started.set(name, starting);
     }
     const started = await starting;
-    const nodes = "nodes" in started ? started.nodes : [started];
-    return nodes.map(({ url, address }) => (name === "etcd" ? address : url));
+    return "nodes" in started ? started.nodes : [started];
   }
 
   /** Stops all, also those that are still starting. */

@@ -23,7 +23,7 @@ import {
   strandedOf,
   wantedByOthers,
 } from "./pool.ts";
-import { poolResource } from "./pool-opening.ts";
+import { poolResource, stepTtlMs } from "./pool-opening.ts";
 import { ClosedHere, PoolSteps, type Round } from "./pool-steps.ts";
 import { fenced, holdersIn, insufficient, type NamedHolder, unavailable } from "./refusals.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -172,7 +172,7 @@ export class Contact {
     const { result } = await this.#at.updates.update(
       this.#resource,
       (current) => this.#steps.last(current, { birth, isKnown }),
-      { waitMs: roundWaitMs },
+      { waitMs: roundWaitMs, ttlMs: stepTtlMs },
     );
     return result;
   }
@@ -224,6 +224,11 @@ export class Contact {
     const startedMs = environment.monotonic();
     this.lastMs = startedMs;
     for (const side of this.#sides) this.#giveBack(side, round, startedMs);
+    // A holder that only the pool knew would be settled by nobody after a crash.
+    if (!holding.isRecorded) {
+      if (!holding.isDirty) holding.touch();
+      await journal.rest(holding);
+    }
     // What the disk refuses is not told; the rest is.
     await journal.rest(holding).catch(() => undefined);
     const isKnown = this.#steps.isKnown();
@@ -235,7 +240,7 @@ export class Contact {
         isTold = holding.kept;
         return this.#steps.next(current, { birth, isKnown }, this.#isAhead);
       },
-      { waitMs: roundWaitMs },
+      { waitMs: roundWaitMs, ttlMs: stepTtlMs },
     );
     const tookMs = environment.monotonic() - startedMs;
     this.#roundMs += roundWeight * (tookMs - this.#roundMs);

@@ -98,6 +98,8 @@ export class Holding {
   readonly pending: Map<string, Pending> = new Map();
   /** A write that has it is under way. */
   isWriting = false;
+  /** The disk has heard of it, if there is one. */
+  isRecorded: boolean;
   /** What peers were shown of it. */
   shown: { readonly created: number; readonly spent: number } = { created: 0, spent: 0 };
   #kept: Kept;
@@ -111,6 +113,7 @@ export class Holding {
     this.key = key;
     this.holder = holder;
     this.isDurable = isDurable;
+    this.isRecorded = !isDurable;
     this.rates = { down: new Rate(nowMs), up: new Rate(nowMs) };
     this.#kept = this.snapshot();
   }
@@ -193,6 +196,7 @@ export class Holding {
   /** As a disk had it, of a process that is gone. Nothing is spent from it. */
   restore(kept: Kept, state: HoldingState, why: Error): void {
     this.state = state;
+    this.isRecorded = true;
     this.stopped = why;
     this.seen = kept.seen;
     for (const side of sides) {
@@ -231,6 +235,7 @@ export class Holding {
   /** The disk has it. */
   written(kept: Kept): void {
     this.#kept = kept;
+    this.isRecorded = true;
     this.down.provided();
     this.up?.provided();
   }

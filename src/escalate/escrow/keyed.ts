@@ -19,6 +19,7 @@ import type { Holding, Pending } from "./holding.ts";
 import { keyHash } from "./key-hash.ts";
 import type { WaitForRights } from "./line.ts";
 import { claim, findClaim, onceResource } from "./once-record.ts";
+import { stepTtlMs } from "./pool-opening.ts";
 import { closing, unavailable } from "./refusals.ts";
 import type { RightsJournal } from "./rights-journal.ts";
 
@@ -144,7 +145,7 @@ export class KeyedDecrements {
     const { result } = await this.#options.updates.update(
       onceResource(collection, hash),
       (current) => ({ result: findClaim(current, hash) !== undefined }),
-      { waitMs: claimWaitMs },
+      { waitMs: claimWaitMs, ttlMs: stepTtlMs },
     );
     return result;
   }
@@ -160,7 +161,7 @@ export class KeyedDecrements {
         const isOurs = claimed.operation === operation;
         return claimed.value ? { value: claimed.value, result: isOurs } : { result: isOurs };
       },
-      { waitMs: claimWaitMs },
+      { waitMs: claimWaitMs, ttlMs: stepTtlMs },
     );
     return result;
   }

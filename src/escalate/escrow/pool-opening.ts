@@ -26,6 +26,11 @@ export interface Opening extends Named {
 }
 
 const lineageBytes = 8;
+/**
+ * Of a lease for one step, which takes no time by itself, in ms. Who dies in line with one, or holding it, keeps
+ * others out for so long, and on some stores for three times that.
+ */
+export const stepTtlMs = 2_000;
 
 /** Where the pool of a counter is. Names of collections have no slash in it. */
 export const poolResource = ({ collection, key }: Named): string =>

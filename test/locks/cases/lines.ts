@@ -8,9 +8,6 @@ import { rejection } from "../trial.ts";
 
 const settled = Symbol("settled");
 
-/** So many join at once that a busy store may answer some too late: they ask again, after a pause of up to a second. */
-const againMs = 1_100;
-
 /** A release may make those in line ask the store so often, however many they are. */
 const questionsMax = 4;
 
@@ -59,7 +56,7 @@ export const lineCases: readonly LockCase[] = [
       const waiting = Array.from({ length: trial.waiters }, (_, i) =>
         stand(clients[i % clients.length] ?? holder),
       );
-      await trial.settled(asked, againMs);
+      await trial.settled(asked, trial.joinedMs);
       const before = asked();
       await lease.release();
       await trial.until(() => granted.length > 0, "the first grant", trial.longMs);

@@ -48,6 +48,8 @@ export function openPool(
   });
   // An idle connection that ends is replaced when one is needed.
   pool.on("error", () => undefined);
+  // One that is ended with the word that it is ready has nobody else to tell yet, and would end the process.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   const close = async (): Promise<void> => {
     const destroy = (): void => {
       for (const socket of sockets) socket.destroy();
