@@ -10,6 +10,7 @@ const jitterMs = 0.4;
 /** What the store takes for one request. */
 const serviceMs = 0.05;
 const turnsMax = 100_000_000;
+const finishSteps = 1_000;
 
 /** Numbers from 0 to 1, the same for the same seed. */
 export function fraction(seed) {
@@ -51,5 +52,16 @@ export async function virtualStore(seed) {
     },
     nowMs: () => world.nowMs,
     pass: (ms) => world.settle({ forMs: ms, turnsMax }),
+    /** Lets time pass until this is over. */
+    async finish(work) {
+      const state = { isOver: false };
+      const over = () => (state.isOver = true);
+      work.then(over, over);
+      for (let steps = 0; !state.isOver; steps++) {
+        if (steps === finishSteps) throw new Error("something in virtual time does not end");
+        await world.settle({ forMs: 100, until: () => state.isOver, turnsMax });
+      }
+      return work;
+    },
   };
 }

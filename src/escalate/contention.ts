@@ -105,7 +105,7 @@ export class Contention implements Strategy {
   #hasRested = false;
   readonly #waste = new Waste();
 
-  constructor(environment: Environment, common = new Outdated()) {
+  constructor(environment: Environment, common: Outdated = new Outdated()) {
     this.#environment = environment;
     this.#common = common;
   }
