@@ -63,6 +63,39 @@ describe("a key", () => {
     expect(shops.map(({ stock }) => stock.value("k"))).toEqual([60 - 2 - 15, 60 - 2 - 15]);
   });
 
+  test.each([true, false])(
+    "that is being decided while its replica leaves is not sold again (durable: %s)",
+    async (isDurable) => {
+      let decided = 0;
+      // At every point of the way: to the disk, to the store, to its end.
+      for (let afterMs = 0; afterMs < 90; afterMs++) {
+        const scene = new Scene({}, 1 + afterMs);
+        scene.lateMs = 12;
+        const disk = scene.disk();
+        disk.delays = { writeMsMax: 5, syncMsMax: 20 };
+        const shop = await scene.open("a", isDurable ? { disk } : undefined);
+        const other = await scene.open("b");
+        await scene.until(shop.stock.decrement("k"));
+        let acknowledged = 0;
+        void shop.stock.decrement("k", 5, once("x")).then(
+          () => {
+            acknowledged = 5;
+          },
+          () => undefined,
+        );
+        await scene.settle(afterMs);
+        const before = acknowledged;
+        await scene.until(shop.close());
+        if (before === 0 && acknowledged > 0) decided++;
+        const sold = await scene.sellOut(other, "k");
+        expect({ afterMs, isSound: 1 + acknowledged + sold <= 60 }).toEqual({
+          ...{ afterMs, isSound: true },
+        });
+      }
+      expect(decided).toBeGreaterThan(0);
+    },
+  );
+
   test("that was not claimed when the process died is claimed when the directory is opened again", async () => {
     const scene = new Scene();
     const home = { disk: scene.disk(), machine: scene.machine };

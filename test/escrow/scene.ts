@@ -27,6 +27,8 @@ export class Scene {
   isAway = false;
   /** Of answers, from 0 to 1. */
   lost = 0;
+  /** An answer takes so long, in ms. */
+  lateMs = 0;
   readonly #processes = new Map<Shop, MachineProcess>();
   readonly #homes = new Map<Shop, Home>();
 
@@ -134,6 +136,11 @@ export class Scene {
       async (request: Q): Promise<A> => {
         if (this.isAway) return new Promise<A>(() => undefined);
         const answer = await ask(request);
+        if (this.lateMs > 0) {
+          await new Promise<void>((resolve) => {
+            world.environment().schedule(this.lateMs, resolve);
+          });
+        }
         return world.random.chance(this.lost) ? new Promise<A>(() => undefined) : answer;
       };
     return {

@@ -54,7 +54,10 @@ async function giveBack({ collections, journal }: Leaving): Promise<void> {
   const retired = contacts.filter(({ contact }) => retire(contact));
   await journal.written();
   journal.leave();
-  const queue = retired.filter(({ contact }) => contact.holding.pending.size === 0);
+  // What the disk has set aside may count as spent later, though it is decided meanwhile: the next opening sees to it.
+  const queue = retired.filter(
+    ({ contact: { holding } }) => !holding.isDurable || holding.kept.pending.length === 0,
+  );
   const failures: unknown[] = [];
   const work = async (): Promise<void> => {
     for (let next = queue.pop(); next; next = queue.pop()) {

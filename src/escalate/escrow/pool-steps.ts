@@ -4,7 +4,7 @@
  */
 import { UsageError } from "../../errors.ts";
 import { grantOf } from "./chunk.ts";
-import type { Holding } from "./holding.ts";
+import type { Holding, Kept } from "./holding.ts";
 import type { Line } from "./line.ts";
 import {
   close,
@@ -109,13 +109,13 @@ export class PoolSteps {
     if (standing === "closed") return { result: true };
     if (standing === "perhaps-closed") return { result: false };
     const entry = this.#entry(pool);
+    const { kept } = this.#holding;
     for (const side of this.#sides) {
-      // With the rights of rounds whose answers were lost.
-      const { created, spent, reserved } = this.#holding.kept[side];
-      report(entry[side], {
-        ...{ created, spent },
-        returned: Math.max(0, created + entry[side].granted - spent - reserved),
-      });
+      // With the rights of rounds whose answers were lost, but not what a key may count as spent yet.
+      const { created, spent, reserved } = kept[side];
+      const left = created + entry[side].granted - spent - reserved;
+      const setAside = side === "down" ? setAsideIn(kept) : 0;
+      report(entry[side], { created, spent, returned: Math.max(0, left - setAside) });
     }
     close(pool, entry);
     entry.seenMs = this.#at.environment.now();
@@ -180,3 +180,6 @@ export class PoolSteps {
     return true;
   }
 }
+
+/** Rights of decrements of which it is not known yet whether they are to be. */
+const setAsideIn = ({ pending }: Kept): number => pending.reduce((sum, { by }) => sum + by, 0);
