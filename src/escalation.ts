@@ -9,6 +9,7 @@ import type { FencedRegisterType } from "./crdt/fenced-register.ts";
 import type { Environment } from "./environment.ts";
 import { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
 import { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
+import { PoolStrategy } from "./escalate/escrow/pool-strategy.ts";
 import { Escrow, type EscrowStorage, type RightsStatus } from "./escalate/escrow.ts";
 import { Births } from "./escalate/fenced/births.ts";
 import { FencedWatch, sightingsOfOthers } from "./escalate/fenced/fenced-watch.ts";
@@ -53,6 +54,8 @@ export class Escalation {
   readonly #birth: KeptBirth;
   readonly #watch: FencedWatch;
   readonly #updates: GuardedUpdates;
+  /** Of pools and keys of rights. */
+  readonly #poolUpdates: GuardedUpdates;
   readonly #named: NamedLocks;
 
   constructor(options: EscalationOptions) {
@@ -73,7 +76,9 @@ export class Escalation {
       ...{ watch: this.#watch, births, updates: this.#updates, locks: this.#named, hash: sha256 },
       isAway: () => locking.isAway,
     });
-    this.escrow = new Escrow({ ...options, backend: this.#watch, updates: this.#updates });
+    const seldom = (): PoolStrategy => new PoolStrategy(environment);
+    this.#poolUpdates = new GuardedUpdates(this.#watch, environment, seldom);
+    this.escrow = new Escrow({ ...options, backend: this.#watch, updates: this.#poolUpdates });
   }
 
   /** What to show of rights. */
@@ -106,7 +111,11 @@ export class Escalation {
   async leave(): Promise<void> {
     await this.escrow.leave();
     const { environment } = this.#options;
-    const atRest = Promise.all([this.#named.close(), this.#updates.close()]);
+    const atRest = Promise.all([
+      this.#named.close(),
+      this.#updates.close(),
+      this.#poolUpdates.close(),
+    ]);
     const late = new Promise<void>((resolve) => {
       const timer = environment.schedule(leaveMsMax, resolve);
       void atRest.finally(() => timer.cancel());

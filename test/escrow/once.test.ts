@@ -77,12 +77,12 @@ describe("a key", () => {
         const other = await scene.open("b");
         await scene.until(shop.stock.decrement("k"));
         let acknowledged = 0;
-        void shop.stock.decrement("k", 5, once("x")).then(
-          () => {
-            acknowledged = 5;
-          },
-          () => undefined,
-        );
+        const running = shop.stock.decrement("k", 5, once("x"));
+        const told = async (): Promise<void> => {
+          await running;
+          acknowledged = 5;
+        };
+        told().catch(() => undefined);
         await scene.settle(afterMs);
         const before = acknowledged;
         await scene.until(shop.close());

@@ -7,6 +7,7 @@ import { Escrow } from "../../../src/escalate/escrow.ts";
 import type { EscrowStorage } from "../../../src/escalate/escrow/opening.ts";
 import type { RecallPeer } from "../../../src/escalate/escrow/recall.ts";
 import type { Authority } from "../../../src/escalate/fence/authority.ts";
+import { PoolStrategy } from "../../../src/escalate/escrow/pool-strategy.ts";
 import { GuardedUpdates } from "../../../src/escalate/guarded-updates.ts";
 import type { LockBackend } from "../../../src/escalate/locks.ts";
 import { memoryLocks } from "../../../src/escalate/locks/memory.ts";
@@ -69,7 +70,7 @@ export class Shop {
     const bare = memoryLocks({ store: { authority }, environment, answerMs, prefix: "" });
     const resilient = new ResilientLocks(this.#counted(bare), environment);
     const backend = new RollbackWatch(resilient, new RecentSightings());
-    this.updates = new GuardedUpdates(backend, environment);
+    this.updates = new GuardedUpdates(backend, environment, () => new PoolStrategy(environment));
     const update = this.updates.update.bind(this.updates);
     this.updates.update = (...asked) => {
       this.updatesAsked++;
