@@ -56,7 +56,7 @@ export class Locking {
       checkGuarantees(replica.schema, { ...given.guarantees, fencing: "until-restart" });
     }
     this.seat = new Seat({ ...options, ambition });
-    if (given instanceof EmbeddedLocks) given.attach(this.seat);
+    if (given instanceof EmbeddedLocks) given.attach(this.seat, needsDurable(replica.schema));
     this.#resilient = new ResilientLocks(given, environment);
     this.backend = this.#resilient;
   }
@@ -97,6 +97,9 @@ function ambitionOf({ listen, peers = [] }: ReplicaOptions<Schema>, locks: LockB
 /** Whether a type's rules rest on guards, and if they may rest on ones that can be forgotten. */
 const isGuarded = (type: DataType): type is DataType & { readonly weakFence: boolean } =>
   "weakFence" in type;
+
+const needsDurable = (schema: Schema): boolean =>
+  Object.values(schema).some((type) => isGuarded(type) && !type.weakFence);
 
 /** An invariant is refused where its fence may be forgotten, unless that was accepted by name. */
 function checkGuarantees(

@@ -99,6 +99,26 @@ test("rules that must hold are refused where their fences may be forgotten", asy
   expect(accepted.collections.username.owner("ada")).toBe("u:7");
 });
 
+test("so they are where another replica hosts the authority, and keeps it in memory only", async () => {
+  await using host = await openReplica({
+    ...{ schema: { likes: counter() }, name: "host", listen: { port: 0 } },
+    locks: embeddedLocks({ host: true }),
+  });
+  await using guest = await openReplica({ schema, name: "guest", peers: [urlOf(host)] });
+  await until("the authority is in reach", 10_000, () => {
+    const { locks } = guest.status();
+    return locks.kind === "embedded" && locks.isServing;
+  });
+  const refused = guest.collections.coupon.update("SPRING", () => ({ by: "ada" }), { waitMs: 0 });
+  await expect(refused).rejects.toThrow(/in memory only.*weakFence/u);
+  await using accepting = await openReplica({ schema: weak, name: "weak", peers: [urlOf(host)] });
+  await until("the authority is in reach", 10_000, () => {
+    const { locks } = accepting.status();
+    return locks.kind === "embedded" && locks.isServing;
+  });
+  await accepting.collections.username.claim("ada", "u:7");
+});
+
 test("a store that was wiped is refused, also after a restart, until it is adopted", async () => {
   const storage = memoryStorage();
   {

@@ -26,6 +26,8 @@ export interface EmbeddedLocksOptions {
 /** The authority that has the seat now, whoever that is. */
 class Seated implements Authority {
   seat: Seat | undefined;
+  /** Guards that may be forgotten are not enough. */
+  needsDurable = false;
 
   readonly birth: Authority["birth"] = async () => (await this.#now()).birth();
   readonly open: Authority["open"] = async (request) => (await this.#now()).open(request);
@@ -44,7 +46,14 @@ class Seated implements Authority {
 
   async #now(): Promise<Authority> {
     if (!this.seat) throw unavailable("these locks were not given to a replica yet");
-    return this.seat.authority();
+    const authority = await this.seat.authority();
+    if (this.needsDurable && this.seat.fencing !== "durable") {
+      throw unavailable(
+        "the lock authority keeps its guards in memory only, and this schema has rules that must always " +
+          "hold: open its replica with storage, or accept it with weakFence: true; nothing was done",
+      );
+    }
+    return authority;
   }
 }
 
@@ -76,10 +85,14 @@ export class EmbeddedLocks extends AuthorityClient {
     return this.#seated.seat.takeOver();
   }
 
-  /** A replica took them. @throws UsageError if another one has them. */
-  attach(seat: Seat): void {
+  /**
+   * A replica took them. `needsDurable`: it has rules that do not rest on what may be forgotten.
+   * @throws UsageError if another one has them.
+   */
+  attach(seat: Seat, needsDurable: boolean): void {
     if (this.#seated.seat) throw new UsageError("locks: another replica has these embeddedLocks()");
     this.#seated.seat = seat;
+    this.#seated.needsDurable = needsDurable;
   }
 }
 
