@@ -1,6 +1,6 @@
 /** Do the two judges of histories know a bad one? */
 import { describe, expect, test } from "vitest";
-import { isLinearizable, type Observed, versionFaults } from "./linearizability.ts";
+import { beginningOf, isLinearizable, type Observed, versionFaults } from "./linearizability.ts";
 
 const event = (
   kind: Observed["kind"],
@@ -72,5 +72,18 @@ describe("the judges of histories", () => {
     const last = event("read", version, [100, 101]);
     expect(isLinearizable([...history, last])).toBe(fine);
     expect(versionFaults(history, last).length === 0).toBe(fine);
+  });
+
+  test("are given a beginning in which a write under way explains what was read of it", () => {
+    const slow = event("write", 1n, [0, 90], { from: "", expected: 0n });
+    const read = event("read", 1n, [10, 20]);
+    const history = [read, slow, event("read", 1n, [95, 99])];
+    expect(isLinearizable([read])).toBe(false);
+    expect(beginningOf(history, 2)).toEqual([slow, read]);
+    expect(beginningOf([...history, event("read", 1n, [30, 40])], 2)).toEqual([
+      { ...slow, endedMs: Infinity },
+      read,
+    ]);
+    expect(isLinearizable(beginningOf(history, 2))).toBe(true);
   });
 });

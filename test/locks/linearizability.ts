@@ -68,6 +68,20 @@ function realTimeFaults(history: readonly Observed[], last: Observed): string[] 
   return faults;
 }
 
+/**
+ * A sample that can be judged by itself: so many operations that began first. What had not ended when the next one began
+ * may have had its effect or not. The operations that *ended* first are no sample: one that is missing may explain what they saw.
+ */
+export function beginningOf(history: readonly Observed[], count: number): Observed[] {
+  const begun = history.toSorted((left, right) => left.startedMs - right.startedMs);
+  const untilMs = begun[count]?.startedMs ?? Infinity;
+  return begun.slice(0, count).flatMap((one): Observed[] => {
+    if (one.endedMs < untilMs) return [one];
+    // What did not come so far as to compute a value wrote none.
+    return one.kind === "write" && one.value !== "" ? [{ ...one, endedMs: Infinity }] : [];
+  });
+}
+
 /** Says whether some order explains the history; `undefined` when the search was given up. */
 export function isLinearizable(
   history: readonly Observed[],
