@@ -114,6 +114,12 @@ export class ConflictError extends TrellisError {
   declare readonly held?: boolean;
   /** True when so much was written since that an earlier asking of the same operation may have been applied and forgotten. */
   declare readonly forgotten?: boolean;
+  /** What a compare-and-set met, where the backend tells: as good as a read in the same step. */
+  declare readonly current?: {
+    readonly value: Uint8Array;
+    readonly version: bigint;
+    readonly token: bigint;
+  };
   constructor(message: string, fields: ErrorFields<ConflictError> = {}) {
     super(message, fields);
   }

@@ -42,7 +42,6 @@ const fixed = (attempt) => () => {
   let lastMs = 0;
   return {
     choose: () => attempt,
-    found() {},
     observe() {},
     restMs: () => 0,
     pauseMs(conflicts, roundTripMs) {
@@ -55,7 +54,7 @@ const fixed = (attempt) => () => {
 };
 const strategies = {
   chooser: undefined,
-  "compare-and-set": fixed("known"),
+  "compare-and-set": fixed("compare-and-set"),
   lease: fixed("lease"),
 };
 

@@ -1,28 +1,42 @@
 /**
  * How is a value written that others write too? A compare-and-set is one round trip if the value that is known
- * here is the latest, and wasted if it is not. Reading first is another round trip, and spares the waste. A
- * lease is three, in the line of the store. Being wrong costs time only: all of them commit by the same
- * comparison.
+ * here is the latest. If it is not, the refusal says what the latest is, so it was no more than a read. A lease
+ * is three round trips, in the line of the store. Being wrong costs time only: all of them commit by the same comparison.
  *
  * On a hot value one write of somebody goes through in each round trip, whoever loses, so compare-and-sets
  * waste nothing that counts, and a line is three times slower. But who has just written knows the latest value,
- * and wins again and again. So: a run of writes, shorter the more there are who want to, then a rest for
- * one round trip, in which another gets in. If nobody did, the next run is longer. Who was overtaken reads
- * at once the first time and after a random pause later, a longer one the more there are.
+ * and wins again and again. So: a turn of some writes, then a rest that is long enough for whoever tries all the time to
+ * get in. How many writes? What the others wrote since one's last turn, times a share that all have in common, so
+ * that who was unlucky for long makes up for it. The share grows a little while turns come soon, and shrinks much
+ * when they do not, as windows of TCP do: so all come to about the same one, and turns come about every `cycleWrites`.
+ * If nobody got in, one is alone, and the next turn is twice as long.
  *
- * When a line then? When what a change computes takes long and is mostly thrown away, or when one is overtaken
- * so often that chance does not explain it.
+ * Who was overtaken tries again at once with what it was told. If that fails too it pauses, longer the more there are; what
+ * it was told is old by then, so the next attempt is mostly a look, and the one after it counts.
+ *
+ * When a line then? When what a change computes takes long and is mostly thrown away, when a lease of somebody lasts, or
+ * when one is overtaken so often that chance does not explain it.
+ *
+ * @see Chiu, Jain 1989, "Analysis of the increase and decrease algorithms for congestion avoidance"
  */
 import { type Environment, fraction } from "../environment.ts";
 import { pauseMsMax } from "./pauses.ts";
 
-/** How one attempt at a write is made: on what is known here, on what is read first, or under a lease. */
-export type Attempt = "known" | "read" | "lease";
+/** How one attempt at a write is made: on what is known here, or under a lease. */
+export type Attempt = "compare-and-set" | "lease";
+
+/** What one write has met so far. */
+export interface Met {
+  /** It was overtaken, or kept out, so often. */
+  readonly conflicts: number;
+  /** A lease kept it out so often, the last times. */
+  readonly held: number;
+}
 
 /** What came of a compare-and-set. */
 export interface Outcome {
-  readonly attempt: Attempt;
-  readonly wasWasted: boolean;
+  /** The version that was written; `undefined` if somebody else was quicker. */
+  readonly written: bigint | undefined;
   /** To the store and back, lately. */
   readonly roundTripMs: number;
   /** What computing the value took. */
@@ -33,10 +47,8 @@ export interface Outcome {
 
 /** Decides how the writes of one resource are made. */
 export interface Strategy {
-  /** The next attempt of a write that was overtaken so often. */
-  choose(conflicts: number): Attempt;
-  /** What was known here was read again, and was outdated or not. */
-  found(wasOutdated: boolean): void;
+  /** The next attempt of a write. */
+  choose(met: Met): Attempt;
   observe(outcome: Outcome): void;
   /** How long to wait before it is tried again, in ms. */
   pauseMs(conflicts: number, roundTripMs: number): number;
@@ -44,29 +56,34 @@ export interface Strategy {
   restMs(roundTripMs: number): number;
 }
 
-/** Writes in one run, times those who want to write: so long is a turn of all of them. */
-const roundWrites = 20;
-/** Where so many want to, hardly anybody writes twice in a row: most wait, so nobody waits much longer than most. */
-const manyWriters = 5;
-const runOfMany = 1.4;
-const runMax = 32;
-/** Of attempts against others one more counts so much. */
-const weight = 0.05;
-const writersMax = 1_000;
-/** Attempts of all who write one value in the time of a round trip, about. */
-const attemptsAtOnce = 5;
-/** One that was overtaken more often has waited long. */
-const youngMax = 4;
+/** All who want to write should have had their turn after so many writes. */
+const cycleWrites = 16;
+/** What the share grows by in a short cycle, what is left of it in a long one, and its ends. */
+const shareGrowth = 0.1;
+const shareDecay = 0.8;
+const shareMin = 0.02;
+const shareMax = 2;
+/** Writes of one turn. */
+const turnFirst = 4;
+const turnMax = 32;
+/** A rest, in round trips, and up to so much more: who tries all the time gets in. */
+const restRoundTrips = 1.5;
+const restSpread = 0.5;
 /** The longest rest, in ms: a store that is slow is not made slower. */
 const restMsMax = 250;
+/** Attempts of all who write one value in the time of a round trip, about. */
+const attemptsAtOnce = 8;
+/** Nobody pauses for longer on average, in round trips: who is unlucky takes the others for more than they are. */
+const pauseRoundTripsMax = 3;
+/** What the last cycle counts for how many there are. */
+const writersWeight = 0.1;
 /** One that was overtaken so often stands in line. */
 const conflictsMax = 128;
-
-/** Of what is known here, and of what was computed in vain: so much of a change in one sight. */
-const sightWeight = 0.2;
-const commonWeight = 0.02;
-/** What is outdated so often is read first. */
-const outdatedMax = 0.5;
+/**
+ * A lease that was met so often lasts: the line is where to wait for it. If all who meet one stood there, the line would
+ * never end, for who writes next would meet the lease of the next in line.
+ */
+const heldMax = 6;
 
 /** A computation that takes so many round trips is not to be thrown away often. */
 const longRoundTrips = 2;
@@ -81,92 +98,73 @@ const wasteWeight = 0.1;
 /** In so many attempts under a lease one is a compare-and-set, to see how it would do. */
 const attemptsPerProbe = 20;
 
-/** How often what is known here is outdated, over all resources: what to think of one that is new. */
-export class Outdated {
-  share = 0;
-
-  see(wasOutdated: boolean): void {
-    this.share += commonWeight * (Number(wasOutdated) - this.share);
-  }
-}
-
 /** Watches one resource. */
 export class Contention implements Strategy {
   readonly #environment: Environment;
-  readonly #common: Outdated;
-  #outdated = 0;
-  #sights = 0;
-  /** Of the attempts that met others on even terms. */
-  #lost = 0;
-  /** Of the write under way. */
-  #conflicts = 0;
-  #run = 4;
-  #left = 4;
+  /** Of what others write in a cycle, so much is written here. */
+  #share = 1;
+  /** Writes of the present turn, on average, and how many are left of it. */
+  #turn = turnFirst;
+  #left = turnFirst;
+  /** Versions: of the first write of the present turn, and of the last that was made here. */
+  #first = 0n;
+  #last = 0n;
+  #writers = 1;
   #hasRested = false;
   readonly #waste = new Waste();
 
-  constructor(environment: Environment, common: Outdated = new Outdated()) {
+  constructor(environment: Environment) {
     this.#environment = environment;
-    this.#common = common;
   }
 
-  choose(conflicts: number): Attempt {
-    this.#conflicts = conflicts;
-    if (conflicts >= conflictsMax || this.#waste.choosesLease()) return "lease";
-    if (conflicts > 0) return "read";
-    const outdated = this.#sights === 0 ? this.#common.share : this.#outdated;
-    return !this.#hasRested && outdated > outdatedMax ? "read" : "known";
-  }
-
-  found(wasOutdated: boolean): void {
-    this.#sights++;
-    this.#outdated +=
-      Math.max(sightWeight, 1 / this.#sights) * (Number(wasOutdated) - this.#outdated);
-    this.#common.see(wasOutdated);
+  choose({ conflicts, held }: Met): Attempt {
+    const isLease = conflicts >= conflictsMax || held >= heldMax || this.#waste.choosesLease();
+    return isLease ? "lease" : "compare-and-set";
   }
 
   observe(outcome: Outcome): void {
-    const { attempt, wasWasted } = outcome;
     this.#waste.observe(outcome);
-    const isFirst = this.#conflicts === 0;
-    if (this.#hasRested || !isFirst) this.#lost += weight * (Number(wasWasted) - this.#lost);
-    else if (attempt === "known") this.found(wasWasted);
-    if (wasWasted) return;
+    const { written } = outcome;
+    if (written === undefined) return;
     this.#left--;
-    if (!isFirst) {
-      this.#run = this.#runAmongOthers();
-      this.#left = this.#run - 1;
-    } else if (this.#hasRested) {
-      this.#run = Math.min(runMax, this.#run * 2);
-      this.#left = this.#run;
-    }
+    const others = Number(written - this.#last) - 1;
+    this.#last = written;
+    if (others > 0) this.#beginAmong(others, written);
+    else if (this.#hasRested) this.#beginAlone(written);
     this.#hasRested = false;
   }
 
   pauseMs(conflicts: number, roundTripMs: number): number {
-    if (conflicts === 1) return 0;
-    // All together ask about as often, however many they are; who has waited long asks sooner.
-    const meanRoundTrips = Math.max(1, this.#writers / attemptsAtOnce);
-    const share = conflicts > youngMax ? meanRoundTrips - 1 : meanRoundTrips;
-    return Math.min(pauseMsMax, 2 * share * roundTripMs * fraction(this.#environment));
+    // What was told just now is worth an attempt at once.
+    if (conflicts % 2 === 1) return 0;
+    const mean = Math.min(pauseRoundTripsMax, Math.max(0, this.#writers / attemptsAtOnce - 1));
+    return Math.min(pauseMsMax, 2 * mean * roundTripMs * fraction(this.#environment));
   }
 
   restMs(roundTripMs: number): number {
     if (this.#left > 0) return 0;
-    this.#left = this.#run;
+    this.#left = 1;
     this.#hasRested = true;
-    return Math.min(restMsMax, roundTripMs * (0.5 + fraction(this.#environment)));
+    const roundTrips = restRoundTrips + restSpread * fraction(this.#environment);
+    return Math.min(restMsMax, roundTripMs * roundTrips);
   }
 
-  /** Of n who try on even terms one wins. */
-  get #writers(): number {
-    return 1 / Math.max(1 - this.#lost, 1 / writersMax);
+  #beginAlone(version: bigint): void {
+    this.#first = version;
+    this.#turn = Math.min(turnMax, this.#turn * 2);
+    this.#left = Math.ceil(this.#turn);
   }
 
-  #runAmongOthers(): number {
-    const run = roundWrites / this.#writers;
-    const most = this.#writers > manyWriters ? Math.min(run, runOfMany) : run;
-    return Math.min(runMax, Math.max(1, Math.floor(most + fraction(this.#environment))));
+  #beginAmong(others: number, version: bigint): void {
+    const cycle = Number(version - this.#first);
+    this.#first = version;
+    this.#writers += writersWeight * (1 + others / this.#turn - this.#writers);
+    this.#share =
+      cycle > cycleWrites
+        ? Math.max(shareMin, this.#share * shareDecay)
+        : Math.min(shareMax, this.#share + shareGrowth);
+    this.#turn = Math.min(turnMax, Math.max(1, this.#share * others));
+    this.#left = Math.floor(this.#turn + fraction(this.#environment)) - 1;
   }
 }
 
@@ -183,8 +181,8 @@ class Waste {
     return ++this.#attempts % attemptsPerProbe !== 0;
   }
 
-  observe({ wasWasted, computeMs, roundTripMs, nowMs }: Outcome): void {
-    const isLoss = wasWasted && computeMs > longRoundTrips * roundTripMs;
+  observe({ written, computeMs, roundTripMs, nowMs }: Outcome): void {
+    const isLoss = written === undefined && computeMs > longRoundTrips * roundTripMs;
     this.#samples++;
     this.#wasted += wasteWeight * (Number(isLoss) - this.#wasted);
     if (this.#wasted >= fewEnough) this.#calmSinceMs = undefined;

@@ -9,7 +9,7 @@
  */
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError } from "../errors.ts";
-import { Contention, Outdated, type Strategy } from "./contention.ts";
+import { Contention, type Strategy } from "./contention.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
 import { defaultTtlMs, defaultWaitMs } from "./named-locks.ts";
 import { type Caller, UpdateLane } from "./update-lane.ts";
@@ -65,7 +65,7 @@ export class GuardedUpdates {
   constructor(
     backend: LockBackend,
     environment: Environment,
-    newStrategy: () => Strategy = contentions(environment),
+    newStrategy: () => Strategy = () => new Contention(environment),
   ) {
     this.#backend = backend;
     this.#environment = environment;
@@ -164,10 +164,4 @@ export class GuardedUpdates {
   #operationId(): string {
     return Buffer.from(this.#environment.randomBytes(operationIdBytes)).toString("hex");
   }
-}
-
-/** Resources of one backend have much in common. */
-function contentions(environment: Environment): () => Strategy {
-  const outdated = new Outdated();
-  return () => new Contention(environment, outdated);
 }

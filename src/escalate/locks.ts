@@ -137,8 +137,8 @@ export interface LockBackend extends AsyncDisposable {
   /**
    * Writes if the version is still the expected one (`undefined`: nothing was ever written). Leaves the
    * fence and the token alone.
-   * @throws ConflictError the version moved, or a live lease excludes it (`held: true`), found in the same
-   * step; nothing was written. UnknownOutcomeError as of `commit`.
+   * @throws ConflictError the version moved (`current` says what is there, where the store tells), or a live lease
+   * excludes it (`held: true`), found in the same step; nothing was written. UnknownOutcomeError as of `commit`.
    */
   compareAndSet(
     resource: string,

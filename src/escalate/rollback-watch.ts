@@ -3,7 +3,7 @@
  * before and answers in good faith, but it is behind what was seen of it: versions and tokens of a guard
  * only grow. Whoever knows more says so, and takes nothing from it.
  */
-import { StoreRolledBackError } from "../errors.ts";
+import { ConflictError, StoreRolledBackError } from "../errors.ts";
 import type {
   AcquireOptions,
   Guarded,
@@ -115,14 +115,18 @@ export class RollbackWatch implements LockBackend {
       // It would be refused, or the store has gone back to before that: reading tells which.
       await this.read(resource);
     }
-    const guarded = await this.#backend.compareAndSet(
-      resource,
-      expectedVersion,
-      value,
-      operationId,
-    );
-    this.#note(resource, guarded);
-    return guarded;
+    try {
+      const written = this.#backend.compareAndSet(resource, expectedVersion, value, operationId);
+      const guarded = await written;
+      this.#note(resource, guarded);
+      return guarded;
+    } catch (error) {
+      // What a refusal tells is as good as a read, and is looked at like one.
+      if (error instanceof ConflictError && error.current) {
+        this.#check(resource, known, error.current);
+      }
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,7 @@
 /** The callers of this process that want to change one resource, and how their changes get written. */
-import type { Environment } from "../environment.ts";
+import { type Environment, fraction } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
-import type { Attempt, Strategy } from "./contention.ts";
+import type { Strategy } from "./contention.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
 
@@ -49,8 +49,12 @@ export class UpdateLane {
   /** Those whose changes are under way. */
   #batch: Caller[] = [];
   readonly #abandoned = new WeakSet<Caller>();
-  /** The latest guard that was seen; `"unknown"` after it was found outdated. */
+  /** The latest guard that was seen; `"unknown"` after it was found outdated by who did not say more. */
   #known: Guarded | "absent" | "unknown" = "unknown";
+  /** Callers so far. */
+  #entered = 0;
+  /** Those who had come before the store was asked for what is known: for them it is the latest. */
+  #knownFor = 0;
   #roundTripMs = 1;
   #restUntilMs = 0;
   #running: Promise<void> | undefined;
@@ -69,6 +73,7 @@ export class UpdateLane {
 
   enter(caller: Caller): void {
     this.#queue.add(caller);
+    this.#entered++;
     this.#running ??= this.#run();
   }
 
@@ -113,26 +118,28 @@ export class UpdateLane {
   /** Writes what is in line, until it is written or refused. */
   async #write(): Promise<void> {
     const { environment, strategy } = this.#options;
-    let isHeld = false;
+    let held = 0;
     for (let conflicts = 0; this.#fill(conflicts > 0);) {
       const [first] = this.#batch;
-      // A lease of somebody keeps us out: the line is where to wait.
-      const isInLine = first?.exclusive === true || isHeld;
-      const attempt = isInLine ? "lease" : strategy.choose(conflicts);
+      const attempt = first?.exclusive === true ? "lease" : strategy.choose({ conflicts, held });
       try {
-        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet(attempt)) {
+        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet()) {
           this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
       } catch (error) {
-        this.#known = "unknown";
+        this.#known = (error instanceof ConflictError ? error.current : undefined) ?? "unknown";
         if (!wasOvertaken(error)) {
           for (const caller of this.#batch) caller.refused(error);
           return;
         }
         conflicts++;
-        isHeld = error instanceof ConflictError && error.held === true;
-        if (!isHeld) await this.#sleep(strategy.pauseMs(conflicts, this.#roundTripMs));
+        const isHeld = error instanceof ConflictError && error.held === true;
+        held = isHeld ? held + 1 : 0;
+        const pauseMs = isHeld
+          ? held * this.#roundTripMs * (0.5 + fraction(environment))
+          : strategy.pauseMs(conflicts, this.#roundTripMs);
+        await this.#sleep(pauseMs);
       }
     }
   }
@@ -165,53 +172,51 @@ export class UpdateLane {
   }
 
   /** True when all are answered; false when what they read was outdated, and nothing was written. */
-  async #compareAndSet(wished: Attempt): Promise<boolean> {
+  async #compareAndSet(): Promise<boolean> {
     const { resource, backend, environment, operationId, strategy } = this.#options;
-    const attempt = this.#known === "unknown" ? "read" : wished;
-    const isFresh = attempt === "read" && (await this.#read());
+    if (this.#known === "unknown") await this.#read();
     if (!this.#fill()) return true;
+    const isFresh = this.#knownFor === this.#entered;
     const base = this.#known === "absent" || this.#known === "unknown" ? undefined : this.#known;
     const beganMs = environment.monotonic();
     const computed = await this.#compute(base);
     if (!computed.wrote) {
-      if (!isFresh) {
-        const now = await backend.read(resource);
-        this.#known = now ?? "absent";
-        if (!isSame(now, base)) return false;
-      }
+      if (!isFresh && !isSame(await this.#read(), base)) return false;
       this.#answer(computed, base);
       return true;
     }
     const value = computed.value ?? new Uint8Array(0);
     const askedMs = environment.monotonic();
-    const observe = (wasWasted: boolean): void => {
+    const observe = (written?: Guarded): void => {
       const nowMs = environment.monotonic();
       this.#roundTripMs += roundTripWeight * (nowMs - askedMs - this.#roundTripMs);
       const roundTripMs = this.#roundTripMs;
-      strategy.observe({ attempt, wasWasted, roundTripMs, computeMs: askedMs - beganMs, nowMs });
+      strategy.observe({
+        written: written?.version,
+        roundTripMs,
+        computeMs: askedMs - beganMs,
+        nowMs,
+      });
     };
+    this.#knownFor = this.#entered;
     try {
       const guarded = await backend.compareAndSet(resource, base?.version, value, operationId());
       this.#known = guarded;
-      observe(false);
+      observe(guarded);
       this.#answer(computed, guarded);
       return true;
     } catch (error) {
-      if (wasOvertaken(error)) observe(true);
+      if (wasOvertaken(error)) observe();
       throw error;
     }
   }
 
-  /** Learns the present value. True if nobody called since: what was read before somebody called decides nothing for that one. */
-  async #read(): Promise<boolean> {
-    const { resource, backend, strategy } = this.#options;
-    const now = await backend.read(resource);
-    if (this.#known !== "unknown") {
-      const known = this.#known === "absent" ? undefined : this.#known;
-      strategy.found(!isSame(now, known));
-    }
+  /** Learns the present value. What was read before somebody called decides nothing for that one. */
+  async #read(): Promise<Guarded | undefined> {
+    this.#knownFor = this.#entered;
+    const now = await this.#options.backend.read(this.#options.resource);
     this.#known = now ?? "absent";
-    return this.#queue.size === 0;
+    return now;
   }
 
   async #underLease(): Promise<boolean> {

@@ -74,6 +74,16 @@ const conversations: readonly (readonly [Call, Reply])[] = [
   ],
   [
     {
+      kind: "compareAndSet",
+      request: { ...one, expected: 2n, value: Uint8Array.of(3), operationId: "ie" },
+    },
+    {
+      ...{ kind: "moved", index: 0, installed: 0n, forgotten: false },
+      present: { value: Uint8Array.of(5), version: 3n, token: 4n },
+    },
+  ],
+  [
+    {
       kind: "operate",
       request: {
         ...one,

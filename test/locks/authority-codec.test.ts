@@ -125,6 +125,10 @@ const answers: { readonly [K in Call["kind"]]: fc.Arbitrary<Reply> } = {
   compareAndSet: fc.oneof(
     fc.record({ kind: fc.constant("written" as const), version: big, token: big }),
     refused,
+    fc.record({
+      kind: fc.constant("moved" as const),
+      ...{ index: fc.nat(1024), installed: big, forgotten: fc.boolean(), present },
+    }),
     reborn,
   ),
   operate: fc.oneof(

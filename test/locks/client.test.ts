@@ -151,3 +151,22 @@ test("a store that was set back is refused by who saw more, though its birth is 
   const set = rejection(watch.compareAndSet("r", 1n, bytes("3"), "3"));
   expect(await run(world, set)).toMatchObject({ code: "TRELLIS_STORE_ROLLED_BACK" });
 });
+
+test("a store that was set back is also noticed by what a refusal says is there", async () => {
+  let isSetBack = false;
+  const { world, client } = open((table) => ({
+    compareAndSet: async (request) =>
+      isSetBack
+        ? {
+            ...{ kind: "moved", index: 0, installed: 0n, forgotten: false },
+            present: { value: bytes("1"), version: 1n, token: 0n },
+          }
+        : table.compareAndSet(request),
+  }));
+  const watch = new RollbackWatch(client, new RecentSightings());
+  await run(world, watch.compareAndSet("r", undefined, bytes("1"), "1"));
+  await run(world, watch.compareAndSet("r", 1n, bytes("2"), "2"));
+  isSetBack = true;
+  const set = rejection(watch.compareAndSet("r", 2n, bytes("3"), "3"));
+  expect(await run(world, set)).toMatchObject({ code: "TRELLIS_STORE_ROLLED_BACK" });
+});

@@ -43,24 +43,27 @@ describe("guarded updates", () => {
     expect(text(await run(world, client().backend.read("n")))).toBe("720");
   });
 
-  test("of processes that all want one value at full speed get their share of it, each", async () => {
-    const { world, environment, client } = scene();
-    const endMs = world.nowMs + 12_000;
-    const all = Array.from({ length: 6 }, async () => {
-      const updates = new GuardedUpdates(client().backend, environment);
-      let share = 0;
-      for (; world.nowMs < endMs; share++) {
-        await updates.update("n", increment, { waitMs: 60_000 });
-      }
-      return share;
-    });
-    const shares = await run(world, Promise.all(all));
-    const sum = shares.reduce((left, right) => left + right);
-    // One write can go through in each round trip of 3 ms.
-    expect(sum).toBeGreaterThan((12_000 / 3) * 0.5);
-    expect(Math.min(...shares)).toBeGreaterThan(sum / shares.length / 3);
-    expect(text(await run(world, client().backend.read("n")))).toBe(`${sum}`);
-  });
+  test.each([2, 3, 6, 12])(
+    "of %i processes that all want one value at full speed get their share of it, each",
+    async (count) => {
+      const { world, environment, client } = scene();
+      const endMs = world.nowMs + 12_000;
+      const all = Array.from({ length: count }, async () => {
+        const updates = new GuardedUpdates(client().backend, environment);
+        let share = 0;
+        for (; world.nowMs < endMs; share++) {
+          await updates.update("n", increment, { waitMs: 60_000 });
+        }
+        return share;
+      });
+      const shares = await run(world, Promise.all(all));
+      const sum = shares.reduce((left, right) => left + right);
+      // One write can go through in each round trip of 3 ms.
+      expect(sum).toBeGreaterThan((12_000 / 3) * 0.5);
+      expect(Math.min(...shares)).toBeGreaterThan(sum / shares.length / 3);
+      expect(text(await run(world, client().backend.read("n")))).toBe(`${sum}`);
+    },
+  );
 
   test("stand in line behind a lease that is held, and go on after it", async () => {
     const { world, environment, client } = scene();
@@ -102,6 +105,36 @@ describe("guarded updates", () => {
     expect(await run(world, rejection(refusing))).toBeInstanceOf(RangeError);
     expect(seen.at(-1)).toBe("42");
     expect((await run(world, other)).result).toBe(43);
+  });
+
+  test("that were overtaken go on from what the refusal said, without a read", async () => {
+    const { world, environment, client } = scene();
+    const [mine, theirs] = [client(), client()];
+    const updates = new GuardedUpdates(mine.backend, environment);
+    await run(world, updates.update("n", increment));
+    await run(world, theirs.backend.compareAndSet("n", 1n, bytes("41"), "theirs"));
+    const before = mine.way.requests;
+    expect((await run(world, updates.update("n", increment))).result).toBe(42);
+    expect(mine.way.requests - before).toBe(2);
+  });
+
+  test("that came after a refusal was asked for are not answered by what it said", async () => {
+    const { world, environment, client } = scene();
+    const [mine, theirs] = [client(), client()];
+    const updates = new GuardedUpdates(mine.backend, environment);
+    await run(world, updates.update("n", increment));
+    await run(world, theirs.backend.compareAndSet("n", 1n, bytes("41"), "theirs"));
+    // The refusal of this one says 41; whoever calls on its way back must see what was written before that.
+    let runs = 0;
+    const overtaken = updates.update("n", (current) =>
+      ++runs === 1 ? increment(current) : { result: -1 },
+    );
+    await world.settle({ forMs: 1 });
+    const writing = theirs.backend.compareAndSet("n", 2n, bytes("99"), "again");
+    await world.settle({ forMs: 1 });
+    const look = updates.update("n", (current) => ({ result: new TextDecoder().decode(current) }));
+    expect(await run(world, look)).toMatchObject({ result: "99", guarded: { version: 3n } });
+    await run(world, Promise.all([overtaken, writing]));
   });
 
   test("that are exclusive run under a lease, once", async () => {

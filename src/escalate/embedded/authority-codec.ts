@@ -26,6 +26,7 @@ import {
   readTime,
   readValue,
   reasonBytesMax,
+  type RefusedTag,
   shortened,
   writeBig,
   writeOperation,
@@ -86,6 +87,8 @@ const replies = {
   failed: 49,
   given: 50,
   guards: 51,
+  /** `moved`, and what is there instead. */
+  overtaken: 52,
 } as const;
 
 type ReplyTag = keyof typeof replies;
@@ -102,7 +105,7 @@ const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
   renew: ["alive", ...always],
   read: ["present", "reborn", ...always],
   commit: ["committed", ...refusals, ...always],
-  compareAndSet: ["written", ...refusals, ...always],
+  compareAndSet: ["written", "overtaken", ...refusals, ...always],
   operate: ["operated", "forgotten", "no-integer", ...refusals, ...always],
   give: ["given", ...always],
   take: ["guards", ...always],
@@ -252,11 +255,16 @@ function readCallBody(code: number, reader: ByteReader): Call {
 
 /** The bytes of the answer to request `number`. O(bytes). */
 export function writeReply(number: number, reply: Reply): Uint8Array {
-  const isQueued = reply.kind === "held" && "place" in reply;
-  const out = begin(replies[isQueued ? "queued" : reply.kind], number);
+  const out = begin(replies[tagOf(reply)], number);
   if (isHandover(reply)) writeHandoverReply(out, reply);
   else writeReplyBody(out, reply);
   return out.take();
+}
+
+/** What is said of one kind in two forms has two tags. */
+function tagOf(reply: Reply): ReplyTag {
+  if (reply.kind === "held" && "place" in reply) return "queued";
+  return reply.kind === "moved" && reply.present ? "overtaken" : reply.kind;
 }
 
 type PlainReply = Exclude<Reply, { kind: "given" | "guards" }>;
@@ -341,13 +349,29 @@ export function readReply(kind: Call["kind"], bytes: Uint8Array): Reply {
   reader.varint();
   const tag = repliesTo[kind].find((one) => replies[one] === code);
   if (tag === undefined) return malformed(`an answer of kind ${code} to ${kind}`);
-  const isPlain = tag !== "given" && tag !== "guards";
-  const reply = isPlain ? readReplyBody(tag, reader) : readHandoverReply(tag, reader);
+  const reply = readReplyOf(tag, reader);
   reader.end();
   return reply;
 }
 
-function readReplyBody(tag: Exclude<ReplyTag, "given" | "guards">, reader: ByteReader): Reply {
+function readReplyOf(tag: ReplyTag, reader: ByteReader): Reply {
+  switch (tag) {
+    case "given":
+    case "guards":
+      return readHandoverReply(tag, reader);
+    case "stale":
+    case "moved":
+    case "held":
+    case "overtaken":
+      return readRefused(tag, reader);
+    default:
+      return readReplyBody(tag, reader);
+  }
+}
+
+type PlainTag = Exclude<ReplyTag, "given" | "guards" | RefusedTag>;
+
+function readReplyBody(tag: PlainTag, reader: ByteReader): Reply {
   switch (tag) {
     case "done":
     case "full":
@@ -379,10 +403,6 @@ function readReplyBody(tag: Exclude<ReplyTag, "given" | "guards">, reader: ByteR
       return { kind: tag, applied: flag(reader), present: readPresent(reader) };
     case "forgotten":
       return { kind: tag, version: readBig(reader) };
-    case "stale":
-    case "moved":
-    case "held":
-      return readRefused(tag, reader);
     case "unavailable":
     case "failed":
       return { kind: tag, reason: reader.text(reasonBytesMax) };

@@ -90,17 +90,23 @@ export function readPresent(reader: ByteReader): Present {
   return { version, token, value: present(reader) ? readValue(reader) : undefined };
 }
 
+/** How a refusal is told apart. `overtaken`: it was moved, and what is there instead follows. */
+export type RefusedTag = Refused["kind"] | "overtaken";
+
 /** Why nothing was written. */
-export function writeRefused(out: ByteWriter, { index, installed, forgotten }: Refused): void {
-  out.varint(index);
-  writeBig(out, installed);
-  out.byte(forgotten ? 1 : 0);
+export function writeRefused(out: ByteWriter, refused: Refused): void {
+  out.varint(refused.index);
+  writeBig(out, refused.installed);
+  out.byte(refused.forgotten ? 1 : 0);
+  if (refused.present) writePresent(out, refused.present);
 }
 
 /** @throws MalformedError */
-export function readRefused(kind: Refused["kind"], reader: ByteReader): Refused {
+export function readRefused(tag: RefusedTag, reader: ByteReader): Refused {
   const index = reader.bounded(partsMax, "the index of a part");
-  return { kind, index, installed: readBig(reader), forgotten: flag(reader) };
+  const why = { index, installed: readBig(reader), forgotten: flag(reader) };
+  if (tag !== "overtaken") return { kind: tag, ...why };
+  return { kind: "moved", ...why, present: readPresent(reader) };
 }
 
 /** What may be absent. */

@@ -201,7 +201,8 @@ export class AuthorityClient implements LockBackend, Grantor {
     const reply = this.#sameBirth(this.#verdicts.resolved(answer, resource, operationId));
     if (reply.kind !== "written") {
       const isFirst = answer.kind === "answer" && answer.isFirst;
-      throw this.#verdicts.refused(reply, { resource, operationId, isFirst });
+      const current = reply.present && this.#seen(resource, reply.present);
+      throw this.#verdicts.refused(reply, { resource, operationId, isFirst, current });
     }
     return this.#guarded(resource, { value: copy, version: reply.version, token: reply.token });
   }

@@ -9,7 +9,9 @@
  * lease or a bound, and who is told so must know whether another copy of it is still on its way.
  */
 import type { Operation } from "../locks.ts";
-import type { Fence } from "./guard.ts";
+import type { Fence, Present, Refusal } from "./guard.ts";
+
+export type { Present, Refusal as Refused } from "./guard.ts";
 
 /** What every request says. */
 export interface Request {
@@ -20,14 +22,6 @@ export interface Request {
 /** One resource is meant. */
 export interface ResourceRequest extends Request {
   readonly resource: string;
-}
-
-/** The guard, as the client needs it. */
-export interface Present {
-  /** `undefined`: nothing was ever written. */
-  readonly value: Uint8Array | undefined;
-  readonly version: bigint;
-  readonly token: bigint;
 }
 
 /** Asks to be the holder. Again with the same nonce, as holder or in line, it is the same request. */
@@ -89,16 +83,6 @@ export interface OperateRequest extends ResourceRequest {
   readonly since: bigint;
 }
 
-/** Why nothing was written. */
-export interface Refused {
-  readonly kind: "stale" | "moved" | "held";
-  /** Which part of a commit. */
-  readonly index: number;
-  readonly installed: bigint;
-  /** The memory of operation ids does not reach back far enough to deny an earlier effect. */
-  readonly forgotten: boolean;
-}
-
 /** The store is of another birth than the client knows; nothing was done. */
 export interface Reborn {
   readonly kind: "reborn";
@@ -108,13 +92,13 @@ export interface Reborn {
 /** What a write without a lease answers. `token`: the largest granted. */
 export type WriteReply =
   | { readonly kind: "written"; readonly version: bigint; readonly token: bigint }
-  | Refused
+  | Refusal
   | Reborn;
 
 /** What a commit answers: versions in the order of its parts. */
 export type CommitReply =
   | { readonly kind: "committed"; readonly versions: readonly bigint[] }
-  | Refused
+  | Refusal
   | Reborn;
 
 /** What an operation answers. */
@@ -123,7 +107,7 @@ export type OperateReply =
   /** Too much was written since `since` to know whether it was applied before. */
   | { readonly kind: "forgotten"; readonly version: bigint }
   | { readonly kind: "no-integer" }
-  | Refused
+  | Refusal
   | Reborn;
 
 /** Keeps the guards. */

@@ -29,6 +29,7 @@ import {
   isHeld,
   open,
   operate,
+  presentOf,
   release,
   renew,
   untouched,
@@ -291,8 +292,6 @@ export class GuardTable implements Authority {
     entry.timer = this.#environment.schedule(leftMs, () => this.#advance(entry));
   }
 }
-
-const presentOf = ({ value, version, token }: GuardRecord): Present => ({ value, version, token });
 
 const birthBytes = 16;
 

@@ -52,6 +52,14 @@ export const untouched: GuardRecord = {
   operations: [],
 };
 
+/** The guard, as a client needs it. `value` is `undefined` if nothing was ever written. */
+export type Present = Pick<GuardRecord, "value" | "version" | "token">;
+
+/** What a record says to a client. */
+export const presentOf = ({ value, version, token }: GuardRecord): Present => ({
+  ...{ value, version, token },
+});
+
 /** A lease keeps others out. */
 export const isHeld = ({ holder }: GuardRecord, nowMs: number): boolean =>
   holder !== undefined && nowMs < holder.untilMs;
@@ -68,6 +76,8 @@ export interface Refusal {
    * was asked before may have been applied then.
    */
   readonly forgotten: boolean;
+  /** What is there instead, of a compare-and-set whose version moved. Not every store says so. */
+  readonly present?: Present;
 }
 
 /** Takes the guard for `nonce`, or finds it held. Asked again by the holder it is the same lease, for another `ttlMs`. */
@@ -188,7 +198,9 @@ export function compareAndSet(
   const forgotten = hasForgotten(record, expected);
   const refusal = { index: 0, installed: installedToken(record), forgotten };
   if (isHeld(record, nowMs)) return { kind: "held", ...refusal };
-  if (record.version !== expected) return { kind: "moved", ...refusal };
+  if (record.version !== expected) {
+    return { kind: "moved", ...refusal, present: presentOf(record) };
+  }
   const after = written(record, value, { operationId });
   return { kind: "written", record: after, version: after.version };
 }

@@ -8,6 +8,7 @@ import {
   StoreRolledBackError,
   UnknownOutcomeError,
 } from "../../errors.ts";
+import type { Guarded } from "../locks.ts";
 import type { Answer } from "./asking.ts";
 import type { Refused } from "./authority.ts";
 
@@ -19,6 +20,8 @@ export interface Attempt {
   readonly isFirst: boolean;
   /** Of the lease that it was made under. */
   readonly token?: bigint;
+  /** What the store said that is there instead. */
+  readonly current?: Guarded | undefined;
 }
 
 /** Makes the errors of one backend. */
@@ -61,7 +64,7 @@ export class Verdicts {
    * way, and find it gone. A fence that was replaced and a version that moved on never come back.
    */
   refused({ kind, installed, forgotten }: Refused, attempt: Attempt): Error {
-    const { resource, operationId, isFirst, token = 0n } = attempt;
+    const { resource, operationId, isFirst, token = 0n, current } = attempt;
     if (!isFirst && (forgotten || kind === "held")) return this.unknown(operationId);
     const fields = { resource, ...(forgotten ? { forgotten } : {}) };
     if (kind === "stale") {
@@ -75,7 +78,7 @@ export class Verdicts {
       return new ConflictError(why, { ...fields, held: true });
     }
     const why = `${resource} is not at the expected version; nothing was written`;
-    return new ConflictError(why, { ...fields, held: false });
+    return new ConflictError(why, { ...fields, held: false, ...(current ? { current } : {}) });
   }
 
   reborn(known: string | undefined, found: string): StoreRolledBackError {

@@ -158,11 +158,18 @@ export class FencedWatch implements LockBackend {
   ): Promise<Guarded> {
     await this.#meet();
     await this.#checkExpected(resource, expectedVersion, value);
-    const askedMs = this.#environment.now();
+    const before = this.#before(resource);
     const { backend } = this;
-    const guarded = await backend.compareAndSet(resource, expectedVersion, value, operationId);
-    this.#wrote(resource, guarded, { askedMs, value });
-    return guarded;
+    try {
+      const guarded = await backend.compareAndSet(resource, expectedVersion, value, operationId);
+      this.#wrote(resource, guarded, { askedMs: before.askedMs, value });
+      return guarded;
+    } catch (error) {
+      // What a refusal tells is as good as a read, and is looked at like one.
+      const current = error instanceof ConflictError ? error.current : undefined;
+      if (current) this.#saw(before, current, current.token);
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -204,6 +211,7 @@ export class FencedWatch implements LockBackend {
     if (guarded?.version === expectedVersion && found.lineage === lineage) return;
     throw new ConflictError(`${resource} is not at the expected version; nothing was written`, {
       ...{ resource, held: false },
+      ...(guarded ? { current: guarded } : {}),
     });
   }
 

@@ -1,6 +1,6 @@
 /** Values and names at their edges. */
 import { expect } from "vitest";
-import { InvalidValueError } from "../../../src/errors.ts";
+import { ConflictError, InvalidValueError } from "../../../src/errors.ts";
 import { Random } from "../../simulation/virtual-environment.ts";
 import type { LockCase } from "../conformance.ts";
 import { bytes, operationId, rejection, text } from "../trial.ts";
@@ -47,6 +47,38 @@ export const valueCases: readonly LockCase[] = [
       await lease.release();
       const again = client.compareAndSet("r", undefined, bytes("x"), operationId());
       expect(await rejection(again)).toMatchObject({ code: "TRELLIS_CONFLICT" });
+    },
+  },
+  {
+    name: "a compare-and-set that comes too late is told what is there, as by a read",
+    run: async (trial) => {
+      const [first, second] = await trial.pair();
+      const late = async (): Promise<ConflictError["current"]> => {
+        const refused = await rejection(
+          first.compareAndSet("r", undefined, bytes("late"), operationId()),
+        );
+        expect(refused).toBeInstanceOf(ConflictError);
+        return (refused as ConflictError).current;
+      };
+      const { version: one } = await second.compareAndSet(
+        "r",
+        undefined,
+        bytes("1"),
+        operationId(),
+      );
+      expect(await late()).toEqual(await second.read("r"));
+      // Under a lease the token moves too; and no bytes are a value.
+      const lease = await trial.hold(second, "r");
+      await second.commit([{ lease, value: new Uint8Array(0) }], operationId());
+      expect(await rejection(first.compareAndSet("r", one, bytes("held"), operationId()))).toEqual(
+        expect.objectContaining({ held: true }),
+      );
+      await lease.release();
+      expect(await late()).toEqual({ value: new Uint8Array(0), version: 2n, token: lease.token });
+      const large = new Random(8).bytes(trial.valueBytes);
+      await second.compareAndSet("r", 2n, large, operationId());
+      expect(await late()).toEqual(await second.read("r"));
+      expect(Buffer.compare((await second.read("r"))?.value ?? bytes(""), large)).toBe(0);
     },
   },
   {

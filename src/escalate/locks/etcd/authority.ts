@@ -19,7 +19,7 @@ import type {
   ResourceRequest,
   WriteReply,
 } from "../../fence/authority.ts";
-import type { GuardRecord } from "../../fence/guard.ts";
+import { presentOf } from "../../fence/guard.ts";
 import { OptimisticGuards } from "../../fence/optimistic.ts";
 import { type Gateway, isRefusal } from "./gateway.ts";
 import { Line } from "./line.ts";
@@ -325,5 +325,3 @@ export class EtcdAuthority implements Authority {
 }
 
 const notInLine: OpenReply = { kind: "held", place: -1, leftMs: 0 };
-
-const presentOf = ({ value, version, token }: GuardRecord): Present => ({ value, version, token });

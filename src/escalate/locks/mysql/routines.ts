@@ -22,7 +22,7 @@ import {
 import { createCommit, createWrites } from "./writes.ts";
 
 /** Ends the name of each procedure; a release that changes any counts on, and old and new serve side by side. */
-const layout = "2";
+const layout = "3";
 
 /** The name of a procedure. */
 export const procedureName = (name: string, routine: Routine | "turns"): string =>

@@ -117,6 +117,9 @@ export const createWrites = (names: Names): readonly string[] => [
       IF known_version IS NULL THEN
         SET o_kind = IF(is_held, 'held', 'moved');
         SET o_forgotten = o_version - ${operationsRemembered} > expected;
+        IF NOT is_held THEN
+          SELECT value INTO o_value FROM ${names.t("guards")} WHERE guard = a_guard;
+        END IF;
         LEAVE step;
       END IF;
     END IF;
@@ -126,7 +129,7 @@ export const createWrites = (names: Names): readonly string[] => [
     END IF;
     SET o_kind = 'written';
     ${write(names, "a_guard", "a_value", "NULL")}`,
-  )}  SELECT o_kind AS kind, o_born AS born, o_token AS token, o_version AS version,
+  )}  SELECT o_kind AS kind, o_born AS born, o_token AS token, o_version AS version, o_value AS value,
     0 AS part, o_installed AS installed, o_forgotten AS forgotten;
 END`,
   // set_value: what to set if nothing is there; without it, an amount is added within bounds.

@@ -11,7 +11,7 @@ import type { Routine } from "../sql/authority.ts";
 import { operationsRemembered } from "../../locks.ts";
 
 /** Ends the name of each function; a release that changes any counts on, and old and new serve side by side. */
-const layout = "2";
+const layout = "3";
 /** No wait for a row may be longer, in ms: who asked has given up by then. */
 const lockMs = 2_000;
 
@@ -330,7 +330,7 @@ const createCompareAndSet = ({ t, f }: Names): string => `
 CREATE OR REPLACE FUNCTION ${f("compare_and_set")}(
   a_key bytea, a_birth text, a_resource bytea, expected bigint, a_value bytea, a_operation bytea,
   claim_ms float8,
-  OUT kind text, OUT born text, OUT token bigint, OUT version bigint,
+  OUT kind text, OUT born text, OUT token bigint, OUT version bigint, OUT value bytea,
   OUT part int, OUT installed bigint, OUT forgotten boolean
 ) ${header}
 DECLARE moment timestamptz; granted boolean; was record;
@@ -357,7 +357,8 @@ BEGIN
     WHERE o.guard = a_key AND o.operation = a_operation;
   IF FOUND THEN kind := 'written'; RETURN; END IF;
   IF was.is_held OR was.version <> expected THEN
-    kind := CASE WHEN was.is_held THEN 'held' ELSE 'moved' END;
+    kind := CASE WHEN was.is_held THEN 'held' ELSE 'moved' END; version := was.version;
+    SELECT g.value INTO value FROM ${t("guards")} g WHERE g.key = a_key AND NOT was.is_held;
     part := 0;
     installed := CASE WHEN was.holder IS NULL THEN 0 ELSE was.token END;
     forgotten := was.version - ${operationsRemembered} > expected;

@@ -140,8 +140,9 @@ export class RedisAuthority implements Authority {
     const args = [birth, operationId, `${expected}`, value, claimUs];
     const reply = await this.#run("compareAndSet", resource, args);
     const kind = reply.text();
-    if (kind !== "written") return refusedIn(reply, kind);
-    return { kind, version: reply.bigint(), token: reply.bigint() };
+    if (kind === "written") return { kind, version: reply.bigint(), token: reply.bigint() };
+    const refused = refusedIn(reply, kind);
+    return refused.kind === "moved" ? { ...refused, present: presentIn(reply) } : refused;
   }
 
   async operate(request: OperateRequest): Promise<OperateReply> {

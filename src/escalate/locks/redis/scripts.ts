@@ -286,7 +286,11 @@ if other then return other end
 advance(guard, tonumber(ARGV[5]))
 if known then return { 'written', known, guard.token } end
 if isHeld(guard) then return refuse('held', 0, guard, hasForgotten(guard, expected)) end
-if guard.version ~= expected then return refuse('moved', 0, guard, hasForgotten(guard, expected)) end
+if guard.version ~= expected then
+  local reply = refuse('moved', 0, guard, hasForgotten(guard, expected))
+  reply[5], reply[6], reply[7] = guard.token, guard.version, redis.call('HGET', guardKey, 'd')
+  return reply
+end
 return { 'written', write(guardKey, guard, ARGV[4], id, slot), guard.token }
 `,
 );

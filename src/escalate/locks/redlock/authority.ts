@@ -155,7 +155,8 @@ export class RedlockAuthority implements Authority {
     if (taken.kind === "held") return this.#held(birth, request);
     const { nonce, token, found } = taken.ownership;
     try {
-      const outcome = compareAndSet(recordIn(found, resource), { ...request, nowMs: 0 });
+      const record = { ...recordIn(found, resource), token: found.lease };
+      const outcome = compareAndSet(record, { ...request, nowMs: 0 });
       if (outcome.kind !== "written") return outcome;
       const reply = { kind: "written", version: outcome.version, token: found.lease } as const;
       if (outcome.record.version !== outcome.version) return reply; // remembered

@@ -154,6 +154,7 @@ export class SqlAuthority implements Authority {
       ...[bytes(resource), expected, value, bytes(operationId), claimMs],
     ]);
     if (isReborn(row)) return row;
+    if (row["kind"] === "moved") return { ...refusedOf(row), present: presentOf(row) };
     if (row["kind"] !== "written") return refusedOf(row);
     return { kind: "written", version: integer(row, "version"), token: integer(row, "token") };
   }

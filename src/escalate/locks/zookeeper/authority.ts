@@ -23,7 +23,7 @@ import type {
 } from "../../fence/authority.ts";
 import { Call } from "../../fence/call.ts";
 import { elapsedSince } from "../../fence/elapsed.ts";
-import type { GuardRecord } from "../../fence/guard.ts";
+import { presentOf } from "../../fence/guard.ts";
 import { OptimisticGuards } from "../../fence/optimistic.ts";
 import { type NodeStat, refusals, type ZookeeperConnection } from "./connection.ts";
 import type { ZookeeperSessions } from "./sessions.ts";
@@ -370,8 +370,6 @@ export class ZookeeperAuthority implements Authority {
 }
 
 const notInLine: OpenReply = { kind: "held", place: -1, leftMs: 0 };
-
-const presentOf = ({ value, version, token }: GuardRecord): Present => ({ value, version, token });
 
 const refusedFor = (resource: string, why: string): LockUnavailableError =>
   new LockUnavailableError(`${resource} was not opened or left: ${why}`, {
