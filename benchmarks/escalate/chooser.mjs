@@ -44,7 +44,7 @@ const fixed = (attempt) => () => {
     choose: () => attempt,
     observe() {},
     restMs: () => 0,
-    pauseMs(conflicts, roundTripMs) {
+    pauseMs({ conflicts }, roundTripMs) {
       const leastMs = Math.max(1, roundTripMs);
       const mostMs = Math.min(1_000, Math.max(conflicts <= 2 ? 0 : lastMs, leastMs) * 3);
       lastMs = leastMs + Math.random() * (mostMs - leastMs);

@@ -50,8 +50,8 @@ export interface Strategy {
   /** The next attempt of a write. */
   choose(met: Met): Attempt;
   observe(outcome: Outcome): void;
-  /** How long to wait before it is tried again, in ms. */
-  pauseMs(conflicts: number, roundTripMs: number): number;
+  /** How long to wait before the next attempt, in ms. */
+  pauseMs(met: Met, roundTripMs: number): number;
   /** After a write: how long others go first, in ms. */
   restMs(roundTripMs: number): number;
 }
@@ -83,7 +83,7 @@ const conflictsMax = 128;
  * A lease that was met so often lasts: the line is where to wait for it. If all who meet one stood there, the line would
  * never end, for who writes next would meet the lease of the next in line.
  */
-const heldMax = 6;
+const heldMax = 10;
 
 /** A computation that takes so many round trips is not to be thrown away often. */
 const longRoundTrips = 2;
@@ -134,11 +134,9 @@ export class Contention implements Strategy {
     this.#hasRested = false;
   }
 
-  pauseMs(conflicts: number, roundTripMs: number): number {
-    // What was told just now is worth an attempt at once.
-    if (conflicts % 2 === 1) return 0;
-    const mean = Math.min(pauseRoundTripsMax, Math.max(0, this.#writers / attemptsAtOnce - 1));
-    return Math.min(pauseMsMax, 2 * mean * roundTripMs * fraction(this.#environment));
+  pauseMs(met: Met, roundTripMs: number): number {
+    const roundTrips = this.#pauseRoundTrips(met) * fraction(this.#environment);
+    return Math.min(pauseMsMax, roundTripMs * roundTrips);
   }
 
   restMs(roundTripMs: number): number {
@@ -147,6 +145,15 @@ export class Contention implements Strategy {
     this.#hasRested = true;
     const roundTrips = restRoundTrips + restSpread * fraction(this.#environment);
     return Math.min(restMsMax, roundTripMs * roundTrips);
+  }
+
+  /** At most. */
+  #pauseRoundTrips({ conflicts, held }: Met): number {
+    if (held > 0) return 2 * held;
+    // What was told just now is worth an attempt at once.
+    if (conflicts % 2 === 1) return 0;
+    const mean = Math.max(0, this.#writers / attemptsAtOnce - 1);
+    return 2 * Math.min(pauseRoundTripsMax, mean);
   }
 
   #beginAlone(version: bigint): void {

@@ -1,5 +1,5 @@
 /** The callers of this process that want to change one resource, and how their changes get written. */
-import { type Environment, fraction } from "../environment.ts";
+import type { Environment } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
 import type { Strategy } from "./contention.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
@@ -136,10 +136,7 @@ export class UpdateLane {
         conflicts++;
         const isHeld = error instanceof ConflictError && error.held === true;
         held = isHeld ? held + 1 : 0;
-        const pauseMs = isHeld
-          ? held * this.#roundTripMs * (0.5 + fraction(environment))
-          : strategy.pauseMs(conflicts, this.#roundTripMs);
-        await this.#sleep(pauseMs);
+        await this.#sleep(strategy.pauseMs({ conflicts, held }, this.#roundTripMs));
       }
     }
   }
