@@ -204,80 +204,80 @@ withPlace(
     },
   );
 
-program
-  .command("demo")
-  .description("a storefront on a bad day: three replicas, one cut off, one killed, no rule broken")
-  .addOption(
-    new Option("--locks <where>", "what guards the rules; a server is started for it")
-      .choices(["embedded", ...lockServers])
-      .default("embedded"),
-  )
-  .option("--input <file>", "an access log to replay meanwhile, plain or gzip")
-  .addOption(
-    new Option("--generate <count>", "without one, make up so many requests")
-      .argParser(integer(1, requestsMax))
-      .default(10_000),
-  )
-  .addOption(
-    new Option("--units <count>", "what is on sale")
-      .argParser(integer(100, 1_000_000))
-      .default(10_000),
-  )
-  .addOption(
-    new Option("--seed <number>", "decides the made-up requests, and who takes which")
-      .argParser(integer(0, 2 ** 32 - 1))
-      .default(1),
-  )
-  .addOption(
-    new Option("--timeout <seconds>", "the longest that any wait may take")
-      .argParser(integer(1, 86_400))
-      .default(60),
-  )
-  .addOption(
-    new Option("--log-level <level>", "what the replicas log").choices(logLevels).default("error"),
-  )
-  .option("--json", "print the outcome as JSON")
-  .action(async (options: DemoCommandOptions) => {
-    process.exitCode = (await demoCommand(options, stopSignal())) ? 0 : 1;
-  });
+/** What a run of several replicas takes. */
+const withRun = (command: Command): Command =>
+  command
+    .addOption(
+      new Option("--seed <number>", "decides the made-up requests, and who takes which")
+        .argParser(integer(0, 2 ** 32 - 1))
+        .default(1),
+    )
+    .addOption(
+      new Option("--timeout <seconds>", "the longest that any wait may take")
+        .argParser(integer(1, 86_400))
+        .default(60),
+    )
+    .addOption(
+      new Option("--log-level <level>", "what the replicas log")
+        .choices(logLevels)
+        .default("error"),
+    )
+    .option("--json", "print the outcome as JSON");
 
-program
-  .command("replay")
-  .description("replay an access log over replicas in processes of their own and check the outcome")
-  .argument("[file]", "tab-separated access log, plain or gzip")
-  .option("--input <file>", "the same as the argument; goes before --generate")
-  .addOption(
-    new Option("--generate <count>", "make up so many requests").argParser(integer(1, requestsMax)),
-  )
-  .addOption(new Option("--replicas <count>", "processes").argParser(integer(1, 32)).default(3))
-  .addOption(
-    new Option("--topology <shape>", "all linked, or all to the first")
-      .choices(["mesh", "star"])
-      .default("mesh"),
-  )
-  .addOption(
-    new Option("--cut", "cut the last replica off for the middle third").default(true, "yes"),
-  )
-  .option("--no-cut", "cut no replica off")
-  .option("--durable", "keep the replicas in a temporary folder, and kill one in the middle")
-  .addOption(
-    new Option("--seed <number>", "decides the made-up requests, and who takes which")
-      .argParser(integer(0, 2 ** 32 - 1))
-      .default(1),
-  )
-  .addOption(
-    new Option("--timeout <seconds>", "the longest that any wait may take")
-      .argParser(integer(1, 86_400))
-      .default(60),
-  )
-  .addOption(
-    new Option("--log-level <level>", "what the replicas log").choices(logLevels).default("error"),
-  )
-  .option("--json", "print the outcome as JSON")
-  .action(async (file: string | undefined, options: ReplayCommandOptions) => {
-    const agrees = await replayCommand(file, options, stopSignal());
-    process.exitCode = agrees ? 0 : 1;
-  });
+withRun(
+  program
+    .command("demo")
+    .description(
+      "a storefront on a bad day: three replicas, one cut off, one killed, no rule broken",
+    )
+    .addOption(
+      new Option("--locks <where>", "what guards the rules; a server is started for it")
+        .choices(["embedded", ...lockServers])
+        .default("embedded"),
+    )
+    .option("--input <file>", "an access log to replay meanwhile, plain or gzip")
+    .addOption(
+      new Option("--generate <count>", "without one, make up so many requests")
+        .argParser(integer(1, requestsMax))
+        .default(10_000),
+    )
+    .addOption(
+      new Option("--units <count>", "what is on sale")
+        .argParser(integer(100, 1_000_000))
+        .default(10_000),
+    ),
+).action(async (options: DemoCommandOptions) => {
+  process.exitCode = (await demoCommand(options, stopSignal())) ? 0 : 1;
+});
+
+withRun(
+  program
+    .command("replay")
+    .description(
+      "replay an access log over replicas in processes of their own and check the outcome",
+    )
+    .argument("[file]", "tab-separated access log, plain or gzip")
+    .option("--input <file>", "the same as the argument; goes before --generate")
+    .addOption(
+      new Option("--generate <count>", "make up so many requests").argParser(
+        integer(1, requestsMax),
+      ),
+    )
+    .addOption(new Option("--replicas <count>", "processes").argParser(integer(1, 32)).default(3))
+    .addOption(
+      new Option("--topology <shape>", "all linked, or all to the first")
+        .choices(["mesh", "star"])
+        .default("mesh"),
+    )
+    .addOption(
+      new Option("--cut", "cut the last replica off for the middle third").default(true, "yes"),
+    )
+    .option("--no-cut", "cut no replica off")
+    .option("--durable", "keep the replicas in a temporary folder, and kill one in the middle"),
+).action(async (file: string | undefined, options: ReplayCommandOptions) => {
+  const agrees = await replayCommand(file, options, stopSignal());
+  process.exitCode = agrees ? 0 : 1;
+});
 
 try {
   await program.parseAsync();
