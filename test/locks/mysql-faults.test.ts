@@ -45,7 +45,6 @@ describe.skipIf(isServiceSkipped("mysql"))("mysqlLocks", () => {
       ["read_only", "SET GLOBAL read_only = 1", "SET GLOBAL read_only = 0"],
     ],
     comingRoundTrips: 2,
-    restarts: 8,
   });
 
   test("either a url or a client is given", () => {

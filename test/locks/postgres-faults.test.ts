@@ -57,7 +57,6 @@ describe.skipIf(isServiceSkipped("postgres"))("postgresLocks", () => {
       spoil("default_transaction_read_only", "on"),
     ].map(([name, ...statements]) => [name.replace("default_", ""), ...statements]),
     comingRoundTrips: 1,
-    restarts: 8,
   });
 
   describe("statements are kept under names", () => {

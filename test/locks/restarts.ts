@@ -10,18 +10,16 @@ const ttlMs = 1_000;
 /** For a restart and what it holds up. */
 const outageMsMax = 20_000;
 
-/** So many as are usual, or as the environment says: `TRELLIS_TEST_RESTARTS=100`. */
-export const restartsOf = (usual: number): number =>
-  Number(process.env["TRELLIS_TEST_RESTARTS"] ?? usual);
+/** Of a real server, one after the other. */
+export const restarts = 100;
 
 /** Grants, commits and kills in turn. */
 export async function growOverRestarts(
   client: LockBackend,
-  count: number,
   restart: () => Promise<unknown>,
 ): Promise<void> {
   const tokens: bigint[] = [];
-  for (let i = 0; i < count; i++) {
+  for (let i = 0; i < restarts; i++) {
     const lease = await client.acquire("r", { ttlMs, waitMs: outageMsMax });
     tokens.push(lease.token);
     expect(lease.current?.version ?? 0n).toBe(BigInt(i));
@@ -30,6 +28,6 @@ export async function growOverRestarts(
     await restart();
   }
   expectGrowing(tokens);
-  expect(tokens).toHaveLength(count);
-  expect(text(await client.read("r"))).toBe(`${count - 1}`);
+  expect(tokens).toHaveLength(restarts);
+  expect(text(await client.read("r"))).toBe(`${restarts - 1}`);
 }
