@@ -33,7 +33,7 @@ const realCells = [
 
 const whys = {
   virtual:
-    "who shares rests, and the key is nobody's until the next has read it; who never rests keeps it, and the others wait for ever",
+    "who shares rests until another has got in; who never rests keeps the key, and the others wait for ever",
   real: "the same, and one processor has the server, the proxy and all the callers",
 };
 
@@ -101,7 +101,7 @@ function rowsFor(world, label, cells) {
     unit: "x",
     needs,
     target: { ours: { atMost: spreadMax } },
-    why: "most are answered within a run of writes, and who waits for its own run waits for those of the others",
+    why: "most are answered within a turn, and who waits for its own waits for those of the others",
     measure: async () => ({ ours: spreads.length > 0 ? Math.max(...spreads) : null }),
   });
   return rows;

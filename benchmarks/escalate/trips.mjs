@@ -15,7 +15,7 @@ const shares = [
   { sellers: 50, atMost: 0.12 },
 ];
 const why =
-  "a guarded update is a read and a write where others wrote since, and more where somebody wrote in between; the last units are asked for one by one";
+  "a guarded update is a refusal that says what is there, and a write, where others wrote since; most of it is the last hundredth, for which all stand in line";
 
 /** All rows. */
 export const rowsOf = () => shares.flatMap(({ sellers, atMost }) => rowsFor(sellers, atMost));
