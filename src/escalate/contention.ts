@@ -76,10 +76,10 @@ const restMsMax = 250;
 /** One that was overtaken so often stands in line. */
 const conflictsMax = 256;
 /**
- * A lease that was met so often lasts: the line is where to wait for it. If all who meet one stood there, the line would
- * never end, for who writes next would meet the lease of the next in line.
+ * A lease that was met so often lasts: the line is where to wait for it. If all who meet one stood there at once, the line would
+ * never end, for who writes next would meet the lease of the next in line. If they looked more often, users of leases would keep them out.
  */
-const heldMax = 10;
+const heldMax = 2;
 
 /** A computation that takes so many round trips is not to be thrown away often. */
 const longRoundTrips = 2;

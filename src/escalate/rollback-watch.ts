@@ -145,7 +145,7 @@ export class RollbackWatch implements LockBackend {
   }
 
   #check(resource: string, known: Sighting | undefined, found: Sighting): void {
-    if (known && (found.version < known.version || found.token < known.token)) {
+    if (known && (found.version < known.version || found.token < tokenFor(known, found))) {
       throw new StoreRolledBackError(
         `${this.name} has ${resource} at version ${found.version}, token ${found.token}; it was at ` +
           `version ${known.version}, token ${known.token} before: the store was set back`,
@@ -158,9 +158,14 @@ export class RollbackWatch implements LockBackend {
   #note(resource: string, { version, token }: Sighting): void {
     const known = this.#sightings.get(resource) ?? { version: 0n, token: 0n };
     if (known.version >= version && known.token >= token) return;
+    const seen = tokenFor(known, { version, token });
     this.#sightings.set(resource, {
       version: known.version > version ? known.version : version,
-      token: known.token > token ? known.token : token,
+      token: seen > token ? seen : token,
     });
   }
 }
+
+/** A guard that was never written is forgotten by some stores when its lease is given back, and its token with it. */
+const tokenFor = (known: Sighting, found: Sighting): bigint =>
+  known.version === 0n && found.version > 0n ? 0n : known.token;

@@ -173,6 +173,8 @@ export class UpdateLane {
     const { resource, backend, environment, operationId, strategy } = this.#options;
     if (this.#known === "unknown") await this.#read();
     if (!this.#fill()) return true;
+    // The others left meanwhile, and whoever is first now wants to be alone.
+    if (this.#batch[0]?.exclusive === true) return false;
     const isFresh = this.#knownFor === this.#entered;
     const base = this.#known === "absent" || this.#known === "unknown" ? undefined : this.#known;
     const beganMs = environment.monotonic();

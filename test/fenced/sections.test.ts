@@ -20,6 +20,19 @@ const sleep = (environment: VirtualEnvironment, ms: number): Promise<void> =>
   });
 
 describe("a section", () => {
+  test("that wrote nothing leaves no token behind that a first write could undercut", async () => {
+    const cluster = new Cluster();
+    const site = cluster.site();
+    const failing = site.fenced.escalate([site.accounts.at("x")], () => {
+      throw new RangeError("no");
+    });
+    expect(await cluster.run(rejection(failing))).toBeInstanceOf(RangeError);
+    await cluster.run(site.accounts.update("x", () => 1));
+    expect(await cluster.run(site.accounts.read("x"))).toBe(1);
+    await cluster.run(site.accounts.update("x", () => 2));
+    expect(await cluster.run(site.accounts.read("x"))).toBe(2);
+  });
+
   test("reads and sets several values of several collections in one step, with a token for each", async () => {
     const cluster = new Cluster();
     const [a, b] = [cluster.site(), cluster.site()];

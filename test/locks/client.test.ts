@@ -170,3 +170,14 @@ test("a store that was set back is also noticed by what a refusal says is there"
   const set = rejection(watch.compareAndSet("r", 2n, bytes("3"), "3"));
   expect(await run(world, set)).toMatchObject({ code: "TRELLIS_STORE_ROLLED_BACK" });
 });
+
+test("a store that forgets the token of what was never written is not taken for another", async () => {
+  const { world, client } = open();
+  const watch = new RollbackWatch(client, new RecentSightings());
+  const lease = await run(world, watch.acquire("r", { ttlMs: 10_000, waitMs: 0 }));
+  await run(world, lease.release());
+  await run(world, watch.compareAndSet("r", undefined, bytes("1"), "1"));
+  expect(await run(world, watch.read("r"))).toMatchObject({ version: 1n, token: 0n });
+  await run(world, watch.compareAndSet("r", 1n, bytes("2"), "2"));
+  expect(await run(world, watch.read("r"))).toMatchObject({ version: 2n });
+});

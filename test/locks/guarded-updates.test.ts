@@ -137,6 +137,28 @@ describe("guarded updates", () => {
     await run(world, Promise.all([overtaken, writing]));
   });
 
+  test("that are exclusive are so too if those before them leave while the store is asked", async () => {
+    const { world, environment, client } = scene();
+    const updates = new GuardedUpdates(client().backend, environment);
+    const rival = client().backend;
+    const leaving = new AbortController();
+    const left = rejection(updates.update("n", increment, { signal: leaving.signal }));
+    const refusals: unknown[] = [];
+    const alone = updates.update(
+      "n",
+      async (current) => {
+        refusals.push(await rejection(rival.compareAndSet("n", undefined, bytes("9"), "rival")));
+        return increment(current);
+      },
+      { exclusive: true },
+    );
+    await world.settle({ forMs: 1 });
+    leaving.abort(new RangeError("left"));
+    expect(await run(world, left)).toBeInstanceOf(RangeError);
+    expect((await run(world, alone)).result).toBe(1);
+    expect(refusals).toEqual([expect.any(ConflictError)]);
+  });
+
   test("that are exclusive run under a lease, once", async () => {
     const { world, environment, client } = scene();
     const updates = new GuardedUpdates(client().backend, environment);

@@ -258,9 +258,9 @@ export class FencedWatch implements LockBackend {
         resource,
       );
     }
-    if (token !== undefined && confirmed?.lineage === lineage && token < confirmed.token) {
+    if (token !== undefined && token < tokenFor(confirmed, found)) {
       throw rolledBack(
-        `${this.name} has ${resource} at token ${token}; it was at ${confirmed.token} before`,
+        `${this.name} has ${resource} at token ${token}; it was at ${confirmed?.token} before`,
         resource,
       );
     }
@@ -286,14 +286,23 @@ export class FencedWatch implements LockBackend {
     const before = this.#confirmed.get(resource);
     // Answers come in another order than they were made in: the later one counts.
     if (before && isNewer(before, found)) return;
-    const isSame = before?.lineage === found.lineage;
-    const token = isSame && before.token > found.token ? before.token : found.token;
+    const seen = tokenFor(before, found);
+    const token = seen > found.token ? seen : found.token;
     this.#confirmed.delete(resource);
     this.#confirmed.set(resource, { ...found, token });
     if (this.#confirmed.size <= confirmedMax) return;
     const oldest = this.#confirmed.keys().next();
     if (oldest.done !== true) this.#confirmed.delete(oldest.value);
   }
+}
+
+/**
+ * The token that must not be undercut. A guard that was never written is forgotten by some stores when its lease is given back, and
+ * its token with it.
+ */
+function tokenFor(seen: Confirmed | undefined, found: CopyOrder): bigint {
+  if (seen?.lineage !== found.lineage) return 0n;
+  return seen.version === 0 && found.version > 0 ? 0n : seen.token;
 }
 
 /** Never before the commit, and only what is newer than what is shown here. */
