@@ -8,16 +8,16 @@
  * and wins again and again. So: a turn of some writes, then a rest that is long enough for whoever tries all the time to
  * get in. How many writes? What the others wrote since one's last turn, times a share that all have in common, so
  * that who was unlucky for long makes up for it. The share grows a little while turns come soon, and shrinks much
- * when they do not, as windows of TCP do: so all come to about the same one, and turns come about every `cycleWrites`.
+ * when they do not, as windows of TCP do: so all whose ways to the store are about as long come to about the same one, and turns come about every `cycleWrites`.
  * If nobody got in, one is alone, and the next turn is twice as long.
  *
  * Who was overtaken tries again at once with what it was told: one request of each who wants to write is under way, whoever
- * loses. Pauses would spare the store some of them, but what one was told is old after a pause, and who pauses meets the rest of
+ * loses. A store that only refuses is asked ever more slowly. Pauses among others would spare the store some of them, but what one was told is old after a pause, and who pauses meets the rest of
  * another by chance: in simulation shares became uneven, and two writers a tenth slower. A lease of somebody is kept away from for
  * longer each time that it is met.
  *
  * When a line then? When what a change computes takes long and is mostly thrown away, when a lease of somebody lasts, or
- * when one is overtaken so often that chance does not explain it.
+ * when one is overtaken so often, or for so much of its time, that chance does not explain it.
  *
  * @see Chiu, Jain 1989, "Analysis of the increase and decrease algorithms for congestion avoidance"
  */
@@ -33,6 +33,8 @@ export interface Met {
   readonly conflicts: number;
   /** A lease kept it out so often, the last times. */
   readonly held: number;
+  /** Of the time that its callers give it, from 0 to 1. */
+  readonly waitUsed: number;
 }
 
 /** What came of a compare-and-set. */
@@ -53,7 +55,7 @@ export interface Strategy {
   choose(met: Met): Attempt;
   observe(outcome: Outcome): void;
   /** How long to wait before the next attempt, in ms. */
-  pauseMs(met: Met, roundTripMs: number): number;
+  pauseMs(met: Pick<Met, "conflicts" | "held">, roundTripMs: number): number;
   /** After a write: how long others go first, in ms. */
   restMs(roundTripMs: number): number;
 }
@@ -75,6 +77,8 @@ const restSpread = 0.5;
 const restMsMax = 250;
 /** One that was overtaken so often stands in line. */
 const conflictsMax = 256;
+/** Or one that has used so much of its time: whose way to the store is longer than the rest of others never gets in by itself. */
+const waitUsedMax = 0.25;
 /**
  * A lease that was met so often lasts: the line is where to wait for it. If all who meet one stood there at once, the line would
  * never end, for who writes next would meet the lease of the next in line. If they looked more often, users of leases would keep them out.
@@ -104,7 +108,7 @@ export class Contention implements Strategy {
   #left = turnFirst;
   /** Versions: of the first write of the present turn, and of the last that was made here. */
   #first = 0n;
-  #last = 0n;
+  #last: bigint | undefined;
   #hasRested = false;
   readonly #waste = new Waste();
 
@@ -112,8 +116,9 @@ export class Contention implements Strategy {
     this.#environment = environment;
   }
 
-  choose({ conflicts, held }: Met): Attempt {
-    const isLease = conflicts >= conflictsMax || held >= heldMax || this.#waste.choosesLease();
+  choose({ conflicts, held, waitUsed }: Met): Attempt {
+    const isStarving = conflicts >= conflictsMax || (conflicts > 0 && waitUsed > waitUsedMax);
+    const isLease = isStarving || held >= heldMax || this.#waste.choosesLease();
     return isLease ? "lease" : "compare-and-set";
   }
 
@@ -122,15 +127,17 @@ export class Contention implements Strategy {
     const { written } = outcome;
     if (written === undefined) return;
     this.#left--;
-    const others = Number(written - this.#last) - 1;
+    const others = this.#last === undefined ? 0 : Number(written - this.#last) - 1;
+    if (this.#last === undefined) this.#first = written;
     this.#last = written;
     if (others > 0) this.#beginAmong(others, written);
     else if (this.#hasRested) this.#beginAlone(written);
     this.#hasRested = false;
   }
 
-  pauseMs({ held }: Met, roundTripMs: number): number {
-    return Math.min(pauseMsMax, 2 * held * roundTripMs * fraction(this.#environment));
+  pauseMs({ conflicts, held }: Pick<Met, "conflicts" | "held">, roundTripMs: number): number {
+    const roundTrips = 2 * (held + Math.max(0, conflicts - conflictsMax));
+    return Math.min(pauseMsMax, roundTrips * roundTripMs * fraction(this.#environment));
   }
 
   restMs(roundTripMs: number): number {

@@ -122,8 +122,9 @@ export class RollbackWatch implements LockBackend {
       return guarded;
     } catch (error) {
       // What a refusal tells is as good as a read, and is looked at like one.
-      if (error instanceof ConflictError && error.current) {
-        this.#check(resource, known, error.current);
+      if (error instanceof ConflictError && error.held !== true) {
+        if (error.current) this.#check(resource, known, error.current);
+        else if (known) await this.read(resource);
       }
       throw error;
     }

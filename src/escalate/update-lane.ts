@@ -45,18 +45,22 @@ interface Computed {
 /** One line and one write under way. */
 export class UpdateLane {
   readonly #options: LaneOptions;
-  readonly #queue = new Set<Caller>();
+  /** Each with its number. */
+  readonly #queue = new Map<Caller, number>();
   /** Those whose changes are under way. */
   #batch: Caller[] = [];
   readonly #abandoned = new WeakSet<Caller>();
   /** The latest guard that was seen; `"unknown"` after it was found outdated by who did not say more. */
   #known: Guarded | "absent" | "unknown" = "unknown";
-  /** Callers so far. */
+  /** Callers so far: the number of the last. */
   #entered = 0;
-  /** Those who had come before the store was asked for what is known: for them it is the latest. */
+  /** The number of the last one in the batch. */
+  #taken = 0;
+  /** Those up to this number had come before the store was asked for what is known: for them it is the latest. */
   #knownFor = 0;
   #roundTripMs = 1;
   #restUntilMs = 0;
+  #endRest: (() => void) | undefined;
   #running: Promise<void> | undefined;
 
   constructor(options: LaneOptions) {
@@ -72,8 +76,9 @@ export class UpdateLane {
   }
 
   enter(caller: Caller): void {
-    this.#queue.add(caller);
-    this.#entered++;
+    this.#queue.set(caller, ++this.#entered);
+    // A rest is over for who cannot wait for its end.
+    if (caller.endMs <= this.#restUntilMs) this.#endRest?.();
     this.#running ??= this.#run();
   }
 
@@ -98,8 +103,9 @@ export class UpdateLane {
   }
 
   async close(reason: Error): Promise<void> {
-    for (const caller of this.#queue) caller.refused(reason);
+    for (const caller of this.#queue.keys()) caller.refused(reason);
     this.#queue.clear();
+    this.#endRest?.();
     await this.#running;
   }
 
@@ -118,16 +124,22 @@ export class UpdateLane {
   /** Writes what is in line, until it is written or refused. */
   async #write(): Promise<void> {
     const { environment, strategy } = this.#options;
+    const beganMs = environment.monotonic();
     let held = 0;
-    for (let conflicts = 0; this.#fill(conflicts > 0);) {
+    let takesIn = true;
+    for (let conflicts = 0; this.#fill({ wasOvertaken: conflicts > 0, takesIn });) {
       const [first] = this.#batch;
-      const attempt = first?.exclusive === true ? "lease" : strategy.choose({ conflicts, held });
+      const met = { conflicts, held, waitUsed: conflicts > 0 ? this.#waitUsed(beganMs) : 0 };
+      const attempt = first?.exclusive === true ? "lease" : strategy.choose(met);
       try {
-        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet()) {
+        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet(takesIn)) {
           this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
+        // What was read now is the latest for those who are here, and not for who comes next.
+        takesIn = false;
       } catch (error) {
+        takesIn = true;
         this.#known = (error instanceof ConflictError ? error.current : undefined) ?? "unknown";
         if (!wasOvertaken(error)) {
           for (const caller of this.#batch) caller.refused(error);
@@ -141,41 +153,56 @@ export class UpdateLane {
     }
   }
 
+  /** How much of the time of the most hurried is used, from 0 to 1. */
+  #waitUsed(beganMs: number): number {
+    const endMs = Math.min(...this.#batch.map((caller) => caller.endMs));
+    const usedMs = this.#options.environment.monotonic() - beganMs;
+    return Math.min(1, usedMs / Math.max(1, endMs - beganMs));
+  }
+
   async #letOthers(): Promise<void> {
     const restMs = this.#restUntilMs - this.#options.environment.monotonic();
     if (restMs <= 0) return;
-    for (const { endMs } of this.#queue) if (endMs <= this.#restUntilMs) return;
-    await this.#sleep(restMs);
+    for (const { endMs } of this.#queue.keys()) if (endMs <= this.#restUntilMs) return;
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.environment.schedule(restMs, resolve);
+      this.#endRest = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
+    this.#endRest = undefined;
   }
 
   /**
    * Lets out who is late after it was overtaken, and takes in who has come; false when nobody is left. Whose
    * turn came in time is waited for: who does not wait at all is tried once.
    */
-  #fill(wasOvertaken = false): boolean {
+  #fill({ wasOvertaken = false, takesIn = true } = {}): boolean {
     const nowMs = this.#options.environment.monotonic();
     const isLate = ({ endMs }: Caller): boolean => wasOvertaken && endMs <= nowMs;
     for (const caller of this.#batch.filter(isLate)) caller.refused(this.late(caller));
     const stays = (caller: Caller): boolean => !isLate(caller) && !this.#abandoned.has(caller);
     this.#batch = this.#batch.filter(stays);
-    for (const caller of this.#queue) {
+    for (const [caller, number] of takesIn ? this.#queue : []) {
       const [first] = this.#batch;
       const fits = first === undefined || (!first.exclusive && !caller.exclusive);
       if (!fits || this.#batch.length >= batchMax) break;
       this.#queue.delete(caller);
       this.#batch.push(caller);
+      this.#taken = number;
     }
     return this.#batch.length > 0;
   }
 
   /** True when all are answered; false when what they read was outdated, and nothing was written. */
-  async #compareAndSet(): Promise<boolean> {
+  async #compareAndSet(takesIn: boolean): Promise<boolean> {
     const { resource, backend, environment, operationId, strategy } = this.#options;
     if (this.#known === "unknown") await this.#read();
-    if (!this.#fill()) return true;
+    if (!this.#fill({ takesIn })) return true;
     // The others left meanwhile, and whoever is first now wants to be alone.
     if (this.#batch[0]?.exclusive === true) return false;
-    const isFresh = this.#knownFor === this.#entered;
+    const isFresh = this.#taken <= this.#knownFor;
     const base = this.#known === "absent" || this.#known === "unknown" ? undefined : this.#known;
     const beganMs = environment.monotonic();
     const computed = await this.#compute(base);

@@ -65,6 +65,58 @@ describe("guarded updates", () => {
     },
   );
 
+  test("of one that is ten times as far away go through too, in the time that they have", async () => {
+    const { world, environment, client } = scene();
+    const endMs = world.nowMs + 20_000;
+    const write = async (awayMs: number): Promise<number> => {
+      const updates = new GuardedUpdates(client(awayMs).backend, environment);
+      let share = 0;
+      for (; world.nowMs < endMs; share++) await updates.update("n", increment, { waitMs: 2_000 });
+      return share;
+    };
+    const [near = 0, far = 0] = await run(world, Promise.all([write(3), write(30)]));
+    expect(near).toBeGreaterThan(1_000);
+    expect(far).toBeGreaterThan(20);
+  });
+
+  test("that write nothing are answered while others write and more callers come all the time", async () => {
+    const { world, environment, client } = scene();
+    const endMs = world.nowMs + 2_000;
+    const [quick, updates] = [client(1), client()].map(
+      ({ backend }) => new GuardedUpdates(backend, environment),
+    );
+    const writing = (async () => {
+      while (world.nowMs < endMs) await quick?.update("n", increment, { waitMs: 60_000 });
+    })();
+    const lastedMs: number[] = [];
+    const looks: Promise<void>[] = [];
+    const look = async (): Promise<void> => {
+      const begunMs = world.nowMs;
+      await updates?.update("n", () => ({ result: 0 }), { waitMs: 1_000 });
+      lastedMs.push(world.nowMs - begunMs);
+    };
+    const come = (): void => {
+      if (world.nowMs >= endMs) return;
+      looks.push(look());
+      environment.schedule(2.5, come);
+    };
+    come();
+    await run(world, writing);
+    await run(world, Promise.all(looks));
+    expect(lastedMs.length).toBeGreaterThan(500);
+    expect(Math.max(...lastedMs)).toBeLessThan(30);
+  });
+
+  test("that cannot wait for the end of a rest end it", async () => {
+    const { world, environment, client } = scene();
+    const updates = new GuardedUpdates(client(40).backend, environment);
+    for (let i = 0; i < 4; i++) await run(world, updates.update("n", increment));
+    const patient = updates.update("n", increment);
+    await world.settle({ forMs: 5 });
+    expect((await run(world, updates.update("n", increment, { waitMs: 20 }))).result).toBe(6);
+    expect((await run(world, patient)).result).toBe(5);
+  });
+
   test("stand in line behind a lease that is held, and go on after it", async () => {
     const { world, environment, client } = scene();
     const lease = await run(world, client().backend.acquire("n", { ttlMs: 10_000, waitMs: 0 }));

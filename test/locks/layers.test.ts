@@ -98,7 +98,7 @@ test("the first retry comes at once, the others later and never in step", () => 
 describe("contention", () => {
   const outcome = { roundTripMs: 3, computeMs: 0 };
   const written = { ...outcome, written: 1n };
-  const first = { conflicts: 0, held: 0 };
+  const first = { conflicts: 0, held: 0, waitUsed: 0 };
   const attempts = (contention: Contention): Attempt[] =>
     Array.from({ length: 100 }, () => contention.choose(first));
 
@@ -120,13 +120,13 @@ describe("contention", () => {
     for (let i = 0; i < 100; i++) {
       contention.observe({ ...outcome, written: undefined, nowMs: i });
     }
-    const chosen = [1, 100, 1_000].map((conflicts) => contention.choose({ conflicts, held: 0 }));
+    const chosen = [1, 100, 1_000].map((conflicts) => contention.choose({ ...first, conflicts }));
     expect(chosen).toEqual(["compare-and-set", "compare-and-set", "lease"]);
   });
 
   test("a lease of somebody is waited for in the line only if it lasts", () => {
     const contention = new Contention(new World(1).environment());
-    const chosen = [1, 2].map((held) => contention.choose({ conflicts: held, held }));
+    const chosen = [1, 2].map((held) => contention.choose({ ...first, conflicts: held, held }));
     expect(chosen).toEqual(["compare-and-set", "lease"]);
   });
 

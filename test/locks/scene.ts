@@ -8,31 +8,36 @@ import { UnreliableAuthority } from "./unreliable-authority.ts";
 
 const delayMs = 3;
 
-/** A store and its clients in virtual time; each answer takes 3 ms. */
+/** A store and its clients in virtual time; each answer takes 3 ms, or as long as the client is away. */
 export function scene(): {
   readonly world: World;
   readonly environment: ReturnType<World["environment"]>;
-  readonly client: () => { readonly backend: LockBackend; readonly way: UnreliableAuthority };
+  readonly client: (awayMs?: number) => {
+    readonly backend: LockBackend;
+    readonly way: UnreliableAuthority;
+  };
 } {
   const world = new World(1);
   const environment = world.environment();
   const table = new GuardTable(environment);
-  const slow = <T>(answer: Promise<T>): Promise<T> =>
-    new Promise((resolve) => {
-      environment.schedule(delayMs, () => resolve(answer));
-    });
-  const distant: Authority = {
-    birth: () => slow(table.birth()),
-    open: (request) => slow(table.open(request)),
-    turn: (request) => slow(table.turn(request)),
-    cancel: (request) => slow(table.cancel(request)),
-    renew: (request) => slow(table.renew(request)),
-    read: (request) => slow(table.read(request)),
-    commit: (request) => slow(table.commit(request)),
-    compareAndSet: (request) => slow(table.compareAndSet(request)),
+  const distant = (awayMs: number): Authority => {
+    const slow = <T>(answer: Promise<T>): Promise<T> =>
+      new Promise((resolve) => {
+        environment.schedule(awayMs, () => resolve(answer));
+      });
+    return {
+      birth: () => slow(table.birth()),
+      open: (request) => slow(table.open(request)),
+      turn: (request) => slow(table.turn(request)),
+      cancel: (request) => slow(table.cancel(request)),
+      renew: (request) => slow(table.renew(request)),
+      read: (request) => slow(table.read(request)),
+      commit: (request) => slow(table.commit(request)),
+      compareAndSet: (request) => slow(table.compareAndSet(request)),
+    };
   };
-  const client = (): { backend: LockBackend; way: UnreliableAuthority } => {
-    const way = new UnreliableAuthority(distant);
+  const client = (awayMs = delayMs): { backend: LockBackend; way: UnreliableAuthority } => {
+    const way = new UnreliableAuthority(distant(awayMs));
     return { backend: memoryLocks({ store: { authority: way }, environment, answerMs: 50 }), way };
   };
   return { world, environment, client };

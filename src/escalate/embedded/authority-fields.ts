@@ -98,7 +98,7 @@ export function writeRefused(out: ByteWriter, refused: Refused): void {
   out.varint(refused.index);
   writeBig(out, refused.installed);
   out.byte(refused.forgotten ? 1 : 0);
-  if (refused.present) writePresent(out, refused.present);
+  if (refused.kind === "moved" && refused.present) writePresent(out, refused.present);
 }
 
 /** @throws MalformedError */

@@ -24,7 +24,7 @@ export class PoolStrategy implements Strategy {
 
   observe(): void {}
 
-  pauseMs({ conflicts, held }: Met, roundTripMs: number): number {
+  pauseMs({ conflicts, held }: Pick<Met, "conflicts" | "held">, roundTripMs: number): number {
     if (conflicts <= 1 || held > 0) return 0;
     const most = 3 ** Math.min(conflicts - 1, 3);
     return Math.min(pauseMsMax, roundTripMs * (1 + most * fraction(this.#environment)));

@@ -166,8 +166,10 @@ export class FencedWatch implements LockBackend {
       return guarded;
     } catch (error) {
       // What a refusal tells is as good as a read, and is looked at like one.
-      const current = error instanceof ConflictError ? error.current : undefined;
-      if (current) this.#saw(before, current, current.token);
+      if (error instanceof ConflictError && error.held !== true) {
+        if (error.current) this.#saw(before, error.current, error.current.token);
+        else if (before.known) await this.read(resource);
+      }
       throw error;
     }
   }
