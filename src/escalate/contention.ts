@@ -8,13 +8,13 @@
  * and wins again and again. So: a turn of some writes, then a rest that is long enough for whoever tries all the time to
  * get in. How many writes? What the others wrote since one's last turn, times a share that all have in common, so
  * that who was unlucky for long makes up for it. The share grows a little while turns come soon, and shrinks much
- * when they do not, as windows of TCP do: so all whose ways to the store are about as long come to about the same one, and turns come about every `cycleWrites`.
- * If nobody got in, one is alone, and the next turn is twice as long.
+ * when they do not, as windows of TCP do: so all whose ways to the store are about as long come to about the same
+ * one, and turns come about every `cycleWrites`. If nobody got in, one is alone, and the next turn is twice as long.
  *
- * Who was overtaken tries again at once with what it was told: one request of each who wants to write is under way, whoever
- * loses. A store that only refuses is asked ever more slowly. Pauses among others would spare the store some of them, but what one was told is old after a pause, and who pauses meets the rest of
- * another by chance: in simulation shares became uneven, and two writers a tenth slower. A lease of somebody is kept away from for
- * longer each time that it is met.
+ * Who was overtaken tries again at once with what it was told: one request of each who wants to write is under way,
+ * whoever loses. Pauses would spare the store some of them, but what one was told is old after a pause, and who pauses
+ * meets the rest of another by chance: in simulation shares became uneven, and two writers a tenth slower. What does
+ * pause, longer each time, is who meets a lease, and who is refused by a store that only refuses.
  *
  * When a line then? When what a change computes takes long and is mostly thrown away, when a lease of somebody lasts, or
  * when one is overtaken so often, or for so much of its time, that chance does not explain it.

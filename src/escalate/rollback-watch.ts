@@ -115,13 +115,13 @@ export class RollbackWatch implements LockBackend {
       // It would be refused, or the store has gone back to before that: reading tells which.
       await this.read(resource);
     }
+    const backend = this.#backend;
     try {
-      const written = this.#backend.compareAndSet(resource, expectedVersion, value, operationId);
-      const guarded = await written;
+      const guarded = await backend.compareAndSet(resource, expectedVersion, value, operationId);
       this.#note(resource, guarded);
       return guarded;
     } catch (error) {
-      // What a refusal tells is as good as a read, and is looked at like one.
+      // What a refusal tells is as good as a read, and is looked at like one; if it tells nothing, perhaps nothing is there.
       if (error instanceof ConflictError && error.held !== true) {
         if (error.current) this.#check(resource, known, error.current);
         else if (known) await this.read(resource);

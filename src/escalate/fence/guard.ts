@@ -56,9 +56,9 @@ export const untouched: GuardRecord = {
 export type Present = Pick<GuardRecord, "value" | "version" | "token">;
 
 /** What a record says to a client. */
-export const presentOf = ({ value, version, token }: GuardRecord): Present => ({
-  ...{ value, version, token },
-});
+export const presentOf = ({ value, version, token }: GuardRecord): Present => {
+  return { value, version, token };
+};
 
 /** A lease keeps others out. */
 export const isHeld = ({ holder }: GuardRecord, nowMs: number): boolean =>

@@ -165,7 +165,7 @@ export class FencedWatch implements LockBackend {
       this.#wrote(resource, guarded, { askedMs: before.askedMs, value });
       return guarded;
     } catch (error) {
-      // What a refusal tells is as good as a read, and is looked at like one.
+      // What a refusal tells is as good as a read, and is looked at like one; if it tells nothing, perhaps nothing is there.
       if (error instanceof ConflictError && error.held !== true) {
         if (error.current) this.#saw(before, error.current, error.current.token);
         else if (before.known) await this.read(resource);
