@@ -11,7 +11,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Agreement, type Verdict } from "./agreement.ts";
-import { ReplayError } from "./failure.ts";
+import { type Bounds, WorkerError } from "../worker-process.ts";
 import { killAndRestart, type KillResult } from "./kill.ts";
 import {
   changeLinks,
@@ -24,7 +24,7 @@ import {
   versions,
 } from "./members.ts";
 import type { Entry, Figures } from "./messages.ts";
-import { type Bounds, ReplicaProcess } from "./process.ts";
+import { type ReplicaProcess, startReplicaProcess } from "./process.ts";
 import { seededRandom } from "./random.ts";
 import { type ShopOptions, type ShopResult, ShopRun } from "./shop-run.ts";
 import type { SiteCollection, Visit } from "./site.ts";
@@ -104,7 +104,7 @@ interface Run {
 /**
  * Replays `options.visits`. Every process that it started has ended, and their directories are gone,
  * when it returns or throws.
- * @throws ReplayError when a process failed or did not answer in time; the signal's reason.
+ * @throws WorkerError when a process failed or did not answer in time; the signal's reason.
  */
 export async function replay(options: ReplayOptions): Promise<ReplayResult> {
   if (!options.durable) return await replayIn(undefined, options);
@@ -124,7 +124,7 @@ async function replayIn(
   const onProcess = (process: ReplicaProcess): void => void processes.push(process);
   const members = Array.from({ length: options.replicas }, (_, index): Member => {
     const name = `replica-${index + 1}`;
-    const process = new ReplicaProcess(name, options);
+    const process = startReplicaProcess(name, options);
     onProcess(process);
     const own = directory === undefined ? undefined : join(directory, name);
     const locks = options.shop?.locks(index);
@@ -302,12 +302,12 @@ interface Cut {
   readonly healAt: number;
 }
 
-/** @throws ReplayError when the replica learned of others' requests while it was cut off. */
+/** @throws WorkerError when the replica learned of others' requests while it was cut off. */
 async function examineCut(run: Run, { isolated, known, cutAt, healAt }: Cut): Promise<CutResult> {
   const own = run.shares.slice(cutAt, healAt).filter((member) => member === isolated).length;
   const { requestsKnown } = await figuresOf(isolated);
   if (requestsKnown !== known + own) {
-    throw new ReplayError(
+    throw new WorkerError(
       `${isolated.name} was cut off knowing ${known} requests, took ${own} and knows ` +
         `${requestsKnown}: ${run.options.durable ? "a request counts twice, or " : ""}the cut was none`,
     );
@@ -330,7 +330,7 @@ async function reachMs(
     return performance.now() - sinceMs;
   } catch (error) {
     // What it lacks is told by the comparison. A process that is gone fails at the next question.
-    if (error instanceof ReplayError) return undefined;
+    if (error instanceof WorkerError) return undefined;
     throw error;
   }
 }

@@ -8,7 +8,8 @@
  * once the replica has what its disk and everybody that it was linked to have of it.
  */
 import { changeLinks, type Link, linksAt, type Member, openMember, versions } from "./members.ts";
-import { type Bounds, ReplicaProcess } from "./process.ts";
+import type { Bounds } from "../worker-process.ts";
+import { type ReplicaProcess, startReplicaProcess } from "./process.ts";
 import type { Visit } from "./site.ts";
 
 /** What a kill did. */
@@ -35,7 +36,7 @@ export interface Killing {
   readonly onProcess: (process: ReplicaProcess) => void;
 }
 
-/** @throws ReplayError when a process failed otherwise than by the kill; the signal's reason. */
+/** @throws WorkerError when a process failed otherwise than by the kill; the signal's reason. */
 export async function killAndRestart(killing: Killing): Promise<KillResult> {
   const { member, members, links, visits, bounds, logLevel } = killing;
   const unanswered = await killWhileTaking(member, visits);
@@ -46,7 +47,7 @@ export async function killAndRestart(killing: Killing): Promise<KillResult> {
   await changeLinks(others, { carrying });
 
   const startedAt = performance.now();
-  member.process = new ReplicaProcess(member.name, bounds);
+  member.process = startReplicaProcess(member.name, bounds);
   killing.onProcess(member.process);
   await openMember(member, logLevel);
   const reopenedMs = performance.now() - startedAt;

@@ -100,21 +100,7 @@ export type Reply =
     }
   | { readonly kind: "shop"; readonly figures: ShopFigures }
   /** `next` is missing on the last page. */
-  | { readonly kind: "page"; readonly entries: readonly Entry[]; readonly next?: number }
-  | { readonly kind: "failed"; readonly reason: string };
-
-/** A command on its way. `timeoutMs` bounds what it waits for. */
-export interface Asked {
-  readonly id: number;
-  readonly timeoutMs: number;
-  readonly command: Command;
-}
-
-/** An answer on its way, under the number of its command. */
-export interface Answered {
-  readonly id: number;
-  readonly reply: Reply;
-}
+  | { readonly kind: "page"; readonly entries: readonly Entry[]; readonly next?: number };
 
 /** Sent unasked while a sale is under way. */
 export interface SoldSoFar {
@@ -123,18 +109,4 @@ export interface SoldSoFar {
 
 /** Whether a message says how far a sale is. */
 export const isSoldSoFar = (message: unknown): message is SoldSoFar =>
-  typeof message === "object" && message !== null && "sold" in message && !("reply" in message);
-
-/** Whether a message is a command. Both ends are this file, so no more is looked at. */
-export const isAsked = (message: unknown): message is Asked =>
-  isNumbered(message) && "command" in message && "timeoutMs" in message;
-
-/** Whether a message is an answer. */
-export const isAnswered = (message: unknown): message is Answered =>
-  isNumbered(message) && "reply" in message;
-
-const isNumbered = (message: unknown): message is { readonly id: number } =>
-  typeof message === "object" &&
-  message !== null &&
-  "id" in message &&
-  typeof message.id === "number";
+  typeof message === "object" && message !== null && "sold" in message;

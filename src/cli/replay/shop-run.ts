@@ -4,7 +4,7 @@
  * them everybody wants the same coupon and the same name.
  */
 import { join } from "node:path";
-import { ReplayError } from "./failure.ts";
+import { WorkerError } from "../worker-process.ts";
 import { readLedger } from "./ledger.ts";
 import type { LocksChoice } from "./locks-choice.ts";
 import type { Member } from "./members.ts";
@@ -163,7 +163,7 @@ export class ShopRun {
       return end;
     } catch (error) {
       // The books say how far it came.
-      if (error instanceof ReplayError && process.isKilled) return undefined;
+      if (error instanceof WorkerError && process.isKilled) return undefined;
       throw error;
     }
   }

@@ -5,11 +5,10 @@
 import { setImmediate as endOfTurn, setTimeout as sleep } from "node:timers/promises";
 import { destination, pino } from "pino";
 import { openReplica, type Replica } from "../../index.ts";
-import { ReplayError } from "./failure.ts";
+import { serve, WorkerError } from "../worker-process.ts";
 import { LinkFigures } from "./link-figures.ts";
 import { isWeak, openLocks } from "./locks-choice.ts";
-import { type Answered, type Asked, type Command, type Entry, isAsked } from "./messages.ts";
-import type { Figures, Reply, ShopFigures } from "./messages.ts";
+import type { Command, Entry, Figures, Reply, ShopFigures } from "./messages.ts";
 import { claim, redeem, sell } from "./sale.ts";
 import { shopKeys, type ShopSchema, shopSchema } from "./shop.ts";
 import { record, type SiteCollection, type SiteSchema, siteSchema, type Visit } from "./site.ts";
@@ -38,26 +37,11 @@ const links = new LinkFigures();
 /** The keys of a collection at the time when its first page was read. */
 const listed = new Map<SiteCollection, readonly string[]>();
 
-// Ctrl-C reaches every process of the terminal; the coordinator decides what follows from it.
-process.on("SIGINT", () => undefined);
-process.on("disconnect", () => {
-  setTimeout(() => process.exit(0), closeMs).unref();
-  void site?.close().finally(() => process.exit(0));
-  if (site === undefined) process.exit(0);
+serve<Command, Reply>({
+  answer: perform,
+  close: async () => await site?.close(),
+  closeMs,
 });
-process.on("message", (message: unknown) => {
-  if (isAsked(message)) void answer(message);
-});
-
-async function answer({ id, timeoutMs, command }: Asked): Promise<void> {
-  let reply: Reply;
-  try {
-    reply = await perform(command, timeoutMs);
-  } catch (error) {
-    reply = { kind: "failed", reason: error instanceof Error ? error.message : String(error) };
-  }
-  if (process.connected) process.send?.({ id, reply } satisfies Answered);
-}
 
 async function perform(command: Command, timeoutMs: number): Promise<Reply> {
   switch (command.kind) {
@@ -110,12 +94,12 @@ async function perform(command: Command, timeoutMs: number): Promise<Reply> {
 }
 
 function opened(): Site {
-  if (site === undefined) throw new ReplayError("the replica is not open");
+  if (site === undefined) throw new WorkerError("the replica is not open");
   return site;
 }
 
 function openedShop(): Replica<ShopSchema> {
-  if (shop === undefined) throw new ReplayError("the replica is no shop");
+  if (shop === undefined) throw new WorkerError("the replica is no shop");
   return shop;
 }
 
@@ -134,7 +118,7 @@ async function openSite({ name, logLevel, directory, locks }: Opening): Promise<
     site = shop = await openReplica({ ...options, schema, locks: await openLocks(locks) });
   }
   if (directory !== undefined) durableAs = name;
-  if (site.address === undefined) throw new ReplayError("the replica is bound to no port");
+  if (site.address === undefined) throw new WorkerError("the replica is bound to no port");
   const url = `ws://${site.address.host}:${site.address.port}`;
   logger.info({ url }, "the replica is open");
   return url;
@@ -168,7 +152,7 @@ async function awaitLinks(expected: number, timeoutMs: number): Promise<void> {
     const carrying = links.carrying(peers);
     if (carrying === expected) return;
     if (performance.now() > deadline) {
-      throw new ReplayError(`${carrying} links, not ${expected}, after ${timeoutMs} ms`);
+      throw new WorkerError(`${carrying} links, not ${expected}, after ${timeoutMs} ms`);
     }
     await sleep(lookEveryMs);
   }
@@ -179,7 +163,7 @@ async function awaitLocks(timeoutMs: number): Promise<void> {
   for (;;) {
     const { locks } = openedShop().status();
     if (locks.kind === "backend" || (locks.kind === "embedded" && locks.isServing)) return;
-    if (performance.now() > deadline) throw new ReplayError(`no locks after ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new WorkerError(`no locks after ${timeoutMs} ms`);
     await sleep(lookEveryMs);
   }
 }
@@ -189,7 +173,7 @@ async function awaitStock(units: number, timeoutMs: number): Promise<void> {
   const { stock } = openedShop().collections;
   const deadline = performance.now() + timeoutMs;
   while (stock.value(shopKeys.sku) !== units) {
-    if (performance.now() > deadline) throw new ReplayError(`no stock after ${timeoutMs} ms`);
+    if (performance.now() > deadline) throw new WorkerError(`no stock after ${timeoutMs} ms`);
     await sleep(lookEveryMs);
   }
 }
