@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sees that the real servers of the tests are installed. It starts none: the tests start private
-# ones, on free ports of the loopback and in temporary directories.
+# Sees that the real servers of the tests are installed, and the browser that opens the report of
+# `trellis bench`. It starts none: the tests start private ones, on free ports of the loopback and in
+# temporary directories.
 #
 # What is missing is installed from Debian's packages, as root or by a sudo that asks nothing. What
 # cannot be had is named, one line each; its tests are skipped. In CI (CI=true, or TRELLIS_CI) it is
@@ -8,7 +9,7 @@
 set -uo pipefail
 shopt -s nullglob
 
-kinds='redis etcd zookeeper postgres mysql'
+kinds='redis etcd zookeeper postgres mysql chromium'
 # Asked by every package before it starts its service; 101 is no.
 policy=${1:-/usr/sbin/policy-rc.d}
 # Debian keeps the servers of PostgreSQL in folders of their own, and some others in /usr/sbin.
@@ -16,7 +17,7 @@ for folder in /usr/sbin /usr/lib/postgresql/*/bin; do PATH="$PATH:$folder"; done
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The same as in src/cli/servers/installed.ts.
+# The servers are the same as in src/cli/servers/installed.ts.
 found() {
   case $1 in
     redis) has redis-server ;;
@@ -24,6 +25,7 @@ found() {
     zookeeper) has java && [ -e /usr/share/java/zookeeper.jar ] ;;
     postgres) has initdb && has postgres ;;
     mysql) has mariadbd && has mariadb-install-db ;;
+    chromium) has chromium ;;
   esac
 }
 
@@ -34,6 +36,7 @@ packages() {
     zookeeper) echo zookeeper; has java || echo default-jre-headless ;;
     postgres) echo postgresql ;;
     mysql) echo mariadb-server ;;
+    chromium) echo chromium ;;
   esac
 }
 

@@ -289,6 +289,20 @@ describe("a network that cuts", () => {
     expect([client.received, client.error]).toEqual(["", undefined]);
     await until("nothing is open", soonMs, () => proxy.openConnections === 0);
   });
+
+  test("leaves nothing open when it resets what it has just ended: a process with such a socket cannot end", async () => {
+    const open = (): number =>
+      process.getActiveResourcesInfo().filter((kind) => kind === "TCPSocketWrap").length;
+    const before = open();
+    await dial();
+    await until("the server has it, too", soonMs, () => echo.sockets.length === 1);
+    proxy.cut("end");
+    proxy.cut("reset");
+    for (const { socket } of clients) socket.destroy();
+    for (const socket of echo.sockets) socket.destroy();
+    await until("all sockets are closed", soonMs, () => open() <= before);
+    expect(proxy.openConnections).toBe(0);
+  });
 });
 
 describe("the count", () => {

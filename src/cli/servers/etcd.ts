@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { reservePorts } from "./port.ts";
 import { Cluster, type Launch, makeDirectory, type Server } from "./server.ts";
+import type { StartOptions } from "./start-options.ts";
 
 interface Member {
   readonly name: string;
@@ -13,11 +14,17 @@ export interface EtcdPulse {
   readonly electionMs: number;
 }
 
+const unsafe = "--unsafe-no-fsync";
+
 /** As etcd has it. */
 const usualPulse: EtcdPulse = { heartbeatMs: 100, electionMs: 1_000 };
 
-/** A cluster of etcd; three nodes serve on without any one of them. */
-export async function startEtcd(count = 3, pulse: EtcdPulse = usualPulse): Promise<Cluster> {
+/** A cluster of etcd; three nodes serve on without any one of them. If not durable, nothing is synchronised. */
+export async function startEtcd(
+  count = 3,
+  pulse: EtcdPulse = usualPulse,
+  { isDurable = true }: StartOptions = {},
+): Promise<Cluster> {
   const ports = await reservePorts(2 * count);
   const nodes = Array.from({ length: count }, (_, index) => ({
     name: `n${index}`,
@@ -29,9 +36,17 @@ export async function startEtcd(count = 3, pulse: EtcdPulse = usualPulse): Promi
   }));
   return await Cluster.start(
     await Promise.all(
-      nodes.map(async (node) => await etcd(node.name, node.reservations, members, pulse)),
+      nodes.map(async ({ name, reservations }) => {
+        const launch = await etcd(name, reservations, members, pulse);
+        return isDurable ? launch : { ...launch, command: [...launch.command, unsafe] };
+      }),
     ),
   );
+}
+
+/** How the members of a cluster are set up. */
+export function describeEtcd(isDurable: boolean): string {
+  return `etcd, three members, ${isDurable ? "each entry synchronised" : unsafe}`;
 }
 
 /** What a member is at present. */

@@ -4,11 +4,12 @@ import { exchange } from "./exchange.ts";
 import { unprivileged } from "./installed.ts";
 import { reservePort } from "./port.ts";
 import { makeDirectory, prepare, Server } from "./server.ts";
+import type { StartOptions } from "./start-options.ts";
 
 const database = "trellis";
 
-/** One MariaDB, as it is installed; `root` needs no password. */
-export async function startMysql(): Promise<Server> {
+/** One MariaDB, as it is installed; `root` needs no password. If not durable, it writes its log once a second. */
+export async function startMysql({ isDurable = true }: StartOptions = {}): Promise<Server> {
   const reservation = await reservePort();
   const { port } = reservation;
   const identity = unprivileged("mysql");
@@ -32,6 +33,7 @@ export async function startMysql(): Promise<Server> {
       ...[`--socket=${join(directory, "socket")}`, `--pid-file=${join(directory, "pid")}`],
       ...["--skip-log-bin", "--skip-name-resolve", "--innodb-buffer-pool-size=32M"],
       ...["--innodb-log-file-size=16M", `--init-file=${first}`],
+      `--innodb-flush-log-at-trx-commit=${flushes(isDurable)}`,
     ],
     identity,
     stopSignal: "SIGTERM",
@@ -43,3 +45,11 @@ export async function startMysql(): Promise<Server> {
     },
   });
 }
+
+/** How a MariaDB is set up. */
+export function describeMysql(isDurable: boolean): string {
+  return `MariaDB, innodb_flush_log_at_trx_commit ${flushes(isDurable)}, no binary log`;
+}
+
+/** At each commit, or never. */
+const flushes = (isDurable: boolean): number => (isDurable ? 1 : 0);

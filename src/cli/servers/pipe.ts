@@ -133,7 +133,7 @@ export class Pipe {
   }
 
   #hand(what: Part["what"]): void {
-    if (what === "reset") this.#to.resetAndDestroy();
+    if (what === "reset") reset(this.#to);
     else if (what === "end") this.#to.end();
     else {
       this.#queuedBytes -= what.length;
@@ -164,4 +164,13 @@ export class Pipe {
       this.#wake = () => clearTimeout(timer);
     }
   }
+}
+
+/**
+ * Ends a connection as a broken network does. While its orderly end is under way it cannot be reset: Node then calls
+ * it destroyed and leaves it open for ever, and the process cannot end.
+ */
+export function reset(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }

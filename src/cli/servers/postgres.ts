@@ -3,6 +3,7 @@ import { exchange } from "./exchange.ts";
 import { unprivileged } from "./installed.ts";
 import { reservePort } from "./port.ts";
 import { makeDirectory, prepare, Server } from "./server.ts";
+import type { StartOptions } from "./start-options.ts";
 
 /** The protocol's version, then what we are and where we want to. */
 const startup = Buffer.concat([
@@ -14,8 +15,8 @@ startup.writeUInt32BE(startup.length);
 /** The last message of a start: the session takes queries. */
 const readyForQuery = Buffer.from([...Buffer.from("Z"), 0, 0, 0, 5, ...Buffer.from("I")]);
 
-/** One PostgreSQL, as initdb sets it up; everybody is trusted to be `postgres`. */
-export async function startPostgres(): Promise<Server> {
+/** One PostgreSQL, as initdb sets it up; everybody is trusted to be `postgres`. If not durable, it synchronises nothing. */
+export async function startPostgres({ isDurable = true }: StartOptions = {}): Promise<Server> {
   const reservation = await reservePort();
   const { port } = reservation;
   const identity = unprivileged("postgres");
@@ -35,6 +36,7 @@ export async function startPostgres(): Promise<Server> {
       "postgres",
       ...["-D", data, "-p", String(port)],
       ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
+      ...["-c", `fsync=${onOff(isDurable)}`, "-c", `synchronous_commit=${onOff(isDurable)}`],
     ],
     identity,
     // The fast end; SIGTERM would wait for every client.
@@ -46,3 +48,10 @@ export async function startPostgres(): Promise<Server> {
     },
   });
 }
+
+/** How a PostgreSQL is set up. */
+export function describePostgres(isDurable: boolean): string {
+  return `PostgreSQL, fsync ${onOff(isDurable)}, synchronous_commit ${onOff(isDurable)}`;
+}
+
+const onOff = (isOn: boolean): string => (isOn ? "on" : "off");

@@ -21,6 +21,15 @@ export function processState(pid: number): string | undefined {
   return state === undefined || state === "Z" || state === "X" ? undefined : state;
 }
 
+/** Ticks of the kernel's clock in a second, as it counts them for everybody. */
+const ticksPerSecond = 100;
+
+/** What the process has used of the processors since it began, in ms; 0 when it is gone. */
+export function processCpuMs(pid: number): number {
+  const fields = fieldsOf(pid);
+  return ((Number(fields?.[11] ?? 0) + Number(fields?.[12] ?? 0)) * 1_000) / ticksPerSecond;
+}
+
 /** Those of `/proc/<pid>/stat` from the state on. */
 function fieldsOf(pid: number): readonly string[] | undefined {
   const text = read(`/proc/${pid}/stat`);

@@ -9,7 +9,7 @@
  * A connection is always accepted, as by the kernel of a server that hangs.
  */
 import { connect, createServer, type Server, type Socket } from "node:net";
-import { Pipe, type Weather } from "./pipe.ts";
+import { Pipe, reset, type Weather } from "./pipe.ts";
 
 /** How a connection is cut: `reset` discards what is under way, `end` tells both sides that no more will come. */
 export type Cut = "reset" | "end";
@@ -196,7 +196,7 @@ class Connection {
     this.#requests.stop();
     this.#replies.stop();
     for (const socket of [this.#client, this.#server]) {
-      if (how === "reset") socket.resetAndDestroy();
+      if (how === "reset") reset(socket);
       else socket.end();
     }
   }

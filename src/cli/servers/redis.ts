@@ -1,18 +1,34 @@
 import { exchange } from "./exchange.ts";
 import { reservePort } from "./port.ts";
 import { Cluster, type Launch, makeDirectory, Server } from "./server.ts";
+import type { StartOptions } from "./start-options.ts";
 
-/** One Redis that keeps what it acknowledged: each write is synchronised, nothing is evicted. */
-export async function startRedis(): Promise<Server> {
-  return await Server.start(await redis());
+/** One Redis, which evicts nothing; if durable, each write is synchronised, otherwise all is in memory. */
+export async function startRedis({ isDurable = true }: StartOptions = {}): Promise<Server> {
+  return await Server.start(await redis(isDurable));
 }
 
 /** Masters that know nothing of each other, as Redlock wants them. */
-export async function startRedisMasters(count = 3): Promise<Cluster> {
-  return await Cluster.start(await Promise.all(Array.from({ length: count }, redis)));
+export async function startRedisMasters(
+  count = 3,
+  { isDurable = true }: StartOptions = {},
+): Promise<Cluster> {
+  const launches = Array.from({ length: count }, async () => await redis(isDurable));
+  return await Cluster.start(await Promise.all(launches));
 }
 
-async function redis(): Promise<Launch> {
+/** How a Redis is set up. */
+export function describeRedis(isDurable: boolean): string {
+  const { appendonly, appendfsync } = durability(isDurable);
+  return `Redis, appendonly ${appendonly}, appendfsync ${appendfsync}`;
+}
+
+const durability = (isDurable: boolean) =>
+  isDurable
+    ? { appendonly: "yes", appendfsync: "always" }
+    : { appendonly: "no", appendfsync: "no" };
+
+async function redis(isDurable: boolean): Promise<Launch> {
   const reservation = await reservePort();
   const { port } = reservation;
   const directory = await makeDirectory("redis");
@@ -21,8 +37,7 @@ async function redis(): Promise<Launch> {
     bind: "127.0.0.1",
     dir: directory,
     save: "",
-    appendonly: "yes",
-    appendfsync: "always",
+    ...durability(isDurable),
     "maxmemory-policy": "noeviction",
     daemonize: "no",
   };

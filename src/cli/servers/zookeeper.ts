@@ -4,6 +4,7 @@ import { exchange } from "./exchange.ts";
 import { zookeeperJar } from "./installed.ts";
 import { type Reservation, reservePort, reservePorts } from "./port.ts";
 import { Cluster, type Launch, makeDirectory, Server } from "./server.ts";
+import type { StartOptions } from "./start-options.ts";
 
 /** So that sessions of one second are granted: the least is two ticks. */
 const tickMs = 500;
@@ -13,13 +14,16 @@ const syncLimit = 4;
 
 type Settings = Readonly<Record<string, string | number | boolean>>;
 
-/** One ZooKeeper by itself. */
-export async function startZookeeper(): Promise<Server> {
-  return await Server.start(await zookeeper([await reservePort()], {}));
+/** One ZooKeeper by itself. If not durable, it does not synchronise its log. */
+export async function startZookeeper({ isDurable = true }: StartOptions = {}): Promise<Server> {
+  return await Server.start(await zookeeper([await reservePort()], { isDurable }));
 }
 
 /** An ensemble; three serve on without any one of them. */
-export async function startZookeepers(count = 3): Promise<Cluster> {
+export async function startZookeepers(
+  count = 3,
+  { isDurable = true }: StartOptions = {},
+): Promise<Cluster> {
   const ports = await reservePorts(3 * count);
   const nodes = Array.from({ length: count }, (_, i) => ports.slice(3 * i, 3 * i + 3));
   const members = nodes.map(([, quorum, election], i) => {
@@ -27,8 +31,25 @@ export async function startZookeepers(count = 3): Promise<Cluster> {
   });
   const settings = { initLimit, syncLimit, ...Object.fromEntries(members) };
   return await Cluster.start(
-    await Promise.all(nodes.map(async (node, i) => await zookeeper(node, settings, i + 1))),
+    await Promise.all(
+      nodes.map(
+        async (node, i) => await zookeeper(node, { isDurable, ensemble: settings, id: i + 1 }),
+      ),
+    ),
   );
+}
+
+/** How a ZooKeeper is set up. */
+export function describeZookeeper(isDurable: boolean): string {
+  return `ZooKeeper, one server, forceSync ${forceSync(isDurable)}`;
+}
+
+const forceSync = (isDurable: boolean): string => (isDurable ? "yes" : "no");
+
+interface Setup {
+  readonly isDurable: boolean;
+  readonly ensemble?: Settings;
+  readonly id?: number;
 }
 
 /** What it is at present; undefined while it is none of them. */
@@ -48,8 +69,7 @@ export async function zookeeperMode(
 
 async function zookeeper(
   reservations: readonly Reservation[],
-  ensemble: Settings,
-  id?: number,
+  { isDurable, ensemble = {}, id }: Setup,
 ): Promise<Launch> {
   const port = Number(reservations[0]?.port);
   const directory = await makeDirectory("zookeeper");
@@ -90,6 +110,7 @@ log4j.appender.out.layout.ConversionPattern=%d %p %c %m%n
       ...["-Xms32m", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"],
       `-Dlog4j.configuration=file:${logging}`,
       "-Dzookeeper.jmx.log4j.disable=true",
+      `-Dzookeeper.forceSync=${forceSync(isDurable)}`,
       ...["-cp", zookeeperJar, "org.apache.zookeeper.server.quorum.QuorumPeerMain"],
       configuration,
     ],
