@@ -20,6 +20,6 @@ export async function adapter(name) {
     return await import(adapters[name]);
   } catch (error) {
     if (error.code !== "ERR_MODULE_NOT_FOUND" || !rivalNames.includes(name)) throw error;
-    throw new AbsentError(`${name} is not installed: npm ci --prefix benchmarks`);
+    throw new AbsentError(`${name} is not installed: npm ci`);
   }
 }

@@ -10,6 +10,8 @@ import {
   moveAuthorityCommand,
   showAuthorityCommand,
 } from "./authority.ts";
+import { type BenchCommandOptions, benchCommand } from "./bench/command.ts";
+import { serverUrl } from "./bench/bench-servers.ts";
 import { type DemoCommandOptions, demoCommand } from "./demo.ts";
 import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
@@ -278,6 +280,34 @@ withRun(
   const agrees = await replayCommand(file, options, stopSignal());
   process.exitCode = agrees ? 0 : 1;
 });
+
+program
+  .command("bench")
+  .description("measure coordination against locking, and count the rules that break")
+  .addOption(
+    new Option("--profile <name>", "quick ends in 2 minutes, full in 20")
+      .choices(["quick", "full"])
+      .default("quick"),
+  )
+  .option("--out <dir>", "where results.json and report.html go", "trellis-bench")
+  .option("--only <names>", "these strategies, separated by commas")
+  .option("--workload <names>", "these workloads, separated by commas")
+  .addOption(
+    new Option(
+      "--server <url>",
+      "use this server instead of starting one, such as redis://127.0.0.1:6379; may be repeated",
+    ).argParser(serverUrl),
+  )
+  .addOption(
+    new Option("--seed <number>", "decides keys and choices")
+      .argParser(integer(0, 2 ** 20))
+      .default(1),
+  )
+  .option("--list", "name the strategies and end")
+  .action(async (options: BenchCommandOptions) => {
+    const { version } = manifest;
+    process.exitCode = (await benchCommand(options, { version, signal: stopSignal() })) ? 0 : 1;
+  });
 
 try {
   await program.parseAsync();

@@ -1,0 +1,31 @@
+import type { Strategy } from "../strategy.ts";
+
+/** The commands that Redis has for it. What has a limit needs more than they can. */
+export const strategy: Strategy = {
+  name: "redis-incrby",
+  title: "Redis: INCRBY for counters, GET and SET for values",
+  family: "atomic",
+  service: "redis",
+  durable: "Redis' append-only file, synchronised at each write",
+  volatile: "Redis' memory",
+  workloads: ["likes", "register"],
+  async open({ servers: [url = ""] }) {
+    const { Redis } = await import("ioredis");
+    // By default a command whose answer was lost is sent again, and counts twice.
+    const redis = new Redis(url, {
+      autoResendUnfulfilledCommands: false,
+      maxRetriesPerRequest: 0,
+      commandTimeout: 2_000,
+    });
+    redis.on("error", () => undefined);
+    return {
+      add: async (key, amount) => void (await redis.incrby(key, amount)),
+      get: async (key) => (await redis.get(key)) ?? undefined,
+      set: async (key, value) => void (await redis.set(key, value)),
+      fill: async (keys, units) =>
+        void (await redis.mset(new Map(keys.map((key) => [key, units])))),
+      count: async (keys) => (await redis.mget([...keys])).map(Number),
+      close: async () => redis.disconnect(),
+    };
+  },
+};
