@@ -322,6 +322,7 @@ export const sample: Results = {
   trellis: "0.1.0",
   profile: "full",
   seed: 1,
+  command: "npx trellis bench --profile full --seed 1",
   startedAt: "2026-03-02T09:15:00.000Z",
   seconds: 3_840,
   machine: {

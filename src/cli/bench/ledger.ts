@@ -5,7 +5,7 @@
  * What was answered by an error may have happened or not, so it is never counted against a strategy.
  */
 import type { Staleness, Violations } from "./results.ts";
-import type { Seen, TallyFigures, Written } from "./tally.ts";
+import { samplesMax, type Seen, type TallyFigures, type Written } from "./tally.ts";
 import type { Workload } from "./workload.ts";
 
 /** What all callers of one load saw. */
@@ -112,8 +112,9 @@ function doubledOf(tallies: readonly TallyFigures[], isPairwise: boolean): numbe
   return doubled;
 }
 
-/** Reads of values that nobody wrote. */
+/** Reads of values that nobody wrote; not judged if there were more writes than were kept. */
 function conjuredReads(tallies: readonly TallyFigures[]): number {
+  if (tallies.some(({ written }) => written.length >= samplesMax)) return 0;
   const known = new Set(tallies.flatMap(({ written }) => written.map(identityOf)));
   return tallies
     .flatMap(({ seen }) => seen)

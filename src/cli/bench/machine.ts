@@ -1,10 +1,10 @@
 /** What a run was measured on. */
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { find, isInstalled, type ServerKind } from "../servers/installed.ts";
+import { find, isInstalled, type ServerKind, zookeeperJar } from "../servers/installed.ts";
 import type { Machine } from "./results.ts";
 
 /** Clients and rivals whose versions matter. */
@@ -25,10 +25,11 @@ const packages = [
   "classic-level",
 ];
 
-const versionCommands: Readonly<Record<ServerKind, readonly [string, ...string[]]>> = {
+const versionCommands: Readonly<
+  Record<Exclude<ServerKind, "zookeeper">, readonly [string, ...string[]]>
+> = {
   redis: ["redis-server", "--version"],
   etcd: ["etcd", "--version"],
-  zookeeper: ["java", "-version"],
   postgres: ["postgres", "--version"],
   mysql: ["mariadbd", "--version"],
 };
@@ -46,6 +47,8 @@ export async function describeMachine(): Promise<Omit<Machine, "loadAverageAfter
     const version = await serverVersion(kind as ServerKind, command);
     if (version !== undefined) versions[kind] = version;
   }
+  const zookeeper = zookeeperVersion();
+  if (zookeeper !== undefined) versions["zookeeper"] = zookeeper;
   return {
     cpu: processors[0]?.model ?? "unknown",
     processors: processors.length,
@@ -70,6 +73,12 @@ function versionOf(name: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Debian's jar is a link to one that has its version in its name. */
+function zookeeperVersion(): string | undefined {
+  if (!isInstalled("zookeeper")) return undefined;
+  return /\d+\.\d+\.\d+/u.exec(realpathSync(zookeeperJar))?.[0];
 }
 
 async function serverVersion(

@@ -173,6 +173,9 @@ export interface Agreement {
   }[];
 }
 
+/** The reason of a cell that nobody came to. It says nothing against its strategy. */
+export const timeOver = "not measured: the time of the profile was over";
+
 /** A ratio may differ so much between two runs and still be called the same. */
 export const agreementMax = 0.25;
 
@@ -182,6 +185,8 @@ export interface Results {
   readonly trellis: string;
   readonly profile: string;
   readonly seed: number;
+  /** What was typed, but for the places of servers. */
+  readonly command: string;
   /** ISO 8601. */
   readonly startedAt: string;
   readonly seconds: number;

@@ -9,13 +9,14 @@ import { describeMachine } from "./machine.ts";
 import { measure } from "./measure.ts";
 import { measureRoundTrip } from "./network.ts";
 import { base, type PlannedCell, type Profile, yardstick } from "./profile.ts";
-import type {
-  Cell,
-  CellResult,
-  FaultResult,
-  Results,
-  ScalingResult,
-  StrategyEntry,
+import {
+  type Cell,
+  type CellResult,
+  type FaultResult,
+  type Results,
+  type ScalingResult,
+  type StrategyEntry,
+  timeOver,
 } from "./results.ts";
 import { scalingQuestions } from "./scaling.ts";
 import type { Strategy } from "./strategy.ts";
@@ -29,6 +30,8 @@ export interface RunOptions {
   readonly servers: GivenServers;
   readonly seed: number;
   readonly version: string;
+  /** For the results. */
+  readonly command: string;
   readonly signal: AbortSignal;
   /** Told how many of how many questions were asked, and which is next. */
   onProgress(asked: number, all: number, next: string): void;
@@ -75,7 +78,7 @@ class Run {
   }
 
   async results(): Promise<Results> {
-    const { profile, strategies, seed, version } = this.#options;
+    const { profile, strategies, seed, version, command } = this.#options;
     const startedAt = new Date().toISOString();
     const machine = await describeMachine();
     const tasks = strategies.map((strategy) => this.#task(strategy));
@@ -96,7 +99,7 @@ class Run {
       version: 1,
       trellis: version,
       profile: profile.name,
-      ...{ seed, startedAt, seconds: this.#seconds },
+      ...{ seed, command, startedAt, seconds: this.#seconds },
       machine: { ...machine, loadAverageAfter: loadavg()[0] ?? 0 },
       servers: this.#descriptions,
       ...{ clock, roundTripsMs, yardstick, base },
@@ -189,7 +192,7 @@ class Run {
   }
 
   async #cell(strategy: Strategy, { cell, times }: PlannedCell): Promise<CellResult> {
-    if (this.#isOver) return { ...cell, error: "not measured: the time of the profile was over" };
+    if (this.#isOver) return { ...cell, error: timeOver };
     const deadline = AbortSignal.timeout(cellMsMax);
     const late = new Promise<never>((_, reject) => {
       deadline.addEventListener("abort", () =>

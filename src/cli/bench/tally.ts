@@ -2,7 +2,7 @@
 import { monotonicMs } from "./monotonic.ts";
 
 /** Samples kept of each kind; what comes after is not sampled. */
-const samplesMax = 50_000;
+export const samplesMax = 50_000;
 /** Of one operation. */
 export const unitsMax = 5;
 /** A refusal: of which key, how many units, and when it was heard. */

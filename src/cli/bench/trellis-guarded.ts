@@ -39,7 +39,7 @@ const keysAtOnce = 64;
 export async function openGuardedNode(context: NodeContext, locks?: LockBackend): Promise<Client> {
   const { replica, ...node } = await openTrellisNode(context, {
     // Locks in memory forget, which has to be accepted by name.
-    schema: guardedSchema(locks === undefined && context.directory === undefined),
+    schema: guardedSchema(context.directory === undefined),
     fsync: "always",
     ...(locks === undefined ? {} : { locks }),
   });

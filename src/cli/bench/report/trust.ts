@@ -160,13 +160,9 @@ function method(results: Results): Html {
       compare ratios.
     </p>
     <h3>Run it yourself</h3>
-    <pre><code>${commandOf(results)}</code></pre>
+    <pre><code>${results.command}</code></pre>
     <p>
       <button type="button" id="save">Save results.json</button> All numbers of this page, and those
       that it does not show.
     </p>`;
 }
-
-/** The command that asks the same again. */
-export const commandOf = ({ profile, seed }: Results): string =>
-  `npx trellis bench --profile ${profile} --seed ${seed}`;

@@ -16,6 +16,7 @@ export const strategy: Strategy = {
   durable: "the logs of a majority of the members, synchronised",
   volatile: "the logs of a majority of the members, not synchronised",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers, node }) {
     const { ask, read, transact, ...etcd } = await openEtcd(servers, node);
     const verbs = verbsOfSections(

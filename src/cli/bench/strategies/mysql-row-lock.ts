@@ -35,6 +35,7 @@ export const strategy: Strategy = {
   durable: "InnoDB's log, synchronised at each commit",
   volatile: "InnoDB's memory, whose log is written once a second",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers: [url = ""] }) {
     const { createPool } = await import("mysql2/promise");
     const pool = createPool({ uri: url, connectionLimit: connectionsMax, connectTimeout: waitMs });

@@ -13,6 +13,7 @@ export const strategy: Strategy = {
   durable: "the owner's log, synchronised for each group",
   volatile: "the owner's memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ node, nodes, directory }) {
     const log = directory === undefined ? undefined : await OwnerLog.open(directory);
     const values = new Map<string, Value>(log?.before);

@@ -32,6 +32,7 @@ export const strategy: Strategy = {
   durable: "PostgreSQL's write-ahead log, synchronised at each commit",
   volatile: "PostgreSQL's memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers: [url = ""] }) {
     const pool = await openPostgres(
       url,

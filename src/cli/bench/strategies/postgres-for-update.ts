@@ -21,6 +21,7 @@ export const strategy: Strategy = {
   durable: "PostgreSQL's write-ahead log, synchronised at each commit",
   volatile: "PostgreSQL's memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers: [url = ""] }) {
     const pool = await openPostgres(url, `${table} (key text PRIMARY KEY, value text)`);
     const verbs = verbsOfSections(

@@ -28,6 +28,7 @@ export const strategy: Strategy = {
   durable: "Redis' append-only file, synchronised at each write",
   volatile: "Redis' memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers: [url = ""] }) {
     const { Redis: Client } = await import("ioredis");
     // By default a command whose answer was lost is sent again, and counts twice.

@@ -10,5 +10,6 @@ export const strategy: Strategy = {
   durable: "the first master's append-only file, synchronised at each write",
   volatile: "the first master's memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   open: async ({ servers }) => await openRedlock(servers),
 };

@@ -9,6 +9,7 @@ export const strategy: Strategy = {
   family: "trellis",
   volatile: "nothing: it is in memory when it is answered",
   workloads: ["likes", "register"],
+  isSwept: true,
   async open(context) {
     const schema = { likes: counter(), profiles: lwwRegister<string>() };
     const { replica, ...node } = await openTrellisNode(context, { schema });

@@ -15,6 +15,7 @@ export const strategy: Strategy = {
   durable: "ZooKeeper's log, synchronised at each write",
   volatile: "ZooKeeper's log, not synchronised",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
+  isSwept: true,
   async open({ servers }) {
     const { createClient } = await import("node-zookeeper-client");
     const connect = (): Session => {
