@@ -47,8 +47,8 @@ const quickTimes: Times = {
 const fullTimes: Times = {
   aloneMs: 150,
   warmMs: 500,
-  closedMs: 1_000,
-  openMs: 1_000,
+  closedMs: 900,
+  openMs: 900,
   offeredPerSecond: 1_000,
   scarceMs: 400,
 };
@@ -59,7 +59,6 @@ const variations: readonly Partial<Cell>[] = [
   { zipf: 0 },
   { zipf: 1.2 },
   { callers: 1 },
-  { callers: 4 },
   { callers: 64 },
   { nodes: 1 },
   { nodes: 5 },
