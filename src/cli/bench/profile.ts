@@ -59,6 +59,7 @@ const variations: readonly Partial<Cell>[] = [
   { zipf: 0 },
   { zipf: 1.2 },
   { callers: 1 },
+  { callers: 4 },
   { callers: 64 },
   { nodes: 1 },
   { nodes: 5 },
@@ -116,8 +117,10 @@ const full: Profile = {
   hasScaling: true,
   cells(strategy, workloads) {
     const main = mainOf(workloads);
+    // The one that faults are tried on first.
+    const inOrder = main === undefined ? [] : [main, ...workloads.filter((name) => name !== main)];
     const atBase = [
-      ...workloads.map((name) => cellOf(strategy, name)),
+      ...inOrder.map((name) => cellOf(strategy, name)),
       ...measuresFor(strategy, workloads),
     ].map((cell) => ({ cell, times: fullTimes }));
     if (strategy.isSwept === undefined || main === undefined) return atBase;

@@ -170,21 +170,20 @@ class Run {
   async #strategy({ strategy, hasFaults }: Task, planned: readonly PlannedCell[]): Promise<void> {
     for (const each of planned) {
       this.#next(`${strategy.name}, ${labelOf(each.cell)}`);
-      this.#cells.push(await this.#cell(strategy, each));
+      const result = await this.#cell(strategy, each);
+      this.#cells.push(result);
+      const isFirst = each === planned[0] && isBase(each.cell, strategy);
+      if (!hasFaults || !isFirst || result.measures === undefined) continue;
+      this.#next(`${strategy.name}, faults`);
+      if (!this.#isOver) await this.#tryFaults(strategy, each.cell, result.measures.perSecond);
     }
-    const [first] = this.#cells.filter(
-      ({ strategy: name, workload, error }) =>
-        name === strategy.name && workload === planned[0]?.cell.workload && error === undefined,
-    );
-    if (!hasFaults || first?.measures === undefined || !isBase(first, strategy)) return;
-    this.#next(`${strategy.name}, faults`);
-    if (this.#isOver) return;
-    const { measures, error: _, ...cell } = first;
+  }
+
+  async #tryFaults(strategy: Strategy, cell: Cell, perSecond: number): Promise<void> {
     const service = await this.#running(strategy, cell.isDurable);
     this.#faults.push(
       ...(await faultsOf({
-        ...{ cell, pool: this.#pool, seed: this.#options.seed },
-        perSecond: measures.perSecond,
+        ...{ cell, perSecond, pool: this.#pool, seed: this.#options.seed },
         servers: service?.addresses ?? [],
         own: service?.own ?? [],
       })),

@@ -41,6 +41,7 @@ export async function openGuardedNode(context: NodeContext, locks?: LockBackend)
     // Locks in memory forget, which has to be accepted by name.
     schema: guardedSchema(context.directory === undefined),
     fsync: "always",
+    isGuarded: true,
     ...(locks === undefined ? {} : { locks }),
   });
   const { units: accounts, profiles, coupons, names } = replica.collections;

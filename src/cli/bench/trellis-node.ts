@@ -27,7 +27,14 @@ export async function openTrellisNode<S extends Schema>(
     schema,
     locks = embeddedLocks({ host: node === 0 }),
     fsync = "interval",
-  }: { readonly schema: S; readonly locks?: LockBackend; readonly fsync?: FsyncPolicy },
+    isGuarded = false,
+  }: {
+    readonly schema: S;
+    readonly locks?: LockBackend;
+    readonly fsync?: FsyncPolicy;
+    /** Something of it needs the locks, so whoever joins waits until they serve. */
+    readonly isGuarded?: boolean;
+  },
 ): Promise<TrellisNode<S>> {
   const replica = await openReplica({
     schema,
@@ -44,7 +51,7 @@ export async function openTrellisNode<S extends Schema>(
     url: `ws://${address.host}:${address.port}`,
     async join(urls) {
       for (const url of urls) replica.addPeer(url);
-      await untilServed(replica);
+      if (isGuarded) await untilServed(replica);
     },
     close: async () => await replica.close(),
   };
@@ -54,7 +61,7 @@ async function untilServed<S extends Schema>(replica: Replica<S>): Promise<void>
   const endMs = performance.now() + locksMs;
   for (;;) {
     const { locks } = replica.status();
-    if (locks.kind !== "embedded" || locks.isServing) return;
+    if (locks.kind === "backend" || (locks.kind === "embedded" && locks.isServing)) return;
     if (performance.now() > endMs) throw new Error(`no locks after ${locksMs} ms`);
     await sleep(lookEveryMs);
   }

@@ -23,7 +23,11 @@ export async function openStockNode(context: NodeContext): Promise<StockNode> {
   // Locks in memory forget, which has to be accepted by name.
   const weakFence = context.directory === undefined;
   const schema = { stock: boundedCounter({ min: 0, weakFence }) };
-  const { replica, ...node } = await openTrellisNode(context, { schema, fsync: "always" });
+  const { replica, ...node } = await openTrellisNode(context, {
+    schema,
+    fsync: "always",
+    isGuarded: true,
+  });
   const { stock } = replica.collections;
   return {
     ...node,

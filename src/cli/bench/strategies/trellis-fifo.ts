@@ -17,7 +17,11 @@ export const strategy: Strategy = {
     // Locks in memory forget, which has to be accepted by name.
     const weakFence = context.directory === undefined;
     const schema = { values: fencedRegister<string>({ weakFence }) };
-    const { replica, ...node } = await openTrellisNode(context, { schema, fsync: "always" });
+    const { replica, ...node } = await openTrellisNode(context, {
+      schema,
+      fsync: "always",
+      isGuarded: true,
+    });
     const { values } = replica.collections;
     const verbs = verbsOfSections(
       async (keys, work) => {

@@ -21,6 +21,7 @@ export const strategy: Strategy = {
     } = await openTrellisNode(context, {
       schema: {},
       fsync: "always",
+      isGuarded: true,
     });
 
     async function exclusively<T>([key = ""]: readonly string[], work: Work<T>): Promise<T> {
