@@ -40,7 +40,6 @@ export async function openGuardedNode(context: NodeContext, locks?: LockBackend)
   const { replica, ...node } = await openTrellisNode(context, {
     // Locks in memory forget, which has to be accepted by name.
     schema: guardedSchema(context.directory === undefined),
-    fsync: "always",
     isGuarded: true,
     ...(locks === undefined ? {} : { locks }),
   });

@@ -1,12 +1,6 @@
 /** A node of a service that embeds Trellis: one replica, linked to all others. */
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  type FsyncPolicy,
-  type LockBackend,
-  openReplica,
-  type Replica,
-  type Schema,
-} from "../../index.ts";
+import { type LockBackend, openReplica, type Replica, type Schema } from "../../index.ts";
 import { embeddedLocks } from "../../escalate/locks/embedded.ts";
 import type { Client, NodeContext } from "./strategy.ts";
 
@@ -26,12 +20,10 @@ export async function openTrellisNode<S extends Schema>(
   {
     schema,
     locks = embeddedLocks({ host: node === 0 }),
-    fsync = "interval",
     isGuarded = false,
   }: {
     readonly schema: S;
     readonly locks?: LockBackend;
-    readonly fsync?: FsyncPolicy;
     /** Something of it needs the locks, so whoever joins waits until they serve. */
     readonly isGuarded?: boolean;
   },
@@ -41,7 +33,7 @@ export async function openTrellisNode<S extends Schema>(
     locks,
     name: `node-${node}`,
     listen: { port: 0 },
-    ...(directory === undefined ? {} : { storage: { directory, fsync } }),
+    ...(directory === undefined ? {} : { storage: directory }),
   });
   const { address } = replica;
   if (address === undefined) throw new Error("the replica is bound to no port");

@@ -25,7 +25,6 @@ export async function openStockNode(context: NodeContext): Promise<StockNode> {
   const schema = { stock: boundedCounter({ min: 0, weakFence }) };
   const { replica, ...node } = await openTrellisNode(context, {
     schema,
-    fsync: "always",
     isGuarded: true,
   });
   const { stock } = replica.collections;

@@ -19,7 +19,6 @@ export const strategy: Strategy = {
     const schema = { values: fencedRegister<string>({ weakFence }) };
     const { replica, ...node } = await openTrellisNode(context, {
       schema,
-      fsync: "always",
       isGuarded: true,
     });
     const { values } = replica.collections;

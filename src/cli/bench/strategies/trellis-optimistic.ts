@@ -20,7 +20,6 @@ export const strategy: Strategy = {
       ...node
     } = await openTrellisNode(context, {
       schema: {},
-      fsync: "always",
       isGuarded: true,
     });
 
