@@ -46,7 +46,10 @@ const afterKillMs = 1_500;
 const serverMs = 3_000;
 
 /** Runs all faults that can be tried. */
-export async function faultsOf(options: FaultOptions): Promise<readonly FaultResult[]> {
+export async function faultsOf(asked: FaultOptions): Promise<readonly FaultResult[]> {
+  const { callers, nodes } = asked.cell;
+  // As many on each node, so that what nodes get done can be compared.
+  const options = { ...asked, cell: { ...asked.cell, callers: callers - (callers % nodes) } };
   const results = await attempt(options, ["cut-node", "kill-node"], hitNode);
   const isPossible = options.servers.length === 0 || options.own.length > 0;
   return isPossible

@@ -1,8 +1,9 @@
 /** What a run was measured on. */
-import { readFileSync, realpathSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { cpus, loadavg, tmpdir, totalmem } from "node:os";
 import { execFile } from "node:child_process";
+import { dirname } from "node:path";
 import { promisify } from "node:util";
 import { find, isInstalled, type ServerKind, zookeeperJar } from "../servers/installed.ts";
 import type { Machine } from "./results.ts";
@@ -75,10 +76,11 @@ function versionOf(name: string): string | undefined {
   return undefined;
 }
 
-/** Debian's jar is a link to one that has its version in its name. */
+/** Beside Debian's jar lies a link to it that has the version in its name. */
 function zookeeperVersion(): string | undefined {
   if (!isInstalled("zookeeper")) return undefined;
-  return /\d+\.\d+\.\d+/u.exec(realpathSync(zookeeperJar))?.[0];
+  const beside = readdirSync(dirname(zookeeperJar));
+  return beside.flatMap((name) => /^zookeeper-(\d+\.\d+\.\d+)\.jar$/u.exec(name)?.[1] ?? [])[0];
 }
 
 async function serverVersion(
