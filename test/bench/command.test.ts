@@ -32,8 +32,6 @@ test("the embedded default is measured without any server, and only the strawman
     expect({ strategy, error }).toEqual({ strategy, error: undefined });
     expect(measures?.perSecond).toBeGreaterThan(0);
     expect(measures?.latency?.samples).toBeGreaterThan(10);
-    // What is sold out in the scarce load is refused, and was oversold by who only looked.
-    expect(measures?.refused).toBeGreaterThan(0);
   }
   const broken = cells.filter(({ measures }) => measures?.violations.total !== 0);
   expect(broken.map(({ strategy }) => strategy)).toEqual(["strawman-pn-counter"]);

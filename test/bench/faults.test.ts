@@ -27,7 +27,7 @@ async function faults(
     ...{ strategy, workload, zipf: 0.9, keys: 20, callers: 6, nodes: 3, roundTripMs: 1 },
     isDurable,
   };
-  const of = await faultsOf({ cell, perSecond: 400, pool, servers: [], own: [], seed: 1 });
+  const of = await faultsOf({ cell, perSecond: 600, pool, servers: [], own: [], seed: 1 });
   return new Map(of.map((each) => [each.fault, each]));
 }
 

@@ -171,6 +171,8 @@ class Run {
     for (const each of planned) {
       this.#next(`${strategy.name}, ${labelOf(each.cell)}`);
       const result = await this.#cell(strategy, each);
+      const missing = missingPackage(result);
+      if (missing !== undefined) return void this.#skipped.set(strategy.name, missing);
       this.#cells.push(result);
       const isFirst = each === planned[0] && isBase(each.cell, strategy);
       if (!hasFaults || !isFirst || result.measures === undefined) continue;
@@ -228,7 +230,7 @@ class Run {
   }
 
   #entry({ name, title, family, durable, volatile, isStrawman }: Strategy): StrategyEntry {
-    const skipped = this.#skipped.get(name) ?? this.#missingPackage(name);
+    const skipped = this.#skipped.get(name);
     return {
       ...{ name, title, family },
       ...(durable === undefined ? {} : { durable }),
@@ -237,23 +239,18 @@ class Run {
       ...(skipped === undefined ? {} : { skipped }),
     };
   }
+}
 
-  /** A client that is not installed is no failure: none of them comes with us. */
-  #missingPackage(strategy: string): string | undefined {
-    const ofStrategy = this.#cells.filter((cell) => cell.strategy === strategy);
-    const reasons = ofStrategy.map(
-      ({ error = "" }) => /Cannot find package '([^']+)'/u.exec(error)?.[1],
-    );
-    const [name] = reasons;
-    if (name === undefined || ofStrategy.length === 0) return undefined;
-    return `${name} is not installed beside trellis-state`;
-  }
+/** A client that is not installed is no failure of its strategy: none of them comes with us. */
+function missingPackage({ error = "" }: CellResult): string | undefined {
+  const name = /Cannot find package '([^']+)'/u.exec(error)?.[1];
+  return name === undefined ? undefined : `${name} is not installed beside trellis-state`;
 }
 
 const sizeOf = ({ planned, hasFaults }: Task): number => planned.length + (hasFaults ? 1 : 0);
 
 /** A cell that nothing was varied in. */
-export const isBase = (cell: Cell, { durable }: Pick<Strategy, "durable">): boolean =>
+const isBase = (cell: Cell, { durable }: Pick<Strategy, "durable">): boolean =>
   cell.zipf === base.zipf &&
   cell.callers === base.callers &&
   cell.nodes === base.nodes &&
