@@ -4,7 +4,7 @@ import { figure, variants } from "./chart.ts";
 import { dataTable, details, type Html, html } from "./html.ts";
 import { significant } from "./numbers.ts";
 
-/** One chart for each question, with the slopes in its legend. */
+/** One chart for each question and unit, with the slopes in its legend. */
 export function scalingSection(results: Results): Html {
   const head = html`<h2>How costs grow</h2>`;
   if (results.scaling.length === 0) {
@@ -13,31 +13,32 @@ export function scalingSection(results: Results): Html {
       <p>Questions of scale are not part of the ${results.profile} profile.</p>
     </section>`;
   }
-  const names = [...new Set(results.scaling.map(({ name }) => name))];
+  const charts = new Map<string, ScalingResult[]>();
+  for (const each of results.scaling) {
+    const of = `${each.name}: ${each.yLabel}`;
+    charts.set(of, [...(charts.get(of) ?? []), each]);
+  }
   return html`<section id="scaling">
     ${head}
     <p>
       Both axes are logarithmic. The slope is that of the line through the points: 0 means that the
       cost stays, 1 that it grows as its cause does, 2 with the square.
     </p>
-    <div class="pair">
-      ${names.map((name) =>
-        scalingFigure(
-          results.scaling.filter((each) => each.name === name),
-          results,
-        ),
-      )}
-    </div>
+    <div class="pair">${[...charts].map(([title, all]) => scalingFigure(title, all, results))}</div>
   </section>`;
 }
 
-function scalingFigure(all: readonly ScalingResult[], { strategies }: Results): Html {
+function scalingFigure(
+  title: string,
+  all: readonly ScalingResult[],
+  { strategies }: Results,
+): Html {
   const [first] = all;
   if (first === undefined) return html``;
   const series = all.map((each) => ({ ...each, family: familyOf(each.strategy, strategies) }));
   return html`<div>
     ${figure({
-      title: first.name,
+      title,
       note: html`<p>${[...new Set(all.map(({ method }) => method))].join(" ")}</p>`,
       chart: {
         kind: "lines",

@@ -15,7 +15,7 @@ const timeoutMs = 20_000;
 export async function partitionScaling(seed: number): Promise<readonly ScalingResult[]> {
   const measured = [];
   for (const writes of writesMissed) measured.push({ x: writes, ...(await missed(writes, seed)) });
-  const method = `two processes' worth of replicas in one, over loopback; one hangs up, the other increments ${keysCount} counters at random, then the link comes back`;
+  const method = `two replicas in one process, over loopback; one hangs up, the other increments ${keysCount} counters at random, then the link comes back`;
   const how = "one process";
   const ofBytes = measured.map(({ x, bytes }) => ({ x, y: bytes, how }));
   const ofTime = measured.map(({ x, ms }) => ({ x, y: ms, how }));

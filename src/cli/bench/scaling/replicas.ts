@@ -29,7 +29,7 @@ export async function replicasScaling(seed: number): Promise<readonly ScalingRes
   return [
     {
       ...about,
-      yLabel: "µs of processor time an increment and replica",
+      yLabel: "CPU µs an increment and replica",
       points: ofCpu,
       slope: slopeOf(ofCpu),
     },
