@@ -2,7 +2,8 @@
 import type { Pool, PoolClient } from "pg";
 import type { Client } from "./strategy.ts";
 
-const connectionsMax = 16;
+/** What `pg` opens by default; nine nodes stay below the 100 that a server takes by default. */
+const connectionsMax = 10;
 const waitMs = 5_000;
 /** Of a transaction that the server chose to end a deadlock. */
 const triesMax = 5;

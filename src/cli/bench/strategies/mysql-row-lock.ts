@@ -2,7 +2,7 @@ import type { Pool, PoolConnection, QueryResult, RowDataPacket } from "mysql2/pr
 import { verbsOfSections } from "../sections.ts";
 import type { Strategy } from "../strategy.ts";
 
-const connectionsMax = 16;
+const connectionsMax = 10;
 const waitMs = 5_000;
 /** Of a transaction that the server chose to end a deadlock. */
 const triesMax = 5;
