@@ -93,6 +93,7 @@ describe("trellis", () => {
       "  rights",
       "  demo",
       "  replay",
+      "  bench",
       "  help",
     ]);
     expect((await run("--version")).output).toMatch(/^\d+\.\d+\.\d+\n$/u);

@@ -36,7 +36,8 @@ export async function startPostgres({ isDurable = true }: StartOptions = {}): Pr
       "postgres",
       ...["-D", data, "-p", String(port)],
       ...["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="],
-      ...["-c", `fsync=${onOff(isDurable)}`, "-c", `synchronous_commit=${onOff(isDurable)}`],
+      // What is said here cannot be changed by a statement any more, so it is left as it comes otherwise.
+      ...(isDurable ? [] : ["-c", "fsync=off", "-c", "synchronous_commit=off"]),
     ],
     identity,
     // The fast end; SIGTERM would wait for every client.
