@@ -58,9 +58,9 @@ describe("trellis replay", () => {
   ])(
     "kills a durable replica %s, and counts each request once",
     async (_, more) => {
-      // It is killed in the middle, where it mostly has done more than it said: not in each run.
-      let unanswered = 0;
-      for (let seed = 1; seed <= 4 && unanswered === 0; seed++) {
+      // It is killed in the middle, where it mostly has done some, and more than it said: not in each run.
+      let isInTheMiddle = false;
+      for (let seed = 1; seed <= 4 && !isInTheMiddle; seed++) {
         const { status, output, errors } = await run(
           ...["replay", "--generate", "3000", "--durable", "--json", "--seed", `${seed}`, ...more],
         );
@@ -71,10 +71,10 @@ describe("trellis replay", () => {
         expect(verdict.checked.hits).toBe(3000);
         expect(replicas.map(({ figures }) => figures.requestsKnown)).toEqual([3000, 3000, 3000]);
         expect(killed).toMatchObject({ replica: "replica-3" });
-        expect(killed?.held).toBeGreaterThan(0);
-        unanswered = killed?.unanswered ?? 0;
+        const { held = 0, unanswered = 0 } = killed ?? {};
+        isInTheMiddle = held > 0 && unanswered > 0;
       }
-      expect(unanswered).toBeGreaterThan(0);
+      expect(isInTheMiddle).toBe(true);
     },
     120_000,
   );
