@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openRedis } from "../redis-client.ts";
 import { type Exclusively, verbsOfSections } from "../sections.ts";
 import type { Strategy } from "../strategy.ts";
 
@@ -29,14 +30,7 @@ export const strategy: Strategy = {
   volatile: "Redis' memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
   async open({ servers: [url = ""], space }) {
-    const { Redis } = await import("ioredis");
-    // By default a command whose answer was lost is sent again: a write, when the lock is long gone.
-    const redis = new Redis(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 2_000,
-    });
-    redis.on("error", () => undefined);
+    const redis = await openRedis(url);
     const lock = `lock:${space}`;
     const queue: Queued[] = [];
     let isRunning = false;

@@ -1,3 +1,4 @@
+import { openRedis } from "../redis-client.ts";
 import type { Strategy } from "../strategy.ts";
 
 /** The commands that Redis has for it. What has a limit needs more than they can. */
@@ -10,14 +11,7 @@ export const strategy: Strategy = {
   volatile: "Redis' memory",
   workloads: ["likes", "register"],
   async open({ servers: [url = ""] }) {
-    const { Redis } = await import("ioredis");
-    // By default a command whose answer was lost is sent again, and counts twice.
-    const redis = new Redis(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 2_000,
-    });
-    redis.on("error", () => undefined);
+    const redis = await openRedis(url);
     return {
       add: async (key, amount) => void (await redis.incrby(key, amount)),
       get: async (key) => (await redis.get(key)) ?? undefined,

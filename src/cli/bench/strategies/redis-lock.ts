@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { openRedis } from "../redis-client.ts";
 import { verbsOfSections } from "../sections.ts";
 import type { Strategy } from "../strategy.ts";
 
@@ -21,14 +22,7 @@ export const strategy: Strategy = {
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
   isSwept: true,
   async open({ servers: [url = ""] }) {
-    const { Redis } = await import("ioredis");
-    // By default a command whose answer was lost is sent again: a write, when the lock is long gone.
-    const redis = new Redis(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 2_000,
-    });
-    redis.on("error", () => undefined);
+    const redis = await openRedis(url);
 
     async function lock(key: string, token: string): Promise<void> {
       const endMs = performance.now() + waitMs;

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { openRedis } from "../redis-client.ts";
 import type { Strategy } from "../strategy.ts";
 
 const add = "return redis.call('INCRBY', KEYS[1], ARGV[1])";
@@ -30,14 +31,7 @@ export const strategy: Strategy = {
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
   isSwept: true,
   async open({ servers: [url = ""] }) {
-    const { Redis: Client } = await import("ioredis");
-    // By default a command whose answer was lost is sent again, and counts twice.
-    const client = new Client(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 2_000,
-    });
-    client.on("error", () => undefined);
+    const client = await openRedis(url);
     client.defineCommand("addUnits", { numberOfKeys: 1, lua: add });
     client.defineCommand("takeUnits", { numberOfKeys: 1, lua: take });
     client.defineCommand("moveUnits", { numberOfKeys: 2, lua: move });

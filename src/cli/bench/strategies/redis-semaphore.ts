@@ -1,3 +1,4 @@
+import { openRedis } from "../redis-client.ts";
 import { verbsOfSections } from "../sections.ts";
 import type { Strategy } from "../strategy.ts";
 
@@ -11,15 +12,8 @@ export const strategy: Strategy = {
   volatile: "Redis' memory",
   workloads: ["likes", "stock", "coupons", "names", "register", "transfers"],
   async open({ servers: [url = ""] }) {
-    const { Redis } = await import("ioredis");
     const { Mutex } = await import("redis-semaphore");
-    // By default a command whose answer was lost is sent again: a write, when the lock is long gone.
-    const redis = new Redis(url, {
-      autoResendUnfulfilledCommands: false,
-      maxRetriesPerRequest: 0,
-      commandTimeout: 2_000,
-    });
-    redis.on("error", () => undefined);
+    const redis = await openRedis(url);
     const options = {
       lockTimeout: 10_000,
       acquireTimeout: 5_000,
