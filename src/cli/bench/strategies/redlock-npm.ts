@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
 import type { CompatibleRedisClient } from "redlock";
+import { openRedis } from "../redis-client.ts";
 import { verbsOfSections } from "../sections.ts";
 import type { Client, Strategy } from "../strategy.ts";
 
@@ -22,20 +23,10 @@ export const strategy: Strategy = {
 
 /** Locks on all masters; the values lie on the first one. */
 export async function openRedlock(urls: readonly string[]): Promise<Client> {
-  const { Redis: Master } = await import("ioredis");
   const { default: Redlock } = await import("redlock");
-  // By default a command whose answer was lost is sent again: a write, when the lock is long gone.
-  const masters = urls.map(
-    (url) =>
-      new Master(url, {
-        autoResendUnfulfilledCommands: false,
-        maxRetriesPerRequest: 0,
-        commandTimeout: 2_000,
-      }),
-  );
+  const masters = await Promise.all(urls.map(openRedis));
   const [redis] = masters;
   if (redis === undefined) throw new Error("redlock needs a server");
-  for (const master of masters) master.on("error", () => undefined);
   // Its types are of older clients.
   const clients: unknown[] = masters;
   const redlock = new Redlock(clients as CompatibleRedisClient[], {
