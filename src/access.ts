@@ -56,7 +56,7 @@ export function grantOf(
   const write: Scope[] = [];
   const plain = new Set<string>();
   for (const right of rights) {
-    const [kind = "", scope] = split(right, ":");
+    const [kind, scope] = split(right, ":");
     if (scope === undefined) {
       if (!plainRights.has(kind)) throw noRight(right);
       plain.add(kind);
@@ -72,7 +72,7 @@ export function grantOf(
 const plainRights = new Set(["replicate", "replicate-read", "observe"]);
 
 function scopeOf(right: string, text: string): Scope {
-  const [name = "", prefix = ""] = split(text, "/");
+  const [name, prefix = ""] = split(text, "/");
   if (name === "*") {
     if (prefix !== "") throw noRight(right, "has a prefix of keys, but no collection");
     return { collection: undefined, prefix: "" };

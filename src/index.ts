@@ -45,7 +45,6 @@ export type { Explanation, Route } from "./escalate/policy.ts";
 export { openReplica, type Replica } from "./replica.ts";
 export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
-  ListenOptions,
   PeerOption,
   ReplicaOptions,
   RetentionOptions,
@@ -60,7 +59,19 @@ export type { StorageBackend, StorageEngine, StoredRecord, WriteBatch } from "./
 export type { Json } from "./store/values.ts";
 export type { WaitOptions } from "./store/waiting.ts";
 export type { Change, Watcher, WatchOptions } from "./store/watch.ts";
-export type { Address, Authenticate, Transport } from "./sync/transport.ts";
+export type { Grant, Scope } from "./access.ts";
+export { grantOf } from "./access.ts";
+export type {
+  Address,
+  Authenticate,
+  ConnectionRequest,
+  DialTlsOptions,
+  DoorOptions as ListenOptions,
+  Door,
+  HttpHandler,
+  TlsOptions,
+} from "./door.ts";
+export type { Transport } from "./sync/transport.ts";
 export type { Logger, Telemetry } from "./telemetry.ts";
 export type { AcknowledgedBy, AcknowledgedOptions } from "./versions.ts";
 export type { OutsideLocks } from "./escalate/outside-locks.ts";

@@ -3,7 +3,7 @@
  */
 import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
-import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
+import { type Environment, systemEnvironment } from "./environment.ts";
 import { UsageError } from "./errors.ts";
 import type { EscrowStorage } from "./escalate/escrow.ts";
 import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
@@ -14,6 +14,7 @@ import type { OutsideLocks } from "./escalate/outside-locks.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
+import { Forgetter } from "./forgetter.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
@@ -30,16 +31,11 @@ import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
 import { type Forked, Sync } from "./sync/sync.ts";
-import type { Address } from "./sync/transport.ts";
+import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
-
-/** How long removals and names are left before they are looked at, in ms. */
-const forgetEveryMs = 1_000;
-/** Cells forgotten in one step, so that the event loop breathes. */
-const forgetCellsMax = 10_000;
 
 /** A replica. Every call after `close` throws `ClosedError`. */
 export class Replica<S extends Schema> implements AsyncDisposable {
@@ -62,9 +58,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #telemetry: Telemetry;
   readonly #events: Events;
   readonly #versions: Versions;
-  #forgetting: Timer | undefined;
-  #forgetsSoon = false;
-  readonly #peerSilentMsMax: number;
+  readonly #forgetter: Forgetter;
   #forks = 0;
   #closing: Promise<void> | undefined;
 
@@ -75,7 +69,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
-    this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     this.#events = new Events(environment, this.#logger);
@@ -114,7 +107,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
       environment,
-      transport: options.environment?.network ?? webSocketTransport(environment),
+      transport:
+        options.environment?.network ??
+        webSocketTransport(environment, { telemetry: this.#telemetry, logger: this.#logger }),
       name: this.#name,
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
@@ -128,11 +123,16 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
     });
+    this.#forgetter = new Forgetter({
+      ...{ keyspace: this.#keyspace, environment },
+      passed: () => this.#sync.passed(),
+      peerSilentMsMax: options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax,
+    });
     this.#keyspace.listeners.add({
       flushed: () => {
         this.#watchers.flushed();
         // Nobody waits for what is written here: it is there at once.
-        this.#forgetSoon();
+        this.#forgetter.soon();
       },
       joined: (slots) => {
         this.#watchers.joined(slots);
@@ -171,6 +171,26 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       await this.#durability?.close();
       throw error;
     }
+  }
+
+  /**
+   * Who takes the HTTP requests that come to our port, after the door has bounded them; see `trellis-state/http`.
+   * @throws UsageError without `listen`
+   */
+  serve(handler: HttpHandler): void {
+    this.#assertOpen("serve");
+    this.#doorFor("serve").serve(handler);
+  }
+
+  /** The port that we listen at. @throws UsageError without `listen` */
+  get door(): Door {
+    return this.#doorFor("door");
+  }
+
+  #doorFor(call: string): Door {
+    const { door } = this.#sync;
+    if (door === undefined) throw new UsageError(`${call} needs a replica that listens`);
+    return door;
   }
 
   /** The bound host and port; undefined if the replica only dials. */
@@ -320,7 +340,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#keyspace.seal();
-    this.#forgetting?.cancel();
+    this.#forgetter.stop();
     this.#waiting.close();
     this.#watchers.close();
     await this.#escalation.leave();
@@ -359,30 +379,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   #changed(): void {
     this.#waiting.check();
-    this.#forgetSoon();
-  }
-
-  /** Something may be forgotten in a while. */
-  #forgetSoon(): void {
-    if (this.#forgetsSoon || !this.#keyspace.forgetting.isDue || this.#closing) return;
-    this.#forgetsSoon = true;
-    this.#forgetAfter(forgetEveryMs);
-  }
-
-  #forgetAfter(delayMs: number): void {
-    this.#forgetting?.cancel();
-    this.#forgetting = this.#environment.schedule(delayMs, () => this.#forget());
-  }
-
-  #forget(): void {
-    if (this.#keyspace.isClosed) return;
-    this.#forgetsSoon = false;
-    if (this.#keyspace.forgetting.step(this.#sync.passed(), forgetCellsMax)) {
-      this.#environment.defer(() => this.#forget());
-    } else if (this.#keyspace.forgetting.isDue) {
-      // Kept for a peer that is away: it may never come back, and nothing else may happen here.
-      this.#forgetAfter(this.#peerSilentMsMax + forgetEveryMs);
-    }
+    this.#forgetter.soon();
   }
 
   #forked({ from, to, noticedBy }: Forked): void {

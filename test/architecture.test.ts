@@ -70,13 +70,17 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/sync\/transport\/websocket[^/]*\.ts$/u,
     may: new RegExp(
-      `^(?:${ports}|src/sync/transport\\.ts|src/sync/transport/websocket[^/]*\\.ts|ws|node:.+)$`,
+      `^(?:${ports}|src/(?:access|door)\\.ts|src/door/.+|src/sync/transport\\.ts|src/sync/transport/websocket[^/]*\\.ts|ws|node:.+)$`,
       "u",
     ),
   },
   {
     files: /^src\/sync\/transport\//u,
-    may: new RegExp(`^(?:${ports}|src/sync/transport\\.ts|node:.+)$`, "u"),
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/sync/transport\\.ts|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/door\//u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/door/.+|node:.+)$`, "u"),
   },
   {
     files: /^src\/store\/storage\/level[^/]*\.ts$/u,
@@ -119,7 +123,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/sync\//u,
     may: new RegExp(
-      `^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|src/sync/(?!transport/).+)$`,
+      `^(?:${ports}|src/door\\.ts|src/crdt/.+|src/store/(?!storage/).+|src/sync/(?!transport/).+)$`,
       "u",
     ),
   },

@@ -45,7 +45,7 @@ export class Services {
   /** The link streams. */
   started(link: Link): void {
     const { actor, peer: hello } = link;
-    if (actor === undefined || hello === undefined) return;
+    if (actor === undefined || hello === undefined || link.isReader) return;
     const peers = new Map<string, ServicePeer>();
     this.#peers.set(link, peers);
     for (const [name, service] of this.#services) {

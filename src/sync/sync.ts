@@ -32,7 +32,8 @@ import { logEnd } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import { Services } from "./service.ts";
 import type { SyncOptions } from "./sync-options.ts";
-import type { Address, Connection, DialTarget, Listener } from "./transport.ts";
+import type { Address, Door } from "../door.ts";
+import type { Acceptor, Connection, DialTarget, Listener } from "./transport.ts";
 
 export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
@@ -104,7 +105,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
   async start(): Promise<void> {
     const { listen, transport, linksMax = defaultLinksMax } = this.#options;
     if (listen) {
-      const accept = (connection: Connection): Link => this.#accepted(connection);
+      const accept: Acceptor["accept"] = (connection, replicate) =>
+        this.#accepted(connection, replicate === "read");
       this.#listener = await transport.listen(listen, { linksMax, accept });
     }
     if (this.#closing) {
@@ -119,6 +121,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** Where we listen; undefined if we only dial. */
   get address(): Address | undefined {
     return this.#listener?.address;
+  }
+
+  /** What else may be had at that port; undefined if we only dial. */
+  get door(): Door | undefined {
+    return this.#listener?.door;
   }
 
   /** Dials one more peer. @throws UsageError when it cannot be dialed. */
@@ -258,14 +265,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return link;
   }
 
-  #accepted(connection: Connection): Link {
-    const link = this.#begin(undefined);
+  #accepted(connection: Connection, isReader: boolean): Link {
+    const link = this.#begin(undefined, isReader);
     link.attach(connection);
     if (this.#closing) link.end(leaving);
     return link;
   }
 
-  #begin(url: string | undefined): Link {
+  #begin(url: string | undefined, isReader = false): Link {
     const link = new Link({
       number: ++this.#linksBegun,
       ...(url === undefined ? {} : { url }),
@@ -274,6 +281,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       telemetry: this.#telemetry,
       owner: this,
       heartbeatMs: this.#options.heartbeatMs ?? defaultHeartbeatMs,
+      isReader,
       ...(this.#options.durable ? { durable: this.#options.durable } : {}),
     });
     this.#links.add(link);
@@ -295,7 +303,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   // What links ask and tell.
 
   greeting(link: Link): ReturnType<LinkOwner["greeting"]> {
-    return this.#greeter.greet(link.number);
+    return this.#greeter.greet(link);
   }
 
   acquaintance(hello: Hello): ReturnType<LinkOwner["acquaintance"]> {
@@ -313,7 +321,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
       const { actor } = this.#keyspace;
-      if (!isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
+      // Whoever may only read takes nobody's place, whose name it may have made its own.
+      const isLesser = link.isReader && !other.isReader;
+      if (isLesser || !isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
       other.end(end);
     }
     return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
@@ -357,7 +367,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (wasObserver) return;
     this.#keep(link, end, stage);
     if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
-    if (end.code === "clone" && end.by === "us" && link.hello) this.#fork(link.hello);
+    const isCloned = end.code === "clone" && end.by === "us" && !link.isReader;
+    if (isCloned && link.hello) this.#fork(link.hello);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
     if (link.actor) for (const other of this.#dialers.values()) other.released(link.actor);
