@@ -128,10 +128,10 @@ class HttpDoor implements Door {
       this.#refused(error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "slow" : "malformed");
       socket.destroy();
     });
-    server.on("tlsClientError", (_error: Error, socket: TLSSocket) => {
-      // Null, undefined or a code, as the version of Node has it.
-      const isUntrusted: boolean = Boolean(socket.authorizationError);
-      this.#refused(isUntrusted ? "certificate" : "malformed");
+    server.on("tlsClientError", (error: Error & { readonly code?: string }, socket: TLSSocket) => {
+      // Theirs was not good enough, or they say that of ours.
+      const isOfTrust = Boolean(socket.authorizationError) || error.code?.includes("CERT") === true;
+      this.#refused(isOfTrust ? "certificate" : "malformed");
     });
   }
 

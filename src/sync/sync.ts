@@ -322,8 +322,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
       const { actor } = this.#keyspace;
       // Whoever may only read takes nobody's place, whose name it may have made its own.
-      const isLesser = link.isReader && !other.isReader;
-      if (isLesser || !isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
+      const isBetter =
+        link.isReader === other.isReader
+          ? isPreferred({ link, hello }, other, actor)
+          : other.isReader;
+      if (!isBetter) return { kind: "refused", end };
       other.end(end);
     }
     return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
