@@ -4,6 +4,7 @@ import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
+import type { Forked } from "./sync/forked.ts";
 import type { Telemetry } from "./telemetry.ts";
 
 /** Where it is told. */
@@ -32,3 +33,9 @@ export function tellReceived(received: Received, options: ReceivedOptions): void
     events.tell("conflict", conflict);
   }
 }
+
+/** What to say when somebody else wrote as our actor. */
+export const messageOfFork = ({ from, to, noticedBy }: Forked): string =>
+  `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
+  `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
+  "published as one actor cannot be told apart any more";

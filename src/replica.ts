@@ -20,11 +20,11 @@ import { Forgetter } from "./forgetter.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
+import { statusOf } from "./status-of.ts";
 import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
 import { type LastStop, lastStopOf } from "./last-stop.ts";
-import { tellReceived } from "./received.ts";
-import type { Received } from "./store/exchange.ts";
+import { messageOfFork, tellReceived } from "./received.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
@@ -46,7 +46,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly collections: Collections<S>;
   /** Locks for what stands outside Trellis. */
   readonly locks: OutsideLocks;
-  readonly #schema: S;
   readonly #name: string;
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
@@ -69,7 +68,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   /** `limits` are for tests: smaller frames make more series. */
   constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
     const environment = options.environment ?? systemEnvironment;
-    this.#schema = options.schema;
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
@@ -110,6 +108,10 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, openGuarded },
       accept: this.#locking.accept.bind(this.#locking),
     });
+    const told = {
+      ...{ keyspace: this.#keyspace, schema: options.schema },
+      ...{ telemetry: this.#telemetry, events: this.#events },
+    };
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -122,7 +124,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       peers: options.peers ?? [],
       logger: this.#logger,
       telemetry: this.#telemetry,
-      onReceived: (received) => this.#received(received),
+      onReceived: (received) => tellReceived(received, told),
       onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
@@ -257,10 +259,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return this.#versions.written();
   }
 
-  /**
-   * How the run before this one ended: `"closed"` also where there was none. After a crash peers may have
-   * some of what it wrote and its disk did not: those that we dial, or `"others"` as well.
-   */
+  /** How the run before this one ended, and who may know more of it than our disk. */
   get lastStop(): LastStop {
     return lastStopOf(this.#durability, this.#options.peers ?? []);
   }
@@ -342,28 +341,17 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** What each operation needs, and why. */
   explain(): Explanation[] {
-    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type));
+    return Object.entries(this.#options.schema).flatMap(([name, type]) => explain(name, type));
   }
 
   /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */
   status(): ReplicaStatus {
     this.#assertOpen("status");
-    const { nodes, cells, clock, retention, actor } = this.#keyspace;
-    const lastStampMs = Math.floor(clock.last / 2048);
-    return {
-      actor,
-      name: this.#name,
-      members: this.#sync.members.count,
-      peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
-      clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
-      storage: this.#durability?.status ?? { kind: "memory" },
-      locks: this.#locking.status,
-      rights: this.#escalation.rights,
-      keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
-      bytes: nodes.bytes + cells.bytes,
-      forks: this.#forks,
-      removalsKept: retention.count,
-    };
+    return statusOf({
+      ...{ name: this.#name, environment: this.#environment, keyspace: this.#keyspace },
+      ...{ sync: this.#sync, locking: this.#locking, escalation: this.#escalation },
+      ...{ durability: this.#durability, forks: this.#forks },
+    });
   }
 
   /** Flushes, sends what is left, says goodbye. Closing twice is harmless. */
@@ -420,19 +408,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#forgetter.soon();
   }
 
-  #forked({ from, to, noticedBy }: Forked): void {
+  #forked(forked: Forked): void {
     this.#forks++;
-    const message =
-      `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
-      `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
-      "published as one actor cannot be told apart any more";
-    this.#events.tell("warning", { kind: "forked", message });
-  }
-
-  #received(received: Received): void {
-    const telemetry = this.#telemetry;
-    const events = this.#events;
-    tellReceived(received, { keyspace: this.#keyspace, schema: this.#schema, telemetry, events });
+    this.#events.tell("warning", { kind: "forked", message: messageOfFork(forked) });
   }
 }
 
