@@ -25,6 +25,7 @@ import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
 import { type LastStop, lastStopOf } from "./last-stop.ts";
 import { messageOfFork, tellReceived } from "./received.ts";
+import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
@@ -108,10 +109,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, openGuarded },
       accept: this.#locking.accept.bind(this.#locking),
     });
-    const told = {
-      ...{ keyspace: this.#keyspace, schema: options.schema },
-      ...{ telemetry: this.#telemetry, events: this.#events },
-    };
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -124,7 +121,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       peers: options.peers ?? [],
       logger: this.#logger,
       telemetry: this.#telemetry,
-      onReceived: (received) => tellReceived(received, told),
+      onReceived: (received) => this.#received(received),
       onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
@@ -406,6 +403,12 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #changed(): void {
     this.#waiting.check();
     this.#forgetter.soon();
+  }
+
+  #received(received: Received): void {
+    const { schema } = this.#options;
+    const told = { telemetry: this.#telemetry, events: this.#events };
+    tellReceived(received, { keyspace: this.#keyspace, schema, ...told });
   }
 
   #forked(forked: Forked): void {
