@@ -84,11 +84,15 @@ export type { UniqueClaimsCollection } from "./escalate/collections/unique-claim
 export type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
 export type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
 export type {
+  Expected,
   FencedOptions,
+  FencedVersion,
   Peeked,
+  Replaced,
   Update,
   UpdateContext,
   UpdateOptions,
+  Versioned,
 } from "./escalate/fenced.ts";
 export type { Adopted } from "./escalate/fenced/adoption.ts";
 export type {

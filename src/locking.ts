@@ -42,6 +42,7 @@ export class Locking {
   readonly #given: LockBackend;
   readonly #resilient: ResilientLocks;
   readonly #replica: ReplicaOptions<Schema>;
+  readonly #ambition: Ambition;
 
   /** @throws UsageError if another replica has these locks, or they promise less than the schema needs. */
   constructor({ replica, ...options }: LockingOptions) {
@@ -50,15 +51,30 @@ export class Locking {
     const given = replica.locks ?? new EmbeddedLocks({ environment });
     this.#given = given;
     const ambition = ambitionOf(replica, given);
-    // Another replica's authority is known when it is met.
-    if (!(given instanceof EmbeddedLocks)) checkGuarantees(replica.schema, given.guarantees);
-    else if (ambition !== "never" && replica.storage === undefined) {
-      checkGuarantees(replica.schema, { ...given.guarantees, fencing: "until-restart" });
-    }
+    this.#ambition = ambition;
+    this.#check(replica.schema);
     this.seat = new Seat({ ...options, ambition });
     if (given instanceof EmbeddedLocks) given.attach(this.seat, needsDurable(replica.schema));
     this.#resilient = new ResilientLocks(given, environment);
     this.backend = this.#resilient;
+  }
+
+  /** A collection that the schema does not have is opened. @throws UsageError if the locks promise too little for it. */
+  accept(name: string, type: DataType): void {
+    this.#check({ [name]: type });
+    if (this.#given instanceof EmbeddedLocks && needsDurable({ [name]: type })) {
+      this.#given.needDurable();
+    }
+  }
+
+  /** @throws UsageError */
+  #check(schema: Schema): void {
+    const { guarantees } = this.#given;
+    // Another replica's authority is known when it is met.
+    if (!(this.#given instanceof EmbeddedLocks)) checkGuarantees(schema, guarantees);
+    else if (this.#ambition !== "never" && this.#replica.storage === undefined) {
+      checkGuarantees(schema, { ...guarantees, fencing: "until-restart" });
+    }
   }
 
   /** What to show. */

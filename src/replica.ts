@@ -1,6 +1,8 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
+import { type AnyCollection, AnyCollections, type CollectionEntry } from "./any-collection.ts";
+import type { DataType } from "./crdt/data-type.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
@@ -18,9 +20,11 @@ import { Forgetter } from "./forgetter.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
+import { statusOf } from "./status-of.ts";
 import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
-import { conflictIn } from "./store/conflicts.ts";
+import { type LastStop, lastStopOf } from "./last-stop.ts";
+import { messageOfFork, tellReceived } from "./received.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
@@ -43,11 +47,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly collections: Collections<S>;
   /** Locks for what stands outside Trellis. */
   readonly locks: OutsideLocks;
-  readonly #schema: S;
   readonly #name: string;
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
   readonly #sync: Sync;
+  readonly #any: AnyCollections;
   readonly #options: ReplicaOptions<S>;
   readonly #locking: Locking;
   readonly #escalation: Escalation;
@@ -65,7 +69,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   /** `limits` are for tests: smaller frames make more series. */
   constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
     const environment = options.environment ?? systemEnvironment;
-    this.#schema = options.schema;
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
@@ -99,10 +102,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
-    const open = openCollections(this.#keyspace, options.schema, (root, type) =>
-      this.#escalation.open(root, type),
-    );
+    const openGuarded = this.#escalation.open.bind(this.#escalation);
+    const open = openCollections(this.#keyspace, options.schema, openGuarded);
     this.collections = open as Collections<S>;
+    this.#any = new AnyCollections({
+      ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, openGuarded },
+      accept: this.#locking.accept.bind(this.#locking),
+    });
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -242,6 +248,20 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   }
 
   /**
+   * What was written here last, and all that it was written upon, as `version` has it: shorter, since a
+   * write is held nowhere without its causes. O(1).
+   */
+  written(): string {
+    this.#assertOpen("written");
+    return this.#versions.written();
+  }
+
+  /** How the run before this one ended, and who may know more of it than our disk. */
+  get lastStop(): LastStop {
+    return lastStopOf(this.#durability, this.#options.peers ?? []);
+  }
+
+  /**
    * Resolves when this replica holds all that `version` stands for.
    * @throws VersionLostError at once when a part of it was written by an actor that has ended, and no
    * known member holds it; WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
@@ -271,12 +291,26 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#waiting.until(() => this.#sync.members.isSynced, "synchronising", options);
   }
 
+  /**
+   * The collection of that name, whether it is in the schema or peers brought it; undefined if there is
+   * none, or of a type that Trellis does not know. With `type` it is made if there is none.
+   * @throws SchemaMismatchError it has another type; UsageError the locks promise too little for it.
+   */
+  collection(name: string, type?: DataType): AnyCollection | undefined {
+    this.#assertOpen("collection");
+    return this.#any.open(name, type);
+  }
+
+  /** All collections that are held, those of peers included. O(collections). */
+  inventory(): CollectionEntry[] {
+    this.#assertOpen("inventory");
+    return this.#any.list();
+  }
+
   /** Tells changes of one collection, whole batches, after they took effect. */
   watch(collection: keyof S & string, options: WatchOptions = {}): Watcher {
     this.#assertOpen("watch");
-    const root = Object.hasOwn(this.#schema, collection)
-      ? this.#keyspace.nodes.root(collection)
-      : undefined;
+    const root = this.#keyspace.nodes.root(collection);
     if (root === undefined) throw new UsageError(`no collection ${JSON.stringify(collection)}`);
     return this.#watchers.watch(root.index, options);
   }
@@ -304,28 +338,17 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** What each operation needs, and why. */
   explain(): Explanation[] {
-    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type));
+    return Object.entries(this.#options.schema).flatMap(([name, type]) => explain(name, type));
   }
 
   /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */
   status(): ReplicaStatus {
     this.#assertOpen("status");
-    const { nodes, cells, clock, retention, actor } = this.#keyspace;
-    const lastStampMs = Math.floor(clock.last / 2048);
-    return {
-      actor,
-      name: this.#name,
-      members: this.#sync.members.count,
-      peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
-      clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
-      storage: this.#durability?.status ?? { kind: "memory" },
-      locks: this.#locking.status,
-      rights: this.#escalation.rights,
-      keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
-      bytes: nodes.bytes + cells.bytes,
-      forks: this.#forks,
-      removalsKept: retention.count,
-    };
+    return statusOf({
+      ...{ name: this.#name, environment: this.#environment, keyspace: this.#keyspace },
+      ...{ sync: this.#sync, locking: this.#locking, escalation: this.#escalation },
+      ...{ durability: this.#durability, forks: this.#forks },
+    });
   }
 
   /** Flushes, sends what is left, says goodbye. Closing twice is harmless. */
@@ -382,30 +405,15 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#forgetter.soon();
   }
 
-  #forked({ from, to, noticedBy }: Forked): void {
-    this.#forks++;
-    const message =
-      `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
-      `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
-      "published as one actor cannot be told apart any more";
-    this.#events.tell("warning", { kind: "forked", message });
+  #received(received: Received): void {
+    const { schema } = this.#options;
+    const told = { telemetry: this.#telemetry, events: this.#events };
+    tellReceived(received, { keyspace: this.#keyspace, schema, ...told });
   }
 
-  #received(received: Received): void {
-    if (received.heldStamps > 0) {
-      this.#telemetry.count("trellis_stamps_held", received.heldStamps);
-      const message =
-        `${received.heldStamps} writes have stamps too far ahead of our clock; they lose to ` +
-        "every other until somebody writes over them";
-      this.#events.tell("warning", { kind: "held-stamps", message });
-    }
-    for (const slot of received.concurrent) {
-      const conflict = conflictIn(this.#keyspace, this.#schema, slot);
-      if (conflict === undefined) continue;
-      const { collection } = conflict;
-      this.#telemetry.count("trellis_lww_conflicts", conflict.lost.length, { collection });
-      this.#events.tell("conflict", conflict);
-    }
+  #forked(forked: Forked): void {
+    this.#forks++;
+    this.#events.tell("warning", { kind: "forked", message: messageOfFork(forked) });
   }
 }
 

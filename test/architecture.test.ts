@@ -147,8 +147,18 @@ const rules: readonly Rule[] = [
       "u",
     ),
   },
+  // HTTP stands on top of a replica, and nothing but commands on top of it.
+  { files: /^src\/http\.ts$/u, may: /^src\/http\/.+$/u },
+  {
+    files: /^src\/http\//u,
+    may: new RegExp(
+      `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-status|versions)\\.ts|` +
+        "src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
+      "u",
+    ),
+  },
   // What composes the parts: the files of the top level. Packages stay behind the adapters.
-  { files: /^src\/[^/]+\.ts$/u, may: /^(?:src\/(?!cli\/).+|node:.+)$/u },
+  { files: /^src\/[^/]+\.ts$/u, may: /^(?:src\/(?!cli\/|http\/|http\.ts).+|node:.+)$/u },
 ];
 
 const sources = filesBelow("src").filter((path) => path.endsWith(".ts"));

@@ -23,7 +23,12 @@ import { type Holding, shownOf } from "./escrow/holding.ts";
 import { IdleLooks } from "./escrow/idle-looks.ts";
 import { KeyedDecrements } from "./escrow/keyed.ts";
 import { leaveAll } from "./escrow/leaving.ts";
-import { type EscrowStorage, judgeDirectory, type JudgedDirectory } from "./escrow/opening.ts";
+import {
+  type EscrowStorage,
+  judgeDirectory,
+  type JudgedDirectory,
+  type JudgedHolding,
+} from "./escrow/opening.ts";
 import { Recall } from "./escrow/recall.ts";
 import { RightsJournal } from "./escrow/rights-journal.ts";
 import { type RightsStatus, statusOf } from "./escrow/rights-status.ts";
@@ -57,6 +62,9 @@ export class Escrow {
   #opened: (Opened & { readonly journal: RightsJournal }) | undefined;
   #former: FormerHolders | undefined;
   #birth: Promise<string> | undefined;
+  /** What is left of earlier openings in collections that are not opened, by their names. */
+  readonly #unopened = new Map<string, JudgedHolding[]>();
+  #why: string | undefined;
   #isClosed = false;
 
   constructor(options: EscrowOptions) {
@@ -79,6 +87,9 @@ export class Escrow {
     const figures = new KeyspaceFigures(this.#options.keyspace, root);
     const counters = new Counters(root.name, type, figures, () => this.#assertOpened());
     this.#collections.set(root.name, counters);
+    // Opened late: the directory has been read, and nobody knew the collection.
+    this.#settle(this.#unopened.get(root.name) ?? []);
+    this.#unopened.delete(root.name);
     return new BoundedCounterCollection<Max>(counters);
   }
 
@@ -134,10 +145,23 @@ export class Escrow {
 
   /** What earlier openings left: shown to peers, and returned or held. */
   #takeIn({ found, why }: JudgedDirectory, journal: RightsJournal): void {
+    this.#why = why;
+    const opened: JudgedHolding[] = [];
+    for (const former of found) {
+      if (former.isChanged) journal.rewrite(former);
+      const { collection } = former;
+      if (this.#collections.has(collection)) opened.push(former);
+      else if (!this.#unopened.get(collection)?.push(former)) {
+        this.#unopened.set(collection, [former]);
+      }
+    }
+    this.#settle(opened);
+  }
+
+  #settle(found: readonly JudgedHolding[]): void {
     let held = 0;
     for (const former of found) {
       const counters = this.#collections.get(former.collection);
-      if (former.isChanged) journal.rewrite(former);
       if (!counters) continue;
       const { key, holder, kept } = former;
       counters.figures.show(key, holder, shownOf(kept));
@@ -150,7 +174,7 @@ export class Escrow {
     }
     if (held === 0) return;
     this.#warn(
-      `rights of ${held} counters are held: this directory was not closed, and ${why ?? "it was held before"}. ` +
+      `rights of ${held} counters are held: this directory was not closed, and ${this.#why ?? "it was held before"}. ` +
         "They are spent by nobody until it is opened with storage.exclusive, or they are reclaimed",
     );
   }

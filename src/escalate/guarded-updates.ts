@@ -22,10 +22,15 @@ export interface Changed<R> {
   readonly result: R;
 }
 
-/** Computes a change. It may run again on another value, so it has no effects outside. */
+/**
+ * Computes a change. It may run again on another value, so it has no effects outside. `version` is that of
+ * `current` in the guard, 0 where nothing was ever written; undefined if another change comes before this
+ * one in the same write.
+ */
 export type Change<R> = (
   current: Uint8Array | undefined,
   context: { readonly operationId: string },
+  version: bigint | undefined,
 ) => Changed<R> | Promise<Changed<R>>;
 
 /** How to update. */
@@ -98,8 +103,8 @@ export class GuardedUpdates {
       const caller: Caller = {
         ...{ exclusive, ttlMs },
         endMs: this.#environment.monotonic() + waitMs,
-        change: async (current) => {
-          settled = await change(current, context);
+        change: async (current, version) => {
+          settled = await change(current, context, version);
           return settled.value;
         },
         applied: (guarded) => {

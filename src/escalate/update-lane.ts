@@ -13,7 +13,10 @@ export interface Caller {
   /** When it gives up, on the monotonic clock. */
   readonly endMs: number;
   /** The new value, or none. May run again. */
-  readonly change: (current: Uint8Array | undefined) => Promise<Uint8Array | undefined>;
+  readonly change: (
+    current: Uint8Array | undefined,
+    version: bigint | undefined,
+  ) => Promise<Uint8Array | undefined>;
   /** Its last run counts. */
   readonly applied: (guarded: Guarded | undefined) => void;
   readonly refused: (error: unknown) => void;
@@ -284,7 +287,7 @@ export class UpdateLane {
     const failures = new Map<Caller, unknown>();
     for (const caller of this.#batch) {
       try {
-        const changed = await caller.change(value);
+        const changed = await caller.change(value, wrote ? undefined : (base?.version ?? 0n));
         if (changed === undefined) continue;
         value = changed;
         wrote = true;

@@ -52,6 +52,8 @@ export interface Restored {
   readonly numbers: StoredNumbers;
   /** The peers that were known, and how far they were. */
   readonly peers: readonly KnownPeer[];
+  /** Whether who wrote here last did not close the store: peers may have more of what it wrote. */
+  readonly hasCrashed: boolean;
 }
 
 interface Orphan {
@@ -72,7 +74,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   await reading.each("node", (number, from) => reading.node(number, from));
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
-  return { numbers: reading.end(), peers };
+  return { numbers: reading.end(), peers, hasCrashed: reading.hasCrashed };
 }
 
 class Reading {
@@ -185,6 +187,10 @@ class Reading {
     }
     this.#numbers.peers.set(name, { number, record });
     return { name, lastSeenMs, acknowledged: vector };
+  }
+
+  get hasCrashed(): boolean {
+    return this.#writer !== undefined;
   }
 
   /** @throws CorruptStorageError when a node has no parent. */

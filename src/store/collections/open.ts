@@ -22,7 +22,8 @@ const isOrMap = (type: KnownType): type is OrMapType => type.kind === "or-map";
 /** Makes the collection of a type that is not known here; `undefined` if it does not know it either. */
 export type OpenOther = (root: Root, type: DataType) => unknown;
 
-function openCollection(
+/** Makes one collection. @throws UsageError for a type that nobody knows. */
+export function openCollection(
   keyspace: Keyspace,
   root: Root,
   type: KnownType,
