@@ -2,7 +2,7 @@
 import type { Call } from "./authority-message.ts";
 
 /** Requests. */
-export const calls = {
+export const calls: { readonly [K in Call["kind"]]: number } = {
   birth: 1,
   open: 2,
   turn: 3,
@@ -14,7 +14,7 @@ export const calls = {
   operate: 9,
   give: 10,
   take: 11,
-} as const satisfies Record<Call["kind"], number>;
+};
 
 /** Answers. */
 export const replies = {
