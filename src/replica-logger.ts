@@ -1,11 +1,11 @@
 /**
  * The log of one replica. What does every line of it have, and what if one thing goes wrong a thousand times a
  * second? Lines have the trace that they belong to, and the `code` of their error. Of warnings and errors with
- * one sentence and one code, ten are written within ten seconds; the next one after that says how many were
- * left out (`suppressed`). Metrics count all of them.
+ * one code and one sentence, up to its colon, ten are written within ten seconds; the next one after that says
+ * how many were left out (`suppressed`). Metrics count all of them.
  */
 import type { Environment } from "./environment.ts";
-import { type Logger, silentLogger, type Telemetry } from "./telemetry.ts";
+import { type Logger, silentLogger, type Telemetry, type Tracer } from "./telemetry.ts";
 import { traceFields } from "./trace-context.ts";
 
 /** Within which lines of one kind are counted, in ms. */
@@ -21,26 +21,30 @@ interface Kind {
   suppressed: number;
 }
 
-/** What the lines need. */
+/** Where the lines of a replica go. */
 export interface ReplicaLoggerOptions {
-  readonly environment: Environment;
-  readonly telemetry: Telemetry;
+  readonly logger?: Logger;
+  readonly telemetry?: Telemetry;
 }
 
-/** The lines of a replica into `logger`; silent without one. */
-export function replicaLogger(logger: Logger | undefined, options: ReplicaLoggerOptions): Logger {
-  if (logger === undefined || logger === silentLogger) return silentLogger;
-  return new ReplicaLogger(logger, options);
+/** The lines of a replica into its logger; silent without one. */
+export function replicaLogger(options: ReplicaLoggerOptions, environment: Environment): Logger {
+  const { logger = silentLogger, telemetry } = options;
+  return logger === silentLogger
+    ? silentLogger
+    : new ReplicaLogger(logger, telemetry?.tracer, environment);
 }
 
 class ReplicaLogger implements Logger {
   readonly #logger: Logger;
-  readonly #options: ReplicaLoggerOptions;
+  readonly #tracer: Tracer | undefined;
+  readonly #environment: Environment;
   readonly #kinds = new Map<string, Kind>();
 
-  constructor(logger: Logger, options: ReplicaLoggerOptions) {
+  constructor(logger: Logger, tracer: Tracer | undefined, environment: Environment) {
     this.#logger = logger;
-    this.#options = options;
+    this.#tracer = tracer;
+    this.#environment = environment;
   }
 
   debug(fields: object, message: string): void {
@@ -64,7 +68,7 @@ class ReplicaLogger implements Logger {
   #whole(fields: object): object {
     const code = codeIn(fields);
     return {
-      ...traceFields(this.#options.telemetry.tracer),
+      ...traceFields(this.#tracer),
       ...fields,
       ...(code === undefined ? {} : { code }),
     };
@@ -72,8 +76,9 @@ class ReplicaLogger implements Logger {
 
   /** Nothing if it is one too many; otherwise what to say besides. */
   #admit(level: string, fields: object, message: string): object | undefined {
-    const kind = this.#kind(`${level} ${codeIn(fields) ?? ""} ${message}`);
-    const nowMs = this.#options.environment.monotonic();
+    const [sentence = ""] = message.split(":", 1);
+    const kind = this.#kind(`${level} ${codeIn(fields) ?? ""} ${sentence}`);
+    const nowMs = this.#environment.monotonic();
     if (nowMs - kind.sinceMs >= repetitionMs) {
       kind.sinceMs = nowMs;
       kind.written = 0;

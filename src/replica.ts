@@ -74,7 +74,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#name = options.name ?? "replica";
     this.#environment = environment;
     this.#telemetry = options.telemetry ?? silentTelemetry;
-    this.#logger = replicaLogger(options.logger, { environment, telemetry: this.#telemetry });
+    this.#logger = replicaLogger(options, environment);
     this.#events = new Events(environment, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,

@@ -11,6 +11,7 @@ import {
   LockUnavailableError,
   StaleTokenError,
   StoreRolledBackError,
+  TrellisError,
   UnknownOutcomeError,
 } from "../errors.ts";
 import {
@@ -137,8 +138,10 @@ export class EscalatedCalls {
 
 /** How loud it is; nothing for what is an answer. */
 function levelOf(error: unknown): "warn" | "error" | undefined {
-  if (error instanceof UnknownOutcomeError || error instanceof StoreRolledBackError) return "error";
+  // An operator has to find out why; all others are over when the store is well again.
+  if (error instanceof StoreRolledBackError) return "error";
   const isWarning =
+    error instanceof UnknownOutcomeError ||
     error instanceof LeaseLostError ||
     error instanceof StaleTokenError ||
     error instanceof LockUnavailableError;
@@ -148,7 +151,7 @@ function levelOf(error: unknown): "warn" | "error" | undefined {
 /** Causes of causes that are looked at. */
 const causesMax = 4;
 
-/** What a line says of an error: with its message only where keys may be named. */
+/** What a line says of an error: with its message only where keys may be named, and only if it is one of ours. */
 export function errorFields(
   error: unknown,
   withMessage: boolean,
@@ -169,7 +172,7 @@ function described(error: unknown, withMessage: boolean): object {
   return {
     type,
     ...(code === undefined ? {} : { code }),
-    ...(withMessage && error instanceof Error ? { message: error.message } : {}),
+    ...(withMessage && error instanceof TrellisError ? { message: error.message } : {}),
   };
 }
 

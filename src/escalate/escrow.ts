@@ -139,9 +139,9 @@ export class Escrow {
     if (this.#isClosed || !opened || !this.#former) return;
     this.#isClosed = true;
     this.#idle.close();
-    const { environment, logger } = this.#options;
+    const { environment, logger, logKeys = false } = this.#options;
     await leaveAll({
-      ...{ environment, logger, journal: opened.journal, keyed: opened.keyed },
+      ...{ environment, logger, logKeys, journal: opened.journal, keyed: opened.keyed },
       former: this.#former,
       collections: [...this.#collections.values()],
     });

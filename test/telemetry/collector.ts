@@ -1,5 +1,5 @@
 /** A collector of OpenTelemetry, as far as a test needs one: takes OTLP/HTTP in JSON, and keeps the spans. */
-import { createServer, type IncomingMessage, type Server } from "node:http";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
 /** A span as it came. */
@@ -38,9 +38,7 @@ export class Collector implements AsyncDisposable {
 
   private constructor() {
     this.#server = createServer((request, response) => {
-      void this.#take(request).then((status) => {
-        response.writeHead(status, { "content-type": "application/json" }).end("{}");
-      });
+      void this.#answer(request, response);
     });
   }
 
@@ -62,6 +60,11 @@ export class Collector implements AsyncDisposable {
     await new Promise((resolve) => {
       this.#server.close(resolve);
     });
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const status = await this.#take(request);
+    response.writeHead(status, { "content-type": "application/json" }).end("{}");
   }
 
   async #take(request: IncomingMessage): Promise<number> {

@@ -31,10 +31,10 @@ export function older(transport: Transport, refused: () => void): Transport {
   return {
     check: (url) => transport.check(url),
     dial: (target, inner) => connection(transport.dial(target, receiver(inner))),
-    listen: (options, { linksMax, accept }) =>
+    listen: (options, acceptor) =>
       transport.listen(options, {
-        linksMax,
-        accept: (inner) => receiver(accept(connection(inner))),
+        linksMax: acceptor.linksMax,
+        accept: (inner) => receiver(acceptor.accept(connection(inner))),
       }),
   };
 }

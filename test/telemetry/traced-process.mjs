@@ -39,30 +39,25 @@ const requests = {
   late: () => accounts.update("ada", (now = 0) => now + 1, { waitMs: 300 }),
 };
 
-process.on("message", ({ request }) => {
-  const ask = (span) =>
-    requests[request]()
-      .then(
-        () => "done",
-        (error) => error.code ?? error.name,
-      )
-      .then((outcome) => {
-        span.end();
-        return outcome;
-      });
-  if (request === "stop") return void stop();
-  tracer.startActiveSpan(`request ${request}`, ask).then(async (outcome) => {
-    await provider.forceFlush();
-    process.send({ outcome });
+const asked = (request) =>
+  tracer.startActiveSpan(`request ${request}`, async (span) => {
+    try {
+      await requests[request]();
+      return "done";
+    } catch (error) {
+      return error.code ?? error.name;
+    } finally {
+      span.end();
+    }
   });
-});
 
-async function stop() {
-  await replica.close();
-  await provider.shutdown();
-  process.disconnect();
+async function answer(request) {
+  const outcome = await asked(request);
+  await provider.forceFlush();
+  process.send({ outcome });
 }
 
+process.on("message", ({ request }) => void answer(request));
 process.on("disconnect", () => process.exit());
 await replica.synced({ timeoutMs: 10_000 });
 process.send({ port: replica.address?.port });

@@ -1,6 +1,6 @@
 /** The span that a request to the lock authority is made in, over links: told, relayed, or left out. */
 import { afterAll, beforeEach, describe, expect, test } from "vitest";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { isCall, readCall, writeCall } from "../../src/escalate/embedded/authority-codec.ts";
 import { silentTelemetry, type Telemetry, withTracer } from "../../src/index.ts";
 import { MalformedError } from "../../src/store/bytes.ts";

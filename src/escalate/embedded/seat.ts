@@ -131,7 +131,8 @@ export class Seat {
       this.#doubt ??= error instanceof Error ? error.message : String(error);
     }
     if (this.#doubt === undefined) return;
-    logger.error({ reason: this.#doubt }, "this replica is the lock authority, and does not serve");
+    const fields = { code: "lock-authority", reason: this.#doubt };
+    logger.error(fields, "this replica is the lock authority, and does not serve");
   }
 
   /** What the authority in reach promises; the least, while none is known. */
@@ -350,7 +351,8 @@ export class Seat {
   }
 
   #say(message: string): void {
-    this.#options.logger.error({}, message);
+    const fields = { code: "lock-authority", reason: message };
+    this.#options.logger.error(fields, "who is the lock authority is in question");
     this.#options.onWarning(message);
   }
 
