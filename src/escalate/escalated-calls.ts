@@ -122,9 +122,12 @@ export class EscalatedCalls {
     failure: { readonly error: unknown; readonly span: Span; readonly latencyMs: number },
   ): void {
     const { error, span, latencyMs } = failure;
-    const operationId = error instanceof UnknownOutcomeError ? error.operationId : undefined;
-    if (operationId !== undefined) span.set({ "trellis.operation_id": operationId });
-    const { logger, logKeys = false } = this.#options;
+    const { logger, logKeys = false, telemetry } = this.#options;
+    const asked = error instanceof UnknownOutcomeError ? error.operationId : undefined;
+    // That of a decrement is the caller's own key, which may say who the caller is.
+    const mayTell = (keys: boolean): boolean => asked !== undefined && (keys || route !== "escrow");
+    if (mayTell(telemetry.tracer?.keys === true)) span.set({ "trellis.operation_id": asked ?? "" });
+    const operationId = mayTell(logKeys) ? asked : undefined;
     const level = levelOf(error);
     if (level === undefined) return;
     const fields = {

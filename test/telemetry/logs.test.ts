@@ -1,5 +1,5 @@
 /** What the log says, how often, and what it never says. */
-import { afterAll, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
 import {
   boundedCounter,
   counter,
@@ -14,6 +14,7 @@ import {
   withTracer,
 } from "../../src/index.ts";
 import { until } from "../../src/cli/servers/until.ts";
+import { EscalatedCalls } from "../../src/escalate/escalated-calls.ts";
 import type { LockBackend } from "../../src/escalate/locks.ts";
 import { memoryLocks } from "../../src/escalate/locks/memory.ts";
 import { replicaLogger, repetitionMs, repetitionsMax } from "../../src/replica-logger.ts";
@@ -24,6 +25,7 @@ import { CollectedSpans } from "./collected-spans.ts";
 import { Lines } from "./lines.ts";
 
 const spans = new CollectedSpans();
+beforeEach(() => spans.reset());
 afterAll(() => spans.stop());
 
 const schema = {
@@ -109,6 +111,24 @@ test("with logKeys a line names the resource, and says what our errors say, and 
     err: { message: `${resource} was set back`, causes: [{ type: "Error" }] },
   });
   expect(JSON.stringify(line)).not.toContain("4711");
+});
+
+test("the idempotency key of a decrement is a key: it is told only where keys are", async () => {
+  for (const logKeys of [false, true]) {
+    const lines = new Lines();
+    spans.reset();
+    const tracer = openTelemetryTracer({ tracer: spans.tracer, keys: logKeys });
+    const telemetry = withTracer(silentTelemetry, tracer);
+    const environment = new World(1).environment();
+    const calls = new EscalatedCalls({ environment, telemetry, logger: lines, logKeys });
+    const unknown = new UnknownOutcomeError("ask again", { operationId: "order-of-ada" });
+    const work = (): Promise<never> => Promise.reject(unknown);
+    const call = { operation: "decrement", route: "escrow", collection: "stock" } as const;
+    await expect(calls.run(call, work)).rejects.toThrow(unknown);
+    expect(JSON.stringify(lines.all).includes("order-of-ada")).toBe(logKeys);
+    const { attributes } = spans.one("trellis.escalate");
+    expect(attributes["trellis.operation_id"]).toBe(logKeys ? "order-of-ada" : undefined);
+  }
 });
 
 test("what is an answer is no line: refusals, conflicts and what the caller's function throws", async () => {
