@@ -90,9 +90,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
     this.#locking = new Locking({
-      replica: options,
-      name: this.#name,
-      environment,
+      ...{ replica: options, name: this.#name, environment },
       ...{ logger: this.#logger, telemetry: this.#telemetry },
       onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });

@@ -33,7 +33,7 @@ import {
 } from "./fenced/fenced-target.ts";
 import type { FencedWatch } from "./fenced/fenced-watch.ts";
 import { Claims } from "./fenced/claims.ts";
-import { replacing } from "./fenced/conditional.ts";
+import { nothingKnown, orderOf, replacing } from "./fenced/conditional.ts";
 import type {
   Expected,
   FencedOptions,
@@ -418,13 +418,6 @@ export class FencedValues {
     );
   }
 }
-
-const nothingKnown: FencedVersion = { lineage: 1, version: 0 };
-
-const orderOf = (guarded: Guarded | undefined, resource: string): FencedVersion => ({
-  lineage: decodeEnvelope(guarded?.value, resource).lineage,
-  version: Number(guarded?.version ?? 0n),
-});
 
 function checkFunction(given: unknown, call: string): void {
   if (typeof given === "function") return;

@@ -34,7 +34,7 @@ export function older(transport: Transport, refused: () => void): Transport {
     listen: (options, acceptor) =>
       transport.listen(options, {
         linksMax: acceptor.linksMax,
-        accept: (inner) => receiver(acceptor.accept(connection(inner))),
+        accept: (inner, replicate) => receiver(acceptor.accept(connection(inner), replicate)),
       }),
   };
 }
