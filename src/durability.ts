@@ -72,10 +72,12 @@ export class Durability {
     const engine = await backendOf(storage).open();
     try {
       let told = 0;
+      const beganMs = environment.monotonic();
       const onProgress = ({ records }: { readonly records: number }): void => {
         if (records < told + progressRecords) return;
         told = records;
-        logger.info({ records, location: engine.location }, "reading the storage");
+        const latencyMs = Math.round(environment.monotonic() - beganMs);
+        logger.info({ records, location: engine.location, latencyMs }, "reading the storage");
       };
       const { numbers, peers, hasCrashed } = await restore({
         keyspace,

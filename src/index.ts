@@ -72,7 +72,19 @@ export type {
   TlsOptions,
 } from "./door.ts";
 export type { Transport } from "./sync/transport.ts";
-export type { Logger, Telemetry } from "./telemetry.ts";
+export {
+  type Attributes,
+  type FigureSink,
+  type Labels,
+  type Logger,
+  silentTelemetry,
+  type Span,
+  type SpanPlace,
+  type Telemetry,
+  type Tracer,
+  withTracer,
+} from "./telemetry.ts";
+export { traceFields } from "./trace-context.ts";
 export type { AcknowledgedBy, AcknowledgedOptions } from "./versions.ts";
 export type { OutsideLocks } from "./escalate/outside-locks.ts";
 export type { WithLockOptions } from "./escalate/named-locks.ts";

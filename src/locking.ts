@@ -12,7 +12,7 @@ import { type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
-import type { Logger } from "./telemetry.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
@@ -21,6 +21,7 @@ export interface LockingOptions {
   readonly name: string;
   readonly environment: Environment;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }

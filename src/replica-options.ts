@@ -64,6 +64,8 @@ export interface ReplicaOptions<S extends Schema> {
   readonly locks?: LockBackend;
   /** Default: silent. Anything that is pino-compatible. */
   readonly logger?: Logger;
+  /** Lines of the log may name keys and resources, and have the messages of errors about them. Default false. */
+  readonly logKeys?: boolean;
   /** Default: silent. */
   readonly telemetry?: Telemetry;
   /** Clock, timers, randomness, network, the memory of the machine: for tests. */
@@ -80,6 +82,7 @@ const options = new Set([
   "storage",
   "locks",
   "logger",
+  "logKeys",
   "telemetry",
   "environment",
 ]);

@@ -18,6 +18,7 @@ import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
 import { Forgetter } from "./forgetter.ts";
 import { Locking } from "./locking.ts";
+import { replicaLogger } from "./replica-logger.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { statusOf } from "./status-of.ts";
@@ -39,7 +40,7 @@ import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
-import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
+import { type Logger, silentTelemetry, type Telemetry } from "./telemetry.ts";
 
 /** A replica. Every call after `close` throws `ClosedError`. */
 export class Replica<S extends Schema> implements AsyncDisposable {
@@ -72,8 +73,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
-    this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#logger = replicaLogger(options, environment);
     this.#events = new Events(environment, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
@@ -89,15 +90,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
     this.#locking = new Locking({
-      replica: options,
-      name: this.#name,
-      environment,
-      logger: this.#logger,
+      ...{ replica: options, name: this.#name, environment },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
       onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });
     this.#escalation = new Escalation({
       ...{ name: this.#name, keyspace: this.#keyspace, locking: this.#locking, environment },
-      ...{ logger: this.#logger, telemetry: this.#telemetry },
+      ...{ logger: this.#logger, telemetry: this.#telemetry, logKeys: options.logKeys ?? false },
       onConflict: (conflict) => this.#events.tell("conflict", conflict),
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });

@@ -46,15 +46,30 @@ export interface Span {
   event(name: string, attributes?: Attributes): void;
 }
 
+/** Where a span belongs, besides below the present one. */
+export interface SpanPlace {
+  /** Below no span: work that nobody here asked for. */
+  readonly isRoot?: boolean;
+  /** Other spans that it is done for, each as `traceparent`. */
+  readonly links?: readonly string[];
+}
+
 /** Takes spans. Which one is present follows the calls, also asynchronous ones. */
 export interface Tracer {
+  /** Whether spans may name keys. Absent: they do not. */
+  readonly keys?: boolean;
   /** Runs `work` in a span below the present one; it ends when `work` does, and has its error if it throws. */
-  span<T>(name: string, attributes: Attributes, work: (span: Span) => T): T;
+  span<T>(name: string, attributes: Attributes, work: (span: Span) => T, place?: SpanPlace): T;
   /** The present span, as W3C Trace Context has it (`traceparent`); undefined if there is none. */
   present(): string | undefined;
   /** Runs `work` below the span of another process, which `traceparent` names; if it names none, as it is. */
   follow<T>(traceparent: string | undefined, work: () => T): T;
+  /** Holds on to the present span: what this returns runs work below it later, in this process. */
+  carry(): Carried;
 }
+
+/** Runs work below the span that was present when it was made. */
+export type Carried = <T>(work: () => T) => T;
 
 /** Takes the log lines: fields first, then an English sentence. A `pino` logger is one. */
 export interface Logger {
@@ -72,7 +87,8 @@ export const silentTelemetry: Telemetry = { count: ignore, gauge: ignore, observ
 /** Drops every line: the default. */
 export const silentLogger: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
 
-const noSpan: Span = { set: ignore, event: ignore };
+/** Drops what it is told. */
+export const noSpan: Span = { set: ignore, event: ignore };
 
 /** Runs `work` in a span if somebody takes spans. */
 export const spanned = <T>(
@@ -81,3 +97,14 @@ export const spanned = <T>(
   attributes: Attributes,
   work: (span: Span) => T,
 ): T => (tracer === undefined ? work(noSpan) : tracer.span(name, attributes, work));
+
+/** The same figures, and spans besides: `withTracer(silentTelemetry, openTelemetryTracer({ tracer }))`. */
+export const withTracer = (telemetry: Telemetry, tracer: Tracer): Telemetry => ({
+  count: (...figure) => telemetry.count(...figure),
+  gauge: (...figure) => telemetry.gauge(...figure),
+  observe: (...figure) => telemetry.observe(...figure),
+  ...(telemetry.collect === undefined
+    ? {}
+    : { collect: (read) => telemetry.collect?.(read) ?? ignore }),
+  tracer,
+});

@@ -47,7 +47,7 @@ interface Rule {
   readonly may: RegExp;
 }
 
-const ports = "src/(?:errors|environment|telemetry)\\.ts";
+const ports = "src/(?:errors|environment|telemetry|trace-context)\\.ts";
 
 /** The lock adapters `names`, each a file and a folder of its parts, share their parts and their clients. */
 function lockFamily(names: string, clients: string): Rule {
@@ -62,7 +62,7 @@ function lockFamily(names: string, clients: string): Rule {
 }
 
 const rules: readonly Rule[] = [
-  { files: /^src\/(?:errors|telemetry)\.ts$/u, may: /^(?!)/u },
+  { files: /^src\/(?:errors|telemetry|trace-context)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
   { files: /^src\/cli\//u, may: /^/u },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
@@ -92,6 +92,10 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/store\/storage\//u,
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/telemetry\/opentelemetry-tracer\.ts$/u,
+    may: new RegExp(`^(?:${ports}|@opentelemetry/api)$`, "u"),
   },
   lockFamily("redis|redlock", "ioredis"),
   lockFamily("postgres|mysql|sql", "pg|mysql2/promise"),

@@ -14,6 +14,7 @@ import { ClosedError, UsageError } from "../errors.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Root } from "../store/nodes.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
+import { EscalatedCalls, errorFields } from "./escalated-calls.ts";
 import { BoundedCounterCollection } from "./collections/bounded-counters.ts";
 import { Counters, type Opened } from "./escrow/counters.ts";
 import { KeyspaceFigures } from "./escrow/figures.ts";
@@ -48,6 +49,8 @@ export interface EscrowOptions {
   readonly updates: GuardedUpdates;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
+  /** Lines of the log may name keys. Default false. */
+  readonly logKeys?: boolean;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -115,6 +118,7 @@ export class Escrow {
       ...{ holder: newHolderId(environment), isDurable: storage !== undefined, journal, keyed },
       surroundings: {
         ...{ environment, name, updates, journal, birth: () => this.#birthOfStore() },
+        calls: new EscalatedCalls(this.#options),
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),
@@ -135,9 +139,9 @@ export class Escrow {
     if (this.#isClosed || !opened || !this.#former) return;
     this.#isClosed = true;
     this.#idle.close();
-    const { environment, logger } = this.#options;
+    const { environment, logger, logKeys = false } = this.#options;
     await leaveAll({
-      ...{ environment, logger, journal: opened.journal, keyed: opened.keyed },
+      ...{ environment, logger, logKeys, journal: opened.journal, keyed: opened.keyed },
       former: this.#former,
       collections: [...this.#collections.values()],
     });
@@ -185,7 +189,9 @@ export class Escrow {
   }
 
   #stopped({ collection, key }: Holding, why: Error): void {
-    this.#options.logger.error({ err: why, collection, key }, "rights are not spent any more");
+    const { logger, logKeys = false } = this.#options;
+    const fields = { collection, ...(logKeys ? { key } : {}), ...errorFields(why, logKeys) };
+    logger.error(fields, "rights are not spent any more");
     this.#warn(why.message);
   }
 

@@ -15,7 +15,8 @@ import type { Conflict } from "../store/conflicts.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Root } from "../store/nodes.ts";
 import { checkKey, copyValue, type Json } from "../store/values.ts";
-import type { Logger, Telemetry } from "../telemetry.ts";
+import { type Logger, spanned, type Telemetry } from "../telemetry.ts";
+import { EscalatedCalls } from "./escalated-calls.ts";
 import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
@@ -24,10 +25,15 @@ import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.t
 import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
-import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
+import {
+  callOf,
+  type FencedCollection,
+  type FencedHandle,
+  type FencedTarget,
+} from "./fenced/fenced-target.ts";
 import type { FencedWatch } from "./fenced/fenced-watch.ts";
 import { Claims } from "./fenced/claims.ts";
-import { replacing } from "./fenced/conditional.ts";
+import { nothingKnown, orderOf, replacing } from "./fenced/conditional.ts";
 import type {
   Expected,
   FencedOptions,
@@ -44,6 +50,7 @@ import { type EscalateOptions, type FencedSection, Sections } from "./fenced/sec
 import type { Change, Changed, GuardedUpdates, Updated } from "./guarded-updates.ts";
 import type { Guarded } from "./locks.ts";
 import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
+import { guardAttributes } from "./spans.ts";
 
 export type {
   Expected,
@@ -70,6 +77,8 @@ export interface FencedValuesOptions {
   readonly hash: Hash;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
+  /** Lines of the log may name keys. Default false. */
+  readonly logKeys?: boolean;
   /** A claim lost. */
   readonly onConflict: (conflict: Conflict) => void;
   /** Whether the backend is known to be away, so that asking again makes no sense. Default never. */
@@ -88,11 +97,13 @@ export class FencedValues {
   readonly #collections = new Map<string, FencedCollection>();
   readonly #sections: Sections;
   readonly #claims: Claims;
+  readonly #calls: EscalatedCalls;
   readonly #isAway: () => boolean;
 
   constructor(options: FencedValuesOptions) {
     const { watch, locks, environment, hash, telemetry, isAway = () => false } = options;
     this.#options = options;
+    this.#calls = new EscalatedCalls(options);
     this.#isAway = isAway;
     this.#claims = new Claims(options, (target, step, given) =>
       this.#until(target, step, { ...given, isKeyed: true }),
@@ -228,7 +239,10 @@ export class FencedValues {
   ): Promise<R> {
     return this.outside("escalate", async () => {
       checkFunction(fn, "escalate");
-      return this.#sections.run(handles, fn, options);
+      const resources = Array.isArray(handles) ? handles.length : 0;
+      return this.#calls.run({ operation: "section", route: "fenced", resources }, () =>
+        this.#sections.run(handles, fn, options),
+      );
     });
   }
 
@@ -260,7 +274,8 @@ export class FencedValues {
   }
 
   async #adopt(which: Adoptable): Promise<Adopted> {
-    const { watch, births, environment, logger } = this.#options;
+    const { watch, births, environment, logger, logKeys = false } = this.#options;
+    const beganMs = environment.monotonic();
     const collections = [...this.#collections.values()].filter(
       ({ name }) => which.collection === undefined || name === which.collection,
     );
@@ -275,7 +290,10 @@ export class FencedValues {
       total.adopted += adopted;
       total.unchanged += unchanged;
     }
-    logger.warn({ ...which, ...total, isAnother }, "a store was adopted");
+    const { collection, key } = which;
+    const latencyMs = Math.round(environment.monotonic() - beganMs);
+    const fields = { collection, ...(logKeys ? { key } : {}), ...total, isAnother, latencyMs };
+    logger.warn(fields, "a store was adopted");
     return total;
   }
 
@@ -303,7 +321,7 @@ export class FencedValues {
       wrote = changed.value;
       return changed;
     };
-    const updated = await this.#until(target, noting, { ...options, isKeyed });
+    const updated = await this.#until(target, noting, { ...options, operation: "update", isKeyed });
     return { ...updated, wrote };
   }
 
@@ -361,44 +379,45 @@ export class FencedValues {
   }
 
   async #until<R>(
-    { resource, collection, what }: FencedTarget,
+    target: FencedTarget,
     step: Change<R>,
-    options: FencedOptions & { readonly isKeyed: boolean },
+    options: FencedOptions & { readonly operation: string; readonly isKeyed: boolean },
   ): Promise<Updated<R>> {
+    const { resource, collection, what } = target;
     const { environment, updates, telemetry, locks } = this.#options;
     if (locks.isHeldHere(resource)) {
       throw new UsageError(
         `${what} is in the section around this call, which would wait for itself: use the section's set`,
       );
     }
-    const { waitMs = defaultWaitMs, signal, isKeyed } = options;
+    const { waitMs = defaultWaitMs, signal, operation, isKeyed } = options;
     const given = signal === undefined ? {} : { signal };
     const attempt = (leftMs: number): Promise<Updated<R>> =>
       updates.update(resource, step, { waitMs: leftMs, ...given });
     const isAway = this.#isAway;
     telemetry.count("trellis_fenced_updates", 1, { collection: collection.name });
-    return untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway });
+    return this.#calls.run(callOf(operation, target), () =>
+      untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway }),
+    );
   }
 
   async #read(target: FencedTarget, options: FencedOptions): Promise<Versioned<Json>> {
-    const { environment, watch } = this.#options;
+    const { environment, watch, telemetry } = this.#options;
     const { waitMs = defaultWaitMs, signal } = options;
+    const attributes = guardAttributes(telemetry.tracer, watch.name, target.resource);
     const attempt = async (): Promise<Versioned<Json>> => {
-      const guarded = await watch.read(target.resource, signal === undefined ? {} : { signal });
+      const guarded = await spanned(telemetry, "trellis.read", attributes, () =>
+        watch.read(target.resource, signal === undefined ? {} : { signal }),
+      );
       const { value } = decodeEnvelope(guarded?.value, target.resource);
       return { value, version: orderOf(guarded, target.resource) };
     };
     const isAway = this.#isAway;
-    return untilDecided(attempt, { environment, waitMs, signal, isKeyed: true, isAway });
+    return this.#calls.run(callOf("read", target), () =>
+      untilDecided(attempt, { environment, waitMs, signal, isKeyed: true, isAway }),
+    );
   }
 }
-
-const nothingKnown: FencedVersion = { lineage: 1, version: 0 };
-
-const orderOf = (guarded: Guarded | undefined, resource: string): FencedVersion => ({
-  lineage: decodeEnvelope(guarded?.value, resource).lineage,
-  version: Number(guarded?.version ?? 0n),
-});
 
 function checkFunction(given: unknown, call: string): void {
   if (typeof given === "function") return;

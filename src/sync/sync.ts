@@ -15,6 +15,7 @@ import type { Stage } from "../store/stage.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyspaceListener } from "../store/keyspace-listener.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
+import { CatchUps } from "./catch-up.ts";
 import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
 import type { Forked } from "./forked.ts";
@@ -28,7 +29,7 @@ import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
-import { logEnd } from "./link-log.ts";
+import { logEnd, logStart } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import { Services } from "./service.ts";
 import type { SyncOptions } from "./sync-options.ts";
@@ -56,6 +57,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #greeter: Greeter;
   readonly #services: Services;
   readonly #observers: Observers;
+  readonly #catchUps: CatchUps | undefined;
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
@@ -84,6 +86,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#environment = environment;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    const { tracer } = this.#telemetry;
+    this.#catchUps = tracer && new CatchUps(tracer, keyspace.held);
     this.#services = new Services(options.services ?? []);
     this.#greeter = new Greeter({
       keyspace,
@@ -329,6 +333,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       if (!isBetter) return { kind: "refused", end };
       other.end(end);
     }
+    this.#catchUps?.met(link, hello);
     return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
   }
 
@@ -342,7 +347,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.memory.forget(this.#nameOf(link));
     if (link.actor) this.memory.welcome(link.actor);
     this.#services.started(link);
+    this.#catchUps?.started(link);
     this.#telemetry.count("trellis_links_started");
+    logStart(this.#logger, link);
     this.#tell();
   }
 
@@ -356,11 +363,13 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   received(link: Link, received: Received): void {
     const { onReceived } = this.#options;
+    this.#catchUps?.received(link);
     if (onReceived && link.actor) this.#guarded(onReceived, received, link.actor);
   }
 
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     this.#services.ended(link);
+    this.#catchUps?.ended(link, end);
     const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
@@ -384,7 +393,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     fork(this.#keyspace, mixedActor(this.#keyspace.newActor(), nonce));
     const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
     const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
-    this.#logger.error({ ...forked }, `${what}; we go on as another actor`);
+    this.#logger.error({ ...forked, code: "clone" }, `${what}; we go on as another actor`);
     this.#telemetry.count("trellis_forks");
     for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
     const { onForked } = this.#options;

@@ -14,11 +14,14 @@ import type { FencedOptions } from "./operations.ts";
 /** What came of a claim or a release. */
 type ClaimOutcome = { readonly isDone: boolean; readonly owner: string | undefined };
 
+/** How to wait, and what it is that waits. */
+type CallOptions = FencedOptions & { readonly operation: string };
+
 /** Makes a change, or tells why not. */
 type Until = <R>(
   target: FencedTarget,
   step: Change<R>,
-  options: FencedOptions,
+  options: CallOptions,
 ) => Promise<Updated<R>>;
 
 /** What claims tell of. */
@@ -41,7 +44,8 @@ export class Claims {
   /** As of `FencedValues`. */
   async claim(target: FencedTarget<string>, owner: string, options: FencedOptions): Promise<void> {
     checkKey(owner, "the owner");
-    const outcome = await this.#claimOutcome(target, options, (present) =>
+    const call = { ...options, operation: "claim" };
+    const outcome = await this.#claimOutcome(target, call, (present) =>
       present === undefined ? owner : present === owner,
     );
     if (outcome.isDone || outcome.owner === undefined) return;
@@ -62,7 +66,8 @@ export class Claims {
     options: FencedOptions,
   ): Promise<void> {
     checkKey(owner, "the owner");
-    const outcome = await this.#claimOutcome(target, options, (present) =>
+    const call = { ...options, operation: "release" };
+    const outcome = await this.#claimOutcome(target, call, (present) =>
       present === owner ? undefined : present === undefined,
     );
     if (outcome.isDone) return;
@@ -76,7 +81,7 @@ export class Claims {
   /** `next`: the next owner, or nobody; a boolean says that all stays, and whether that is well. */
   async #claimOutcome(
     target: FencedTarget<string>,
-    options: FencedOptions,
+    options: CallOptions,
     next: (present: string | undefined) => string | undefined | boolean,
   ): Promise<ClaimOutcome> {
     const step: Change<ClaimOutcome> = (bytes) => {

@@ -1,7 +1,9 @@
 /** Replacing a fenced value by version: for callers who read it, thought, and write what they thought of. */
 import { ConflictError } from "../../errors.ts";
+import type { Guarded } from "../locks.ts";
+import { decodeEnvelope } from "./envelope.ts";
 import type { FencedTarget } from "./fenced-target.ts";
-import type { Expected, Update } from "./operations.ts";
+import type { Expected, FencedVersion, Update } from "./operations.ts";
 
 /**
  * An update to `next` if what is there is what was expected.
@@ -23,3 +25,12 @@ export function replacing<V>(
     });
   };
 }
+
+/** Of what was never written, or never seen. */
+export const nothingKnown: FencedVersion = { lineage: 1, version: 0 };
+
+/** The version of what stands in a guard. */
+export const orderOf = (guarded: Guarded | undefined, resource: string): FencedVersion => ({
+  lineage: decodeEnvelope(guarded?.value, resource).lineage,
+  version: Number(guarded?.version ?? 0n),
+});
