@@ -111,7 +111,7 @@ export interface Snapshot {
 /** A name as it is shown: never half a character. */
 export function cut(text: string, charactersMax: number = nameCharactersMax): string {
   if (text.length <= charactersMax) return text;
-  const characters = Array.from(text.slice(0, 2 * charactersMax));
+  const characters = Array.from(text.slice(0, 2 * (charactersMax + 1)));
   if (characters.length <= charactersMax) return text;
   return characters.slice(0, charactersMax).join("") + cutMark;
 }

@@ -50,7 +50,7 @@ export const toneOf: Readonly<Record<Health, "good" | "warn" | "bad">> = {
 
 /** What it is called here. */
 export const peerName = ({ name, url, actor }: SnapshotPeer): string =>
-  visible(name ?? url?.replace(/^wss?:\/\//u, "") ?? actor?.slice(0, 8) ?? "stranger");
+  visible(name ?? url?.replace(/^wss?:\/\/|\/$/gu, "") ?? actor?.slice(0, 8) ?? "stranger");
 
 /** How far it is behind. */
 export function lagText(peer: SnapshotPeer): string {
