@@ -7,7 +7,6 @@ import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
 import { UsageError } from "./errors.ts";
-import type { EscrowStorage } from "./escalate/escrow.ts";
 import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
 import type { Adopted } from "./escalate/fenced/adoption.ts";
 import type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
@@ -17,6 +16,7 @@ import { explain, type Explanation } from "./escalate/policy.ts";
 import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
 import { Forgetter } from "./forgetter.ts";
+import { Activity, type ActivitySource } from "./insight/activity.ts";
 import { Locking } from "./locking.ts";
 import { replicaLogger } from "./replica-logger.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
@@ -39,7 +39,7 @@ import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
-import { isExclusive, witnessOf } from "./witnesses.ts";
+import { rightsStorageOf } from "./witnesses.ts";
 import { type Logger, silentTelemetry, type Telemetry } from "./telemetry.ts";
 
 /** A replica. Every call after `close` throws `ClosedError`. */
@@ -48,6 +48,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly collections: Collections<S>;
   /** Locks for what stands outside Trellis. */
   readonly locks: OutsideLocks;
+  /** What it does, for tools that look at it: see `trellis-state/http`. */
+  readonly activity: Activity;
   readonly #name: string;
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
@@ -75,13 +77,15 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#environment = environment;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     this.#logger = replicaLogger(options, environment);
-    this.#events = new Events(environment, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
       environment,
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("logEntriesMax", options.retention?.logEntriesMax),
     });
+    const escalation: ActivitySource = (count) => this.#escalation.figures(count);
+    this.activity = new Activity({ keyspace: this.#keyspace, environment, escalation });
+    this.#events = new Events(environment, this.#logger, this.activity);
     this.#waiting = new Waiting(environment);
     this.#versions = new Versions({
       ...{ keyspace: this.#keyspace, waiting: this.#waiting },
@@ -98,6 +102,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...{ name: this.#name, keyspace: this.#keyspace, locking: this.#locking, environment },
       ...{ logger: this.#logger, telemetry: this.#telemetry, logKeys: options.logKeys ?? false },
       onConflict: (conflict) => this.#events.tell("conflict", conflict),
+      activity: this.activity,
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
@@ -108,20 +113,19 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, openGuarded },
       accept: this.#locking.accept.bind(this.#locking),
     });
+    const seen = this.activity.listening(this.#telemetry);
     this.#sync = new Sync({
-      keyspace: this.#keyspace,
+      ...{ keyspace: this.#keyspace, environment, name: this.#name },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
       exchanges: new Exchanges(this.#keyspace, limits),
-      environment,
       transport:
         options.environment?.network ??
-        webSocketTransport(environment, { telemetry: this.#telemetry, logger: this.#logger }),
-      name: this.#name,
+        webSocketTransport(environment, { telemetry: seen, logger: this.#logger }),
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
-      logger: this.#logger,
-      telemetry: this.#telemetry,
       onReceived: (received) => this.#received(received),
       onForked: (forked) => this.#forked(forked),
+      onLink: (event) => this.activity.linked(event),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
       ...optional("listen", options.listen),
@@ -169,7 +173,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     }
     try {
       await this.#locking.start(this.#durability?.engine);
-      await this.#escalation.start(await this.#rightsStorage());
+      const engine = this.#durability?.engine;
+      await this.#escalation.start(engine && (await rightsStorageOf(this.#options, engine)));
       await this.#sync.start();
     } catch (error) {
       await this.#locking.close();
@@ -370,14 +375,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
-  }
-
-  /** Where rights are kept, if this replica is durable. */
-  async #rightsStorage(): Promise<EscrowStorage | undefined> {
-    const engine = this.#durability?.engine;
-    if (!engine) return undefined;
-    const witness = await witnessOf(this.#options);
-    return { engine, witness, isExclusive: isExclusive(this.#options) };
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */

@@ -151,13 +151,24 @@ const rules: readonly Rule[] = [
       "u",
     ),
   },
+  { files: /^src\/page\//u, may: /^(?:src\/page\/.+|node:.+)$/u },
+  // What runs in a browser gets nothing but what it is given.
+  {
+    files: /^src\/dashboard\/browser\//u,
+    may: /^src\/(?:page\/browser|insight\/snapshot|dashboard\/browser\/[^/]+)\.ts$/u,
+  },
+  {
+    files: /^src\/dashboard\//u,
+    may: /^(?:src\/(?:page|dashboard)\/.+|node:.+)$/u,
+  },
+  { files: /^src\/insight\//u, may: /^src\/(?!cli\/|dashboard\/|page\/).+$/u },
   // HTTP stands on top of a replica, and nothing but commands on top of it.
   { files: /^src\/http\.ts$/u, may: /^src\/http\/.+$/u },
   {
     files: /^src\/http\//u,
     may: new RegExp(
       `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-status|versions)\\.ts|` +
-        "src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
+        "src/crdt/.+|src/dashboard/page\\.ts|src/insight/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
       "u",
     ),
   },
@@ -198,7 +209,12 @@ const isAdapter = (path: string): boolean => {
 
 describe("the ambient world", () => {
   const pure = sources.filter(
-    (path) => path !== "src/environment.ts" && !path.startsWith("src/cli/") && !isAdapter(path),
+    (path) =>
+      path !== "src/environment.ts" &&
+      !path.startsWith("src/cli/") &&
+      // A browser has no environment.
+      !path.startsWith("src/dashboard/browser/") &&
+      !isAdapter(path),
   );
   test.each(pure)("%s takes clocks, timers and randomness from the environment", (file) => {
     expect(strip(read(file), true).match(ambient) ?? []).toEqual([]);

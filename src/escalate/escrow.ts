@@ -30,6 +30,7 @@ import {
   type JudgedDirectory,
   type JudgedHolding,
 } from "./escrow/opening.ts";
+import { PoolSightings } from "./escrow/pool-sightings.ts";
 import { Recall } from "./escrow/recall.ts";
 import { RightsJournal } from "./escrow/rights-journal.ts";
 import { type RightsStatus, statusOf } from "./escrow/rights-status.ts";
@@ -59,6 +60,8 @@ export interface EscrowOptions {
 export class Escrow {
   /** A service of the links. */
   readonly service: Recall;
+  /** What is known of the holders of other replicas. */
+  readonly sightings: PoolSightings = new PoolSightings();
   readonly #options: EscrowOptions;
   readonly #collections = new Map<string, Counters>();
   readonly #idle: IdleLooks;
@@ -119,6 +122,7 @@ export class Escrow {
       surroundings: {
         ...{ environment, name, updates, journal, birth: () => this.#birthOfStore() },
         calls: new EscalatedCalls(this.#options),
+        onSeen: (holding, pool) => this.sightings.saw(holding, pool, environment.now()),
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),

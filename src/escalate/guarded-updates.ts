@@ -11,8 +11,9 @@ import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError } from "../errors.ts";
 import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { Contention, type Strategy } from "./contention.ts";
+import { byHeat, type LaneFigure } from "./lane-figures.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
-import { defaultTtlMs, defaultWaitMs } from "./named-locks.ts";
+import { defaultTtlMs, defaultWaitMs, type OnFailure } from "./named-locks.ts";
 import { tracedHere } from "./spans.ts";
 import { type Caller, UpdateLane } from "./update-lane.ts";
 
@@ -66,16 +67,19 @@ export class GuardedUpdates {
   readonly #environment: Environment;
   readonly #newStrategy: () => Strategy;
   readonly #telemetry: Telemetry;
+  readonly #onFailure: OnFailure | undefined;
   readonly #lanes = new Map<string, UpdateLane>();
   #isClosed = false;
 
-  /** `newStrategy`: how one resource is written, another one for each. */
+  /** `newStrategy`: how one resource is written, another one for each. `onFailure` is told of what was refused. */
   constructor(
     backend: LockBackend,
     environment: Environment,
     newStrategy: () => Strategy = () => new Contention(environment),
     telemetry: Telemetry = silentTelemetry,
+    onFailure?: OnFailure,
   ) {
+    this.#onFailure = onFailure;
     this.#backend = backend;
     this.#environment = environment;
     this.#newStrategy = newStrategy;
@@ -118,6 +122,7 @@ export class GuardedUpdates {
         },
         refused: (error) => {
           clean();
+          this.#onFailure?.(resource, error);
           reject(error);
         },
       };
@@ -140,6 +145,15 @@ export class GuardedUpdates {
       });
       lane.enter(caller);
     });
+  }
+
+  /** The values that were contended or are waited for, the hottest first. O(values). */
+  hotSpots(count: number): readonly LaneFigure[] {
+    return [...this.#lanes.values()]
+      .map(({ figure }) => figure)
+      .filter(({ conflicts, leases, queued }) => conflicts + leases + queued > 0)
+      .toSorted(byHeat)
+      .slice(0, count);
   }
 
   /** Refuses who waits, and resolves when what is under way has ended. */

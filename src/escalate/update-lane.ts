@@ -3,6 +3,7 @@ import type { Environment } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
 import { type Attributes, spanned, type Telemetry } from "../telemetry.ts";
 import type { Strategy } from "./contention.ts";
+import { type LaneFigure, LaneFigures } from "./lane-figures.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
 import { acquireSpan, guardAttributes, placeOf, type Traced, writeSpan } from "./spans.ts";
@@ -67,6 +68,7 @@ export class UpdateLane {
   /** Those up to this number had come before the store was asked for what is known: for them it is the latest. */
   #knownFor = 0;
   #roundTripMs = 1;
+  readonly #figures = new LaneFigures();
   #restUntilMs = 0;
   #endRest: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -77,6 +79,18 @@ export class UpdateLane {
 
   get queued(): number {
     return this.#queue.size;
+  }
+
+  /** How contended it is. */
+  get figure(): LaneFigure {
+    const { decided, conflicts, held, leases } = this.#figures;
+    return {
+      resource: this.#options.resource,
+      calls: this.#entered,
+      ...{ decided, conflicts, held, leases, queued: this.queued + this.#batch.length },
+      recentConflicts: this.#figures.heat(this.#options.environment.monotonic()),
+      roundTripMs: this.#roundTripMs,
+    };
   }
 
   get isIdle(): boolean {
@@ -140,10 +154,12 @@ export class UpdateLane {
       const met = { conflicts, held, waitUsed: conflicts > 0 ? this.#waitUsed(beganMs) : 0 };
       const attempt = first?.exclusive === true ? "lease" : strategy.choose(met);
       try {
+        if (attempt === "lease") this.#figures.leases++;
         const write = (): Promise<boolean> =>
           attempt === "lease" ? this.#underLease() : this.#compareAndSet(takesIn);
         // One write for all of them: it is in the span of the first.
         if (await (first?.traced ? first.traced.under(write) : write())) {
+          this.#figures.decided++;
           this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
@@ -159,6 +175,7 @@ export class UpdateLane {
         conflicts++;
         const isHeld = error instanceof ConflictError && error.held === true;
         held = isHeld ? held + 1 : 0;
+        this.#figures.conflicted(isHeld, environment.monotonic());
         await this.#sleep(strategy.pauseMs({ conflicts, held }, this.#roundTripMs));
       }
     }

@@ -12,6 +12,7 @@ import {
   spanned,
   type Telemetry,
 } from "../telemetry.ts";
+import { snapshotOf } from "../insight/snapshot-of.ts";
 import { readBody } from "./body.ts";
 import { EventStream } from "./event-stream.ts";
 import { type AllSlots, Exchange } from "./exchange.ts";
@@ -78,11 +79,15 @@ export class HttpService implements AsyncDisposable {
     this.#memory = new RequestMemory({ replica, environment, limits });
     this.#gate = new RetryGate(replica, environment, limits.retryGateMs);
     this.#health = new Health(replica, environment, limits.readyMsMax);
-    const status = (): string => JSON.stringify(replica.status());
+    const notReady = (): string[] => this.#health.reasons.map(({ detail }) => detail);
+    const status = (): string => JSON.stringify(snapshotOf(replica, environment, notReady()));
     const parts: Parts = {
       ...{ replica, environment, limits, isDurable, metrics: options.metrics },
       ...{ memory: this.#memory, gate: this.#gate, health: this.#health },
-      statusEvents: new StatusEvents(environment, limits.statusMs, status),
+      statusEvents: new StatusEvents(environment, limits.statusMs, {
+        status,
+        look: () => replica.activity.look(),
+      }),
       written: turnVersion(replica, environment),
       openStream: (call) => {
         call.goOnAs("stream");

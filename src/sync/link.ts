@@ -1,7 +1,6 @@
 /**
- * One connection to one peer: it lets the session decide and does what the session says. Frames are
- * made when there is room for them; what was taken in is acknowledged once a turn; at rest there is a
- * heartbeat and nothing else.
+ * One connection to one peer: it lets the session decide and does what the session says. Frames are made when there is
+ * room for them; what was taken in is acknowledged once a turn; at rest there is a heartbeat and nothing else.
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
@@ -69,6 +68,8 @@ export class Link implements Receiver {
   target: VersionVector | undefined;
   framesIn = 0;
   framesOut = 0;
+  /** How far the peer's wall clock was ahead of ours when its hello came, in ms, less the way. */
+  clockOffsetMs: number | undefined;
   /** When anything was last heard, by the wall clock in ms. */
   lastSeenMs: number | undefined;
   /** When the link began to stream, by the monotonic clock in ms. */
@@ -136,10 +137,7 @@ export class Link implements Receiver {
     return this.#exchange?.known;
   }
 
-  /**
-   * What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams,
-   * and of one who may only read: nobody rests on its word.
-   */
+  /** As safely as the peer can: on its disk, if any. Undefined until the link streams, and of one who may only read. */
   get kept(): VersionVector | undefined {
     return this.isReader ? undefined : this.#disks?.kept;
   }
@@ -239,6 +237,7 @@ export class Link implements Receiver {
     if (message.kind === "hello") {
       this.#hello ??= message;
       const acquaintance = this.#owner.acquaintance(message);
+      this.clockOffsetMs = message.wallMs - acquaintance.wallMs;
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
       // Who goes on with a series does so before it says anything else of what it holds.

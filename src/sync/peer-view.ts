@@ -38,6 +38,8 @@ export interface PeerView {
   readonly framesOut: number;
   /** When anything was last heard of it, by the wall clock in ms. */
   readonly lastSeenMs: number | undefined;
+  /** How far its wall clock was ahead of ours when its hello came, in ms, less what that took on the way. */
+  readonly clockOffsetMs: number | undefined;
   /** Bytes of a series that is half received from it. */
   readonly stagedBytes: number;
 }
@@ -52,6 +54,7 @@ const noLink = {
   lagBatches: 0,
   lagMs: 0,
   lastSeenMs: undefined,
+  clockOffsetMs: undefined,
   stagedBytes: 0,
 };
 
@@ -78,6 +81,7 @@ export function peerView(link: Link | undefined, dialer: Dialer | undefined): Pe
     framesIn: past.framesIn + now.framesIn,
     framesOut: past.framesOut + now.framesOut,
     lastSeenMs: now.lastSeenMs,
+    clockOffsetMs: now.clockOffsetMs,
     stagedBytes: now.stagedBytes,
   };
 }
@@ -95,6 +99,7 @@ export const strangerView = ({ hello, reason, lastSeenMs }: Stranger): PeerView 
   lagBatches: 0,
   lagMs: 0,
   lastSeenMs,
+  clockOffsetMs: undefined,
   stagedBytes: 0,
 });
 

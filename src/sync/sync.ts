@@ -29,6 +29,7 @@ import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
+import { tellLink } from "./link-event.ts";
 import { logEnd, logStart } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import { Services } from "./service.ts";
@@ -348,6 +349,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (link.actor) this.memory.welcome(link.actor);
     this.#services.started(link);
     this.#catchUps?.started(link);
+    tellLink(this.#options, link);
     this.#telemetry.count("trellis_links_started");
     logStart(this.#logger, link);
     this.#tell();
@@ -377,6 +379,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#telemetry.gauge("trellis_links", this.#links.size);
     logEnd(this.#logger, link, end);
     if (wasObserver) return;
+    tellLink(this.#options, link, end);
     this.#keep(link, end, stage);
     if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
     const isCloned = end.code === "clone" && end.by === "us" && !link.isReader;

@@ -296,6 +296,7 @@ export class Contact {
     const { birth, lineage, revision } = pool;
     if (holding.seen === undefined && !holding.isDirty) holding.touch();
     holding.seen = { birth, lineage, revision };
+    this.#at.onSeen?.(holding, pool);
     this.#learnUsable(entry);
     this.#wants = entry.down.wants + entry.up.wants;
     const nowMs = environment.monotonic();
