@@ -13,17 +13,20 @@ import { UsageError } from "../errors.ts";
 import { type Logger, silentLogger } from "../telemetry.ts";
 import { type KeySetLimits, KeysUnavailableError, RemoteKeys } from "./json-web-keys.ts";
 
-const asymmetric = [
+/** How a token may be signed. */
+export type JwtAlgorithm =
+  | `${"RS" | "PS" | "ES" | "HS"}${256 | 384 | 512}`
+  /** Over Ed25519. */
+  | "EdDSA";
+
+const symmetric: readonly JwtAlgorithm[] = ["HS256", "HS384", "HS512"];
+const asymmetric: readonly JwtAlgorithm[] = [
   ...(["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"] as const),
   ...(["ES256", "ES384", "ES512", "EdDSA"] as const),
-] as const;
-const symmetric = ["HS256", "HS384", "HS512"] as const;
+];
 
-/** How a token may be signed. */
-export type JwtAlgorithm = (typeof asymmetric)[number] | (typeof symmetric)[number];
-
-/** All that there are: public keys first, then those of a shared secret. */
-export const jwtAlgorithms: readonly JwtAlgorithm[] = [...asymmetric, ...symmetric];
+/** All that there are: those of public keys first, then those of a shared secret. */
+export const jwtAlgorithms: readonly JwtAlgorithm[] = asymmetric.concat(symmetric);
 
 /** Whose signatures count. */
 export type JwtKey =
