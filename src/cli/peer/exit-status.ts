@@ -20,7 +20,7 @@ export const peerStatus = {
 export function peerStatusOf(error: unknown): number {
   if (error instanceof CorruptStorageError) return peerStatus.storage;
   if (error instanceof StorageError) {
-    return codeOf(error.cause) === "LEVEL_LOCKED" ? peerStatus.unavailable : peerStatus.storage;
+    return isInUse(error) ? peerStatus.unavailable : peerStatus.storage;
   }
   if (error instanceof UsageError) {
     return isOfThePort(error.cause) ? peerStatus.unavailable : peerStatus.usage;
@@ -36,3 +36,9 @@ const codeOf = (error: unknown): string | undefined =>
 /** Whether the system did not let us listen. */
 const isOfThePort = (cause: unknown): boolean =>
   cause instanceof Error && "syscall" in cause && cause.syscall === "listen";
+
+/** Whether another process has the directory: LevelDB says so somewhere below. */
+function isInUse(error: unknown): boolean {
+  if (codeOf(error) === "LEVEL_LOCKED") return true;
+  return error instanceof Error && error.cause !== undefined && isInUse(error.cause);
+}

@@ -57,7 +57,8 @@ export function variableOf(path: keyof PeerSettings): string | undefined {
 /** Names the config file, as `--config` does. */
 export const configVariable = "TRELLIS_CONFIG";
 /** What Kubernetes puts into the environment for a service that is called trellis. */
-const serviceLinks = /_SERVICE_(?:HOST|PORT)|_PORT(?:_\d+_|$)/u;
+const isServiceLink = (name: string, value = ""): boolean =>
+  /_SERVICE_(?:HOST|PORT)|_PORT_\d+_(?:TCP|UDP)/u.test(name) || /^(?:tcp|udp):\/\//u.test(value);
 
 /** What was read so far; a later source replaces an earlier one. */
 class Found {
@@ -101,7 +102,8 @@ class Found {
       }
     }
     return Object.keys(variables)
-      .filter((name) => name.startsWith("TRELLIS_") && !names.has(name) && !serviceLinks.test(name))
+      .filter((name) => name.startsWith("TRELLIS_") && !names.has(name))
+      .filter((name) => !isServiceLink(name, variables[name]))
       .map((name) => {
         const near = nearest(name, [...names]);
         return `no setting has the variable ${name}${near === undefined ? "" : `: is it ${near}?`}`;

@@ -48,8 +48,8 @@ export function peerFlags(): readonly { readonly path: string; readonly option: 
 
 function defaultOf(path: keyof PeerSettings): string {
   const { default: standard } = settingAt(path);
-  if (typeof standard === "number") return standard.toLocaleString("en");
-  return typeof standard === "string" || typeof standard === "boolean" ? `${standard}` : "";
+  const isPlain = ["number", "string", "boolean"].includes(typeof standard);
+  return isPlain ? JSON.stringify(standard).replaceAll('"', "") : "";
 }
 
 /** One line a setting: path, value, and where that comes from. Secrets are not in it. */
