@@ -79,6 +79,14 @@ const rules: readonly Rule[] = [
     may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/sync/transport\\.ts|node:.+)$`, "u"),
   },
   {
+    files: /^src\/access\/(?:jwt|json-web-keys)\.ts$/u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/access/.+|jose|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/access\//u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/access/.+|node:.+)$`, "u"),
+  },
+  {
     files: /^src\/door\//u,
     may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/door/.+|node:.+)$`, "u"),
   },

@@ -14,8 +14,11 @@ export const integer =
 /** Adds one URL of a peer to those before it. */
 export function peerUrl(text: string, before: readonly string[] = []): readonly string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "ws:" || url.username !== "" || url.hash !== "") {
-    throw new InvalidArgumentError("It is not a URL such as ws://127.0.0.1:7001.");
+  const isPeer = url?.protocol === "ws:" || url?.protocol === "wss:";
+  if (!isPeer || url.username !== "" || url.hash !== "") {
+    throw new InvalidArgumentError(
+      "It is not a URL such as ws://127.0.0.1:7001 or wss://peer.example:7001.",
+    );
   }
   return before.includes(text) ? before : [...before, text];
 }

@@ -2,6 +2,7 @@
 /**
  * The command `trellis`: which subcommands there are, and what the process' status says.
  * 0 is success, 1 a failure or a difference, 2 a wrong command line; 130 and 143 are a run stopped by a signal.
+ * `trellis peer` has more: `peer/exit-status.ts`.
  */
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
@@ -17,7 +18,7 @@ import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
 import { inspectCommand } from "./inspect.ts";
-import { type PeerCommandOptions, peerCommand } from "./peer.ts";
+import { addPeerCommand } from "./peer/command.ts";
 import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
@@ -45,33 +46,7 @@ const program = new Command("trellis")
   .exitOverride()
   .showHelpAfterError("(add --help for the options)");
 
-program
-  .command("peer")
-  .description("run a sync peer: it stores, joins and relays the collections of its peers")
-  .addOption(
-    new Option("--listen <port>", "take links on this port; 0 picks one").argParser(
-      integer(0, 65_535),
-    ),
-  )
-  .option("--host <host>", "listen on this address; beyond loopback a token is needed", "127.0.0.1")
-  .addOption(new Option("--join <url>", "dial this peer; may be repeated").argParser(peerUrl))
-  .option("--storage <dir>", "keep everything in this directory; omitted: in memory only")
-  .addOption(
-    new Option("--fsync <policy>", "when the disk is waited for")
-      .choices(["always", "interval", "never"])
-      .default("interval"),
-  )
-  .option("--name <name>", "shown in the tools of other replicas", "peer")
-  .addOption(
-    new Option("--token <token>", "secret that is asked of peers and shown to them").env(
-      "TRELLIS_TOKEN",
-    ),
-  )
-  .option("--allow-unauthenticated", "listen beyond loopback to everybody")
-  .addOption(new Option("--log-level <level>", "what to log").choices(logLevels).default("info"))
-  .action(async (options: PeerCommandOptions) => {
-    await peerCommand(options, stopSignal());
-  });
+addPeerCommand(program, manifest.version);
 
 program
   .command("inspect")
