@@ -61,10 +61,23 @@ function lockFamily(names: string, clients: string): Rule {
   };
 }
 
+/** What shows figures sees their port, the catalogue and its one library. */
+const telemetryAdapter = (name: string, library: string): Rule => ({
+  files: new RegExp(`^src/telemetry/${name}\\.ts$`, "u"),
+  may: new RegExp(
+    `^(?:src/telemetry\\.ts|src/telemetry/(?:catalogue|figures|metric|series)\\.ts|${library})$`,
+    "u",
+  ),
+});
+
 const rules: readonly Rule[] = [
   { files: /^src\/(?:errors|telemetry|trace-context)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
   { files: /^src\/cli\//u, may: /^/u },
+  telemetryAdapter("prometheus", "prom-client"),
+  telemetryAdapter("opentelemetry", "@opentelemetry/api"),
+  // What they share: the catalogue, and what is kept of figures.
+  { files: /^src\/telemetry\//u, may: /^src\/(?:telemetry\.ts|telemetry\/.+)$/u },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
   // An adapter sees its port, the ambient ports, files of its own family, and its one library.
   {
