@@ -61,6 +61,14 @@ export interface EscalationFigures {
   readonly pools: readonly PoolSighting[];
 }
 
+/** What is counted of it. */
+export interface EscalationCounts {
+  /** Of guards: those of fenced values, and the pools of rights. */
+  readonly updates: Readonly<Record<"values" | "rights", GuardedUpdates["counts"]>>;
+  readonly locks: NamedLocks["counts"];
+  readonly rights: Escrow["figures"];
+}
+
 /** How long closing waits for those who hold locks, in ms. */
 const leaveMsMax = 2_000;
 
@@ -121,6 +129,15 @@ export class Escalation {
       locks: { totals, latest: this.#named.figures.latest(count) },
       hotSpots: hotSpots.toSorted(byHeat).slice(0, count),
       pools: this.escrow.sightings.latest(count),
+    };
+  }
+
+  /** What there is to count. O(counters and guards that were used here). */
+  get counts(): EscalationCounts {
+    return {
+      updates: { values: this.#updates.counts, rights: this.#poolUpdates.counts },
+      locks: this.#named.counts,
+      rights: this.escrow.figures,
     };
   }
 

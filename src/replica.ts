@@ -18,8 +18,9 @@ import { Events } from "./events.ts";
 import { Forgetter } from "./forgetter.ts";
 import { Activity, type ActivitySource } from "./insight/activity.ts";
 import { Locking } from "./locking.ts";
+import { collectFigures } from "./replica-figures.ts";
 import { replicaLogger } from "./replica-logger.ts";
-import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import { checkOptions, optional, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { statusOf } from "./status-of.ts";
 import { openCollections } from "./store/collections/open.ts";
@@ -40,7 +41,8 @@ import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { rightsStorageOf } from "./witnesses.ts";
-import { type Logger, silentTelemetry, type Telemetry } from "./telemetry.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
+import { harmless } from "./telemetry/harmless.ts";
 
 /** A replica. Every call after `close` throws `ClosedError`. */
 export class Replica<S extends Schema> implements AsyncDisposable {
@@ -67,6 +69,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #versions: Versions;
   readonly #forgetter: Forgetter;
   #forks = 0;
+  #endFigures: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
@@ -75,8 +78,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
-    this.#telemetry = options.telemetry ?? silentTelemetry;
     this.#logger = replicaLogger(options, environment);
+    this.#telemetry = harmless(options.telemetry, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
       environment,
@@ -89,6 +92,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#waiting = new Waiting(environment);
     this.#versions = new Versions({
       ...{ keyspace: this.#keyspace, waiting: this.#waiting },
+      ...{ environment, telemetry: this.#telemetry },
       members: () => this.#sync.members,
       durability: () => this.#durability,
     });
@@ -160,12 +164,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         environment: this.#environment,
         waiting: this.#waiting,
         logger: this.#logger,
+        telemetry: this.#options.telemetry && this.#telemetry,
         peers: () => this.#sync.knownPeers(),
-        onRefused: ({ message }) =>
-          this.#events.tell("warning", {
-            kind: "not-durable",
-            message: `the disk refuses (${message}); what is written is in memory only, until it does not`,
-          }),
+        onRefused: (message) => this.#events.tell("warning", { kind: "not-durable", message }),
         onChange: () => this.#stored(),
       });
       this.#sync.memory.remind(this.#durability.peers);
@@ -176,6 +177,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       const engine = this.#durability?.engine;
       await this.#escalation.start(engine && (await rightsStorageOf(this.#options, engine)));
       await this.#sync.start();
+      this.#endFigures = collectFigures(this.#telemetry, {
+        ...{ environment: this.#environment, keyspace: this.#keyspace, sync: this.#sync },
+        ...{ locking: this.#locking, escalation: this.#escalation, versions: this.#versions },
+        durability: this.#durability,
+      });
     } catch (error) {
       await this.#locking.close();
       await this.#durability?.close();
@@ -375,6 +381,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
+    this.#endFigures?.();
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */
@@ -426,7 +433,3 @@ export async function openReplica<const S extends Schema>(
   await replica.start();
   return replica;
 }
-
-/** An option that was given, or none: `undefined` is not passed on. */
-const optional = <N extends string, V>(name: N, value: V | undefined): { readonly [K in N]?: V } =>
-  value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });

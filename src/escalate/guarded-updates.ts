@@ -15,7 +15,7 @@ import { byHeat, type LaneFigure } from "./lane-figures.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
 import { defaultTtlMs, defaultWaitMs, type OnFailure } from "./named-locks.ts";
 import { tracedHere } from "./spans.ts";
-import { type Caller, UpdateLane } from "./update-lane.ts";
+import { type Caller, type Tally, UpdateLane } from "./update-lane.ts";
 
 /** What a change makes of the present value. */
 export interface Changed<R> {
@@ -69,6 +69,7 @@ export class GuardedUpdates {
   readonly #telemetry: Telemetry;
   readonly #onFailure: OnFailure | undefined;
   readonly #lanes = new Map<string, UpdateLane>();
+  readonly #tally: Tally = { optimistic: 0, lease: 0, combined: 0, overtaken: 0, held: 0 };
   #isClosed = false;
 
   /** `newStrategy`: how one resource is written, another one for each. `onFailure` is told of what was refused. */
@@ -156,6 +157,13 @@ export class GuardedUpdates {
       .slice(0, count);
   }
 
+  /** What was done so far, and how many wait. O(resources). */
+  get counts(): Readonly<Tally> & { readonly queued: number } {
+    let queued = 0;
+    for (const lane of this.#lanes.values()) queued += lane.queued;
+    return { ...this.#tally, queued };
+  }
+
   /** Refuses who waits, and resolves when what is under way has ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -171,6 +179,7 @@ export class GuardedUpdates {
         ...{ resource, backend: this.#backend, environment: this.#environment },
         operationId: () => this.#operationId(),
         ...{ strategy: this.#newStrategy(), telemetry: this.#telemetry },
+        tally: this.#tally,
       });
     this.#lanes.delete(resource);
     this.#lanes.set(resource, lane);

@@ -59,6 +59,7 @@ export class NamedLocks {
   readonly #holdings = new Set<Promise<unknown>>();
   /** Ends the waiting of each call that has not got all its locks yet. */
   readonly #waiting = new Set<AbortController>();
+  #heldCount = 0;
   #isClosed = false;
 
   /** `onFailure` is told of what was not granted and of what was lost. */
@@ -114,6 +115,11 @@ export class NamedLocks {
     return this.#held.has(resource);
   }
 
+  /** Calls that have not got all of theirs, and locks that are held here. */
+  get counts(): { readonly waiting: number; readonly held: number } {
+    return { waiting: this.#waiting.size, held: this.#heldCount };
+  }
+
   /** Nobody is let in any more; resolves when nobody is in. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -160,6 +166,9 @@ export class NamedLocks {
         const waitMs = Math.max(0, endMs - this.#environment.monotonic());
         holdings.set(resource, await this.#take(resource, { ...options, waitMs, signal }));
       }
+    } catch (error) {
+      if (error instanceof LockTimeoutError) this.#telemetry.count("trellis_lock_timeouts_total");
+      throw error;
     } finally {
       this.#waiting.delete(waiting);
       given?.removeEventListener("abort", abort);
@@ -185,6 +194,8 @@ export class NamedLocks {
       const lease = await acquireSpan(this.#telemetry, attributes, acquire);
       const sinceMs = this.#environment.monotonic();
       this.figures.granted(resource, sinceMs - startedMs);
+      this.#heldCount++;
+      this.#telemetry.observe("trellis_lock_wait_ms", sinceMs - startedMs);
       const renewal = new Renewal(lease, ttlMs, this.#environment);
       return { lease, renewal, resource, leave, sinceMs };
     } catch (error) {
@@ -203,6 +214,8 @@ export class NamedLocks {
     this.figures.released(resource, this.#environment.monotonic() - sinceMs, lost.aborted);
     if (lost.aborted) this.#onFailure?.(resource, lost.reason);
     await lease[Symbol.asyncDispose]();
+    this.#heldCount--;
+    this.#telemetry.observe("trellis_lock_hold_ms", this.#environment.monotonic() - sinceMs);
     leave();
   }
 }

@@ -36,6 +36,19 @@ export interface LaneOptions {
   readonly operationId: () => string;
   readonly strategy: Strategy;
   readonly telemetry: Telemetry;
+  readonly tally: Tally;
+}
+
+/** What all lanes together have done so far. */
+export interface Tally {
+  /** Attempts, by how they were made. */
+  optimistic: number;
+  lease: number;
+  /** Calls that were decided together with another, beyond the first of each attempt. */
+  combined: number;
+  /** Attempts that wrote nothing: another write came first, or a lease kept them out. */
+  overtaken: number;
+  held: number;
 }
 
 /** Changes in one write. */
@@ -145,7 +158,7 @@ export class UpdateLane {
 
   /** Writes what is in line, until it is written or refused. */
   async #write(): Promise<void> {
-    const { environment, strategy } = this.#options;
+    const { environment, strategy, tally } = this.#options;
     const beganMs = environment.monotonic();
     let held = 0;
     let takesIn = true;
@@ -153,6 +166,8 @@ export class UpdateLane {
       const [first] = this.#batch;
       const met = { conflicts, held, waitUsed: conflicts > 0 ? this.#waitUsed(beganMs) : 0 };
       const attempt = first?.exclusive === true ? "lease" : strategy.choose(met);
+      if (attempt === "lease") tally.lease++;
+      else tally.optimistic++;
       try {
         if (attempt === "lease") this.#figures.leases++;
         const write = (): Promise<boolean> =>
@@ -176,6 +191,8 @@ export class UpdateLane {
         const isHeld = error instanceof ConflictError && error.held === true;
         held = isHeld ? held + 1 : 0;
         this.#figures.conflicted(isHeld, environment.monotonic());
+        if (isHeld) tally.held++;
+        else tally.overtaken++;
         await this.#sleep(strategy.pauseMs({ conflicts, held }, this.#roundTripMs));
       }
     }
@@ -336,6 +353,7 @@ export class UpdateLane {
   }
 
   #answer({ failures }: Computed, guarded: Guarded | undefined): void {
+    this.#options.tally.combined += Math.max(0, this.#batch.length - 1);
     for (const caller of this.#batch) {
       if (failures.has(caller)) caller.refused(failures.get(caller));
       else caller.applied(guarded);

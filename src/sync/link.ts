@@ -31,6 +31,7 @@ import {
   onlyReads,
 } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
+import type { LinkTraffic } from "./traffic.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
 /** Acknowledgements wait while more than this is buffered, in bytes. */
@@ -66,8 +67,6 @@ export class Link implements Receiver {
   #stagedBytes = 0;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
-  framesIn = 0;
-  framesOut = 0;
   /** How far the peer's wall clock was ahead of ours when its hello came, in ms, less the way. */
   clockOffsetMs: number | undefined;
   /** When anything was last heard, by the wall clock in ms. */
@@ -101,12 +100,8 @@ export class Link implements Receiver {
     this.#channel.attach(connection);
   }
 
-  get bytesIn(): number {
-    return this.#channel.bytesIn;
-  }
-
-  get bytesOut(): number {
-    return this.#channel.bytesOut;
+  get traffic(): LinkTraffic {
+    return this.#channel;
   }
 
   /** What the peer said of itself, once its hello was fine. */
@@ -254,7 +249,7 @@ export class Link implements Receiver {
 
   #sendFrame(bytes: Uint8Array): void {
     this.#send({ kind: "frame", bytes });
-    this.framesOut++;
+    this.#channel.framesOut++;
     this.#disks?.sent();
     this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
   }
@@ -366,8 +361,10 @@ export class Link implements Receiver {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     if (this.isReader) return this.#leave(onlyReads);
+    const beganMs = this.#nowMs;
     const received = exchange.receive(frame);
-    this.framesIn++;
+    this.#telemetry.observe("trellis_frame_apply_ms", this.#nowMs - beganMs);
+    this.#channel.framesIn++;
     this.#disks?.received();
     this.#stagedBytes = received.stagedBytes;
     this.#telemetry.observe("trellis_frame_in_bytes", frame.length);
@@ -395,7 +392,8 @@ export class Link implements Receiver {
   }
 
   #peerStored({ taken, sent }: FrameCounts): void {
-    if (taken > this.framesOut || sent > this.framesIn) {
+    const { framesIn, framesOut } = this.#channel;
+    if (taken > framesOut || sent > framesIn) {
       throw new MalformedError("frames that there were not are stored");
     }
     this.#disks?.told({ taken, sent });

@@ -36,6 +36,7 @@ import { Services } from "./service.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { Address, Door } from "../door.ts";
 import type { Acceptor, Connection, DialTarget, Listener } from "./transport.ts";
+import { PastTraffic, type SyncFigures } from "./traffic.ts";
 
 export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
@@ -62,6 +63,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
+  readonly #past = new PastTraffic();
   /** By address. */
   readonly #dialers = new Map<string, Dialer>();
   /** The peers that are away. */
@@ -151,6 +153,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** What is known of each peer, see `Members.views`. */
   get peers(): PeerView[] {
     return this.members.views(this.memory.strangers());
+  }
+
+  /** What there is to count. O(links + names of peers). */
+  get figures(): SyncFigures {
+    return {
+      links: this.#links.size,
+      traffic: this.#past.with([...this.#links, ...this.#ending]),
+      services: this.#services.counts,
+    };
   }
 
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
@@ -290,7 +301,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
       ...(this.#options.durable ? { durable: this.#options.durable } : {}),
     });
     this.#links.add(link);
-    this.#telemetry.gauge("trellis_links", this.#links.size);
     return link;
   }
 
@@ -320,6 +330,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     if (dialer) {
       dialer.actor = hello.actor;
+      dialer.name = hello.name;
       dialer.refused = undefined;
     }
     const other = this.members.link(hello.actor);
@@ -350,7 +361,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#services.started(link);
     this.#catchUps?.started(link);
     tellLink(this.#options, link);
-    this.#telemetry.count("trellis_links_started");
+    this.#telemetry.count("trellis_links_started_total");
     logStart(this.#logger, link);
     this.#tell();
   }
@@ -375,8 +386,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
-    this.#telemetry.count("trellis_links_ended", 1, { code: end.code });
-    this.#telemetry.gauge("trellis_links", this.#links.size);
+    this.#telemetry.count("trellis_links_ended_total", 1, { code: end.code });
     logEnd(this.#logger, link, end);
     if (wasObserver) return;
     tellLink(this.#options, link, end);
@@ -397,7 +407,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
     const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
     this.#logger.error({ ...forked, code: "clone" }, `${what}; we go on as another actor`);
-    this.#telemetry.count("trellis_forks");
+    this.#telemetry.count("trellis_forks_total");
     for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
     const { onForked } = this.#options;
     if (onForked) this.#guarded(onForked, forked);
@@ -405,6 +415,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   gone(link: Link): void {
     this.#ending.delete(link);
+    this.#past.add(link);
     if (this.#links.size + this.#ending.size === 0) this.#whenGone?.();
   }
 

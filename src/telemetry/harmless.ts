@@ -2,15 +2,22 @@
  * A telemetry is called in the middle of joins and flushes, which must not end there. It promises not to
  * throw; this keeps the promise for one that does not.
  */
-import type { FigureSink, Labels, Telemetry } from "../telemetry.ts";
+import {
+  type FigureSink,
+  type Labels,
+  type Logger,
+  silentTelemetry,
+  type Telemetry,
+} from "../telemetry.ts";
 
-/** The same telemetry; what its figures throw goes to `onThrow`, the first time, and nowhere after that. */
-export function harmless(telemetry: Telemetry, onThrow: (error: unknown) => void): Telemetry {
+/** The same telemetry, or a silent one for none. What it throws is logged the first time, and nowhere after that. */
+export function harmless(telemetry: Telemetry | undefined, logger: Logger): Telemetry {
+  if (telemetry === undefined) return silentTelemetry;
   let hasThrown = false;
-  const thrown = (error: unknown): void => {
+  const thrown = (err: unknown): void => {
     if (hasThrown) return;
     hasThrown = true;
-    onThrow(error);
+    logger.error({ err }, "the telemetry threw");
   };
   const collect = (read: (sink: FigureSink) => void): (() => void) => {
     let end: (() => void) | undefined;

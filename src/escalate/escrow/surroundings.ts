@@ -6,6 +6,7 @@ import type { ShownFigures } from "./figures.ts";
 import type { Holding } from "./holding.ts";
 import type { Pool, PoolBounds } from "./pool.ts";
 import type { RightsJournal } from "./rights-journal.ts";
+import type { RightsTally } from "./rights-tally.ts";
 
 /** The world of a contact. */
 export interface Surroundings {
@@ -25,6 +26,7 @@ export interface Surroundings {
   readonly given: (key: string, by: number) => void;
   /** A round has read the pool. */
   readonly onSeen?: (holding: Holding, pool: Pool) => void;
+  readonly tally: RightsTally;
   /** A holding spends nothing more. */
   readonly onStopped: (holding: Holding, why: Error) => void;
 }
