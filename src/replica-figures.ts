@@ -30,9 +30,7 @@ export interface FiguresOptions {
 export function collectFigures(telemetry: Telemetry, options: FiguresOptions): () => void {
   if (telemetry.collect === undefined) return () => undefined;
   const { keyspace, environment } = options;
-  const writes = new WriteCounts(keyspace, (slots) => {
-    telemetry.observe("trellis_batch_slots", slots);
-  });
+  const writes = new WriteCounts(keyspace);
   const weights = new CollectionBytes(keyspace, environment);
   const end = telemetry.collect((sink) => {
     tellKeyspace(sink, options, writes);
@@ -62,7 +60,9 @@ function tellKeyspace(
   for (const { collection, kind, count } of writes.changes()) {
     sink.total("trellis_changes_total", count, { collection, kind });
   }
-  sink.total("trellis_batches_total", writes.batches);
+  for (const { slots, count } of writes.batches()) {
+    sink.total("trellis_batches_total", count, { slots });
+  }
   for (const { name, live } of nodes.roots) sink.gauge("trellis_keys", live, { collection: name });
   sink.gauge("trellis_state_bytes", nodes.bytes + cells.bytes);
   sink.gauge("trellis_removals_kept", retention.count);
@@ -187,6 +187,7 @@ function tellRights(
     sink.gauge("trellis_rights_stopped", figures.stopped, { collection });
     sink.gauge("trellis_rights_unsettled", figures.unsettled, { collection });
     sink.total("trellis_rights_waits_total", figures.waits, { collection });
+    sink.total("trellis_rights_recalls_total", figures.recalls, { collection });
     for (const [reason, count] of Object.entries(refusals)) {
       sink.total("trellis_rights_refusals_total", count, { collection, reason });
     }

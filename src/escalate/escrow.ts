@@ -199,7 +199,6 @@ export class Escrow {
   }
 
   #recalled(collection: string, key: string): void {
-    this.#options.telemetry.count("trellis_rights_recalls_total", 1, { collection });
     this.service.want({ collection, key });
   }
 

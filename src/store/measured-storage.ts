@@ -32,17 +32,13 @@ function measuredBatch(batch: WriteBatch, { environment, telemetry }: Measure): 
     },
     write: (options) => {
       const beganMs = environment.monotonic();
+      const wrote = (): void => {
+        const tookMs = environment.monotonic() - beganMs;
+        telemetry.observe("trellis_storage_write_ms", tookMs, { sync: String(options.sync) });
+        telemetry.count("trellis_storage_written_bytes_total", bytes);
+      };
       const written = batch.write(options);
-      written.then(
-        () => {
-          const sync = String(options.sync);
-          telemetry.observe("trellis_storage_write_ms", environment.monotonic() - beganMs, {
-            sync,
-          });
-          telemetry.count("trellis_storage_written_bytes_total", bytes);
-        },
-        () => telemetry.count("trellis_storage_write_failures_total"),
-      );
+      written.then(wrote, () => telemetry.count("trellis_storage_write_failures_total"));
       return written;
     },
     discard: () => batch.discard(),

@@ -14,6 +14,9 @@ const kinds: readonly ChangeKind[] = ["increment", "add", "set", "remove"];
 const kindOf = { sum: 0, mark: 1, stamped: 2 } as const;
 const removed = 3;
 
+/** Batches of at most so many slots are told apart by size; what is larger is `more`. */
+const sizes = [1, 10, 100, 1_000, 10_000] as const;
+
 /** Changes of one collection. */
 export interface ChangeCount {
   readonly collection: string;
@@ -24,15 +27,13 @@ export interface ChangeCount {
 /** Counts the batches of one keyspace. */
 export class WriteCounts implements KeyspaceListener {
   readonly #keyspace: Keyspace;
-  readonly #onBatch: (slots: number) => void;
   /** So many kinds for each collection, in their order. */
   #counts = new Float64Array(64);
-  batches = 0;
+  /** By the places of `sizes`, and the rest. */
+  readonly #batches = new Float64Array(sizes.length + 1);
 
-  /** `onBatch` is told the size of each. */
-  constructor(keyspace: Keyspace, onBatch: (slots: number) => void) {
+  constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
-    this.#onBatch = onBatch;
     keyspace.listeners.add(this);
   }
 
@@ -51,8 +52,9 @@ export class WriteCounts implements KeyspaceListener {
       const place = ~parent * kinds.length + kind;
       this.#counts[place] = (this.#counts[place] as number) + 1;
     }
-    this.batches++;
-    this.#onBatch(log.count - first);
+    let size = 0;
+    while (size < sizes.length && log.count - first > (sizes[size] as number)) size++;
+    this.#batches[size] = (this.#batches[size] as number) + 1;
   }
 
   joined(): void {}
@@ -64,6 +66,13 @@ export class WriteCounts implements KeyspaceListener {
         const count = this.#counts[index * kinds.length + place] ?? 0;
         if (count > 0) yield { collection: name, kind, count };
       }
+    }
+  }
+
+  /** Batches so far, by how many slots they have at most. */
+  *batches(): Generator<{ readonly slots: string; readonly count: number }> {
+    for (const [place, count] of this.#batches.entries()) {
+      yield { slots: String(sizes[place] ?? "more"), count };
     }
   }
 

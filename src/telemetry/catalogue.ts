@@ -1,4 +1,5 @@
 /** Every metric of Trellis, once. What is emitted under another name, or with another label, goes nowhere. */
+import { edgeMetrics } from "./catalogue/edge.ts";
 import { escalationMetrics } from "./catalogue/escalation.ts";
 import { httpMetrics } from "./catalogue/http.ts";
 import { replicationMetrics } from "./catalogue/replication.ts";
@@ -10,6 +11,7 @@ export type { Metric, MetricKind, MetricSource } from "./metric.ts";
 export const catalogue: readonly Metric[] = [
   ...replicationMetrics,
   ...escalationMetrics,
+  ...edgeMetrics,
   ...httpMetrics,
 ];
 

@@ -34,9 +34,6 @@ export const bytesBuckets: readonly number[] = [
   64, 256, 1_024, 4_096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216,
 ];
 
-/** Of things in a batch. */
-export const countBuckets: readonly number[] = [1, 2, 5, 10, 25, 50, 100, 250, 1_000, 10_000];
-
 /** A figure that only grows. */
 export const counter = (
   name: string,

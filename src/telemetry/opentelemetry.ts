@@ -5,7 +5,7 @@
 import type { Histogram, Meter, Observable } from "@opentelemetry/api";
 import type { Telemetry } from "../telemetry.ts";
 import { catalogue, type Metric } from "./catalogue.ts";
-import { Figures } from "./figures.ts";
+import { Figures, type Reading } from "./figures.ts";
 import { MetricSeries } from "./series.ts";
 
 /** Where to put them. */
@@ -26,6 +26,7 @@ export function openTelemetryMetrics({ meter }: OpenTelemetryOptions): Telemetry
   const figures = new Figures();
   const observed = new Map<string, Observable>();
   const recorded = new Map<string, Recorded>();
+  const gauges = new Map<string, MetricSeries>();
   for (const metric of catalogue) {
     const { name, help: description, buckets } = metric;
     const options = { description, unit: unitOf(metric) };
@@ -45,7 +46,7 @@ export function openTelemetryMetrics({ meter }: OpenTelemetryOptions): Telemetry
   }
   meter.addBatchObservableCallback(
     (result) => {
-      for (const [name, series] of figures.read()) {
+      for (const [name, series] of withZeros(figures.read(), gauges)) {
         const instrument = observed.get(name);
         if (!instrument) continue;
         for (const { labels, value } of series) result.observe(instrument, value, labels);
@@ -62,6 +63,23 @@ export function openTelemetryMetrics({ meter }: OpenTelemetryOptions): Telemetry
     },
     collect: (reader) => figures.collect(reader),
   };
+}
+
+/**
+ * A reading in which every series of a gauge stands that ever was there, by 0 if it is not told now. The SDK
+ * would go on with its last value: the lag of a peer that is gone. As bounded as a metric's series are.
+ */
+function withZeros(reading: Reading, gauges: Map<string, MetricSeries>): Reading {
+  for (const series of gauges.values()) for (const one of series) one.value = 0;
+  const complete = new Map(reading);
+  for (const [name, told] of reading) {
+    if (told.metric.kind !== "gauge") continue;
+    const series = gauges.get(name) ?? new MetricSeries(told.metric);
+    gauges.set(name, series);
+    for (const { labels, value } of told) series.at(labels).value += value;
+  }
+  for (const [name, series] of gauges) complete.set(name, series);
+  return complete;
 }
 
 /** A histogram with a bound on its series. */

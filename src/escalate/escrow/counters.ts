@@ -223,13 +223,16 @@ export class Counters {
   #surroundings(): Surroundings {
     const { surroundings, telemetry, recall, given } = this.#opened();
     const { min, max, initial } = this.type;
-    this.#tally ??= new RightsTally(this.name, surroundings.environment, telemetry);
+    const tally = (this.#tally ??= new RightsTally(this.name, surroundings.environment, telemetry));
     return {
       ...surroundings,
-      tally: this.#tally,
+      tally,
       bounds: { min, max, initial },
       figures: this.figures,
-      recall: (key) => recall(this, key),
+      recall: (key) => {
+        tally.recalls++;
+        recall(this, key);
+      },
       given: (key, by) => given(this, key, by),
     };
   }

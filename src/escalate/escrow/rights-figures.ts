@@ -30,8 +30,9 @@ export interface RightsFigures {
   stopped: number;
   /** With earlier openings of this directory. */
   unsettled: number;
-  /** Calls that waited so far, and calls that got nothing. */
+  /** Calls that waited so far, recalls, and calls that got nothing. */
   readonly waits: number;
+  readonly recalls: number;
   readonly refusals: Readonly<Record<RightsRefusal, number>>;
 }
 
@@ -59,6 +60,7 @@ function figuresOfOne({ name, type, tally, contacts }: Counters): RightsFigures 
     })),
     ...{ waiting: 0, stopped: 0, unsettled: 0 },
     waits: tally?.waits ?? 0,
+    recalls: tally?.recalls ?? 0,
     refusals: tally?.refusals ?? { insufficient: 0, affordable: 0, unreachable: 0 },
   };
   for (const { holding, waiting, stranded } of contacts) {

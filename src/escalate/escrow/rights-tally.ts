@@ -15,6 +15,8 @@ export class RightsTally {
   readonly #telemetry: Telemetry;
   /** Calls that waited. */
   waits = 0;
+  /** How often others were asked to give back. */
+  recalls = 0;
   readonly refusals: Record<RightsRefusal, number> = {
     insufficient: 0,
     affordable: 0,

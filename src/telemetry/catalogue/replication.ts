@@ -1,14 +1,5 @@
 /** Metrics of what is held, written, sent and stored. */
-import {
-  bytesBuckets,
-  countBuckets,
-  counter,
-  distribution,
-  from,
-  gauge,
-  type Metric,
-  msBuckets,
-} from "../metric.ts";
+import { bytesBuckets, counter, distribution, gauge, type Metric, msBuckets } from "../metric.ts";
 
 const writes: readonly Metric[] = [
   counter(
@@ -17,8 +8,12 @@ const writes: readonly Metric[] = [
     ["collection", "kind"],
     "Slots (a counter, a register, an element, a field) that local batches changed, by `increment`, `set`, `add` or `remove`; all writes to one slot within one batch are one change.",
   ),
-  counter("trellis_batches_total", "batches", [], "Local batches that were closed."),
-  distribution("trellis_batch_slots", countBuckets, "slots", [], "Slots in each local batch."),
+  counter(
+    "trellis_batches_total",
+    "batches",
+    ["slots"],
+    "Local batches that were closed, by size: at most `1`, `10`, `100`, `1000` or `10000` slots and above the class before, or `more`.",
+  ),
   counter(
     "trellis_lww_losers_total",
     "values",
@@ -91,15 +86,6 @@ const links: readonly Metric[] = [
     "links",
     ["code"],
     "Links that ended, by why: `clock` and `schema` are refusals of a peer, `unauthorized` one by it.",
-  ),
-  from(
-    "edge",
-    counter(
-      "trellis_refused_total",
-      "connections",
-      ["reason"],
-      "Connections and requests refused at the edge: `unauthenticated`, `forbidden`, `connections`, `bytes`, `slow`, `malformed` or `rate`.",
-    ),
   ),
   counter(
     "trellis_forks_total",
