@@ -7,7 +7,7 @@ export const edgeMetrics: readonly Metric[] = [
     "trellis_refused_total",
     "connections",
     ["reason"],
-    "Connections and requests refused at the edge: `unauthenticated`, `forbidden`, `connections`, `bytes`, `slow`, `malformed` or `rate`.",
+    "Connections and requests refused at the edge: `unauthenticated`, `forbidden`, `certificate`, `connections`, `slow`, `malformed` or `rate`.",
   ),
   counter(
     "trellis_certificate_failures_total",
