@@ -77,7 +77,10 @@ const rules: readonly Rule[] = [
   telemetryAdapter("prometheus", "prom-client"),
   telemetryAdapter("opentelemetry", "@opentelemetry/api"),
   // What they share: the catalogue, and what is kept of figures.
-  { files: /^src\/telemetry\//u, may: /^src\/(?:telemetry\.ts|telemetry\/.+)$/u },
+  {
+    files: /^src\/telemetry\/(?!opentelemetry-tracer)/u,
+    may: /^src\/(?:telemetry\.ts|telemetry\/.+)$/u,
+  },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
   // An adapter sees its port, the ambient ports, files of its own family, and its one library.
   {
