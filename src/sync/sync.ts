@@ -157,11 +157,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   /** What there is to count. O(links + names of peers). */
   get figures(): SyncFigures {
-    return {
-      links: this.#links.size,
-      traffic: this.#past.with([...this.#links, ...this.#ending]),
-      services: this.#services.counts,
-    };
+    const traffic = this.#past.with([...this.#links, ...this.#ending]);
+    return { links: this.#links.size, traffic, services: this.#services.counts };
   }
 
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
