@@ -195,17 +195,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   serve(handler: HttpHandler): void {
     this.#assertOpen("serve");
-    this.#doorFor("serve").serve(handler);
+    this.door.serve(handler);
   }
 
   /** The port that we listen at. @throws UsageError without `listen` */
   get door(): Door {
-    return this.#doorFor("door");
-  }
-
-  #doorFor(call: string): Door {
     const { door } = this.#sync;
-    if (door === undefined) throw new UsageError(`${call} needs a replica that listens`);
+    if (door === undefined) throw new UsageError("there is no port: the replica does not listen");
     return door;
   }
 

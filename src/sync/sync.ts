@@ -19,6 +19,7 @@ import { CatchUps } from "./catch-up.ts";
 import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
 import type { Forked } from "./forked.ts";
+import { Farewell } from "./farewell.ts";
 import { Greeter } from "./greeter.ts";
 import { Link } from "./link.ts";
 import { Members } from "./members.ts";
@@ -70,6 +71,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly memory: PeerMemory;
   /** The replicas that we know. */
   readonly members: Members;
+  readonly #farewell: Farewell;
   readonly #targets: readonly DialTarget[];
   #listener: Listener | undefined;
   #linksBegun = 0;
@@ -79,7 +81,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
   #ended = new Set<ActorId>();
   #isStarted = false;
   #closing: Promise<void> | undefined;
-  #whenGone: (() => void) | undefined;
 
   /** @throws UsageError for a peer that cannot be dialed. */
   constructor(options: SyncOptions) {
@@ -87,6 +88,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#options = options;
     this.#keyspace = keyspace;
     this.#environment = environment;
+    this.#farewell = new Farewell(environment);
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     const { tracer } = this.#telemetry;
@@ -203,20 +205,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     await this.#listener?.close();
   }
 
-  /** Resolves when no connection is left, or `late` was called and it is time to go on. */
-  #untilGone(late: () => void): Promise<void> {
-    if (this.#links.size + this.#ending.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = this.#environment.schedule(closeMsMax, () => {
-        late();
-        this.#whenGone?.();
-      });
-      this.#whenGone = () => {
-        this.#whenGone = undefined;
-        timer.cancel();
-        resolve();
-      };
-    });
+  async #untilGone(late: () => void): Promise<void> {
+    if (this.#links.size + this.#ending.size > 0) await this.#farewell.untilGone(closeMsMax, late);
   }
 
   // Changes of the keyspace.
@@ -413,7 +403,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   gone(link: Link): void {
     this.#ending.delete(link);
     this.#past.add(link);
-    if (this.#links.size + this.#ending.size === 0) this.#whenGone?.();
+    if (this.#links.size + this.#ending.size === 0) this.#farewell.gone();
   }
 
   /** What is remembered of the peer until its next link. */
