@@ -1,6 +1,7 @@
 /**
  * Draws the pictures of docs/operations: a cluster at work, with one peer that stalls and one that is cut
- * off. Run by hand: `npm run dashboard:pictures`, with the folder to write to.
+ * off. Run by hand: `npm run pictures`, with the folder to write to and how many
+ * seconds of work there are before that.
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -66,17 +67,18 @@ const pages = await Promise.all(
   }),
 );
 const wait = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
-await wait(seconds * 600);
+await wait(seconds * 1_000);
 await lost.close();
 slow.requests.fate = "hold";
 slow.replies.fate = "hold";
-await wait(seconds * 400);
+// Long enough to be called stalled, and not yet so long that the link is given up.
+await wait(8_000);
 for (const [at, page] of pages.entries()) {
   const { name = "" } = looks[at] ?? {};
   await page.screenshot({
     path: join(folder, `${name}.jpg`),
     type: "jpeg",
-    quality: 70,
+    quality: 55,
     fullPage: true,
   });
 }

@@ -1,5 +1,7 @@
 /** A cluster whose first replica serves the dashboard. */
 import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 import type * as built from "../../src/http.ts";
 import {
   boundedCounter,
@@ -14,8 +16,10 @@ import {
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 
 // The page's script is read from what is built, and with it all that serves it.
-const path = new URL("../../dist/http.js", import.meta.url);
-const http = existsSync(path) ? ((await import(path.href)) as typeof built) : undefined;
+const path = join(process.cwd(), "dist/http.js");
+const http = existsSync(path)
+  ? ((await import(pathToFileURL(path).href)) as typeof built)
+  : undefined;
 
 export const schema = {
   likes: counter(),

@@ -98,8 +98,11 @@ function inWords({ name }: Snapshot, peers: readonly SnapshotPeer[]): string {
 function link(peer: SnapshotPeer, from: Place, to: Place, isNarrow: boolean): PageElement {
   const health = healthOf(peer);
   const middle = { x: (from.x + to.x) / 2, y: (from.y + to.y) / 2 };
-  // The line is flat beside the peer.
-  const beside = { x: to.x + (from.x - to.x) * 0.24, y: to.y + (from.y - to.y) * 0.14 };
+  // The line is flat beside the peer; where it rises towards the middle, so does what stands above it.
+  const beside = {
+    x: to.x + (from.x - to.x) * 0.24,
+    y: to.y + Math.min(0, (from.y - to.y) * 0.25),
+  };
   const isBroken = health === "away" || health === "refused";
   const bend = (from.x + to.x) / 2;
   const path = `M${from.x} ${from.y} C${bend} ${from.y} ${bend} ${to.y} ${to.x} ${to.y}`;
