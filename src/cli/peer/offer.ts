@@ -1,0 +1,20 @@
+/** What a peer offers at its port besides links, and where its figures go. */
+import { serveHttp } from "../../http.ts";
+import type { Logger } from "../../telemetry.ts";
+import type { Offer } from "./running.ts";
+import { httpLimits, type PeerSettings } from "./settings.ts";
+
+/** HTTP, as the settings have it. Metrics and the page are put in here. */
+export function offerOf(settings: PeerSettings, logger: Logger): Offer {
+  if (!settings["http.enabled"]) return {};
+  const limits = Object.fromEntries(httpLimits.map((name) => [name, settings[`http.${name}`]]));
+  return {
+    serve: (replica) =>
+      serveHttp(replica, {
+        ...limits,
+        ...{ logger, logKeys: settings["http.logKeys"] },
+        // There is no waiting for nothing, but the least that there is.
+        drainMsMax: Math.max(1, settings.drainMs),
+      }),
+  };
+}
