@@ -202,7 +202,7 @@ describe("a peer drains", () => {
   });
 });
 
-describe("a peer that serves HTTP drains", () => {
+describe("a peer that serves HTTP", () => {
   /** A request whose body is on its way; resolves when the peer waits for it. */
   async function halfAsked(port: number): Promise<{ socket: Socket; answer: Promise<string> }> {
     const socket = connect(port, "127.0.0.1");
@@ -231,7 +231,7 @@ describe("a peer that serves HTTP drains", () => {
     return { peer, port: Number(new URL(await peer.firstLine()).port) };
   }
 
-  test("what is under way, and takes nothing new", async () => {
+  test("drains what is under way, and takes nothing new", async () => {
     const { peer: running, port } = await peerOf("20000");
     await using peer = running;
     const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
@@ -245,7 +245,7 @@ describe("a peer that serves HTTP drains", () => {
     expect(await peer.outcome).toMatchObject({ status: 0 });
   });
 
-  test("no longer than it may", async () => {
+  test("drains no longer than it may", async () => {
     const { peer: running, port } = await peerOf("300");
     await using peer = running;
     const { answer } = await halfAsked(port);
@@ -254,7 +254,17 @@ describe("a peer that serves HTTP drains", () => {
     expect(await peer.outcome).toMatchObject({ status: 0 });
   });
 
-  test("and serves none where it is switched off", async () => {
+  test("shows a page at / until it is told not to", async () => {
+    await using peer = new Run(["peer", "--listen", "0"]);
+    const shown = await fetch((await peer.firstLine()).replace("ws:", "http:"));
+    expect([shown.status, shown.headers.get("content-type")]).toEqual([
+      ...[200, "text/html; charset=utf-8"],
+    ]);
+    await using plain = new Run(["peer", "--listen", "0", "--dashboard", "false"]);
+    expect((await fetch((await plain.firstLine()).replace("ws:", "http:"))).status).toBe(404);
+  });
+
+  test("serves none where it is switched off", async () => {
     await using peer = new Run(["peer", "--listen", "0", "--http", "false"]);
     const url = (await peer.firstLine()).replace("ws:", "http:");
     expect((await fetch(`${url}/healthz`)).status).toBe(426);

@@ -107,6 +107,7 @@ export interface PeerSettings extends Readonly<Record<`http.${HttpLimit}`, numbe
   readonly "locks.urlFile": string | undefined;
   readonly collections: Schema;
   readonly "http.enabled": boolean;
+  readonly "http.dashboard": boolean;
   readonly "http.logKeys": boolean;
   readonly "log.level": LogLevel;
   readonly drainMs: number;
@@ -306,6 +307,10 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
   "http.enabled": {
     ...{ kind: yesOrNo, default: true, flag: "--http", variable: "HTTP" },
     reason: "serve HTTP on the same port: collections, health, status, events",
+  },
+  "http.dashboard": {
+    ...{ kind: yesOrNo, default: true, flag: "--dashboard", variable: "HTTP_DASHBOARD" },
+    reason: "show the dashboard at /; its figures only to whom the right observe was given",
   },
   "http.bodyBytesMax": {
     ...{ kind: integer(1_024, 64 * 1024 * 1024), default: defaultLimits.bodyBytesMax },
