@@ -100,7 +100,11 @@ function start(name) {
       console.log(JSON.stringify({ name, ended: code ?? signal }));
       // Wrong settings do not mend by starting again.
       if (code === 2) stop(1);
-      else setTimeout(() => isStopping || start(name), 1_000);
+      else {
+        setTimeout(() => {
+          if (!isStopping) void start(name);
+        }, 1_000);
+      }
     });
   });
 }

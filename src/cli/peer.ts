@@ -6,9 +6,10 @@ import { destination, type Logger as Pino, pino } from "pino";
 import { explainFailure } from "./exit-status.ts";
 import { peerStatusOf, peerStatus } from "./peer/exit-status.ts";
 import { Life, within } from "./peer/life.ts";
+import { offerOf } from "./peer/offer.ts";
 import { machineWarnings, readMachine } from "./peer/machine.ts";
 import { type Resolved, resolve, type Sources } from "./peer/resolve.ts";
-import { type Offer, RunningPeer } from "./peer/running.ts";
+import { RunningPeer } from "./peer/running.ts";
 import type { PeerSettings } from "./peer/settings.ts";
 import { printed } from "./peer/show.ts";
 
@@ -45,9 +46,6 @@ export async function peerCommand(options: PeerCommandOptions): Promise<number> 
   }
 }
 
-/** What is offered besides links. HTTP, metrics and the page are put in here. */
-const offerOf = (_settings: PeerSettings): Offer => ({});
-
 async function runPeer(
   resolved: Resolved,
   { sources, version }: PeerCommandOptions,
@@ -65,12 +63,14 @@ async function runPeer(
       logger.fatal({ err: error }, "an error that nobody caught: a fault of ours"),
   });
   sayStart(resolved, { sources, version, logger });
-  const peer = await RunningPeer.open(settings, { logger, offer: offerOf(settings) });
+  const peer = await RunningPeer.open(settings, { logger, offer: offerOf(settings, logger) });
   running.peer = peer;
   const { address } = peer.replica;
   if (address !== undefined) {
     const scheme = settings["listen.tls.certFile"] === undefined ? "ws" : "wss";
     const url = `${scheme}://${hostInUrl(address.host)}:${address.port}`;
+    // Whoever started us may read no more; the log has the address as well.
+    process.stdout.on("error", (error) => logger.warn({ err: error }, "nobody reads the address"));
     process.stdout.write(`${url}\n`);
     logger.info({ url, join: settings.join.map((join) => join.url) }, "the peer listens");
   }

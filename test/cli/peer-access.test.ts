@@ -1,6 +1,7 @@
 /** Who is let in by `trellis peer`, over TLS and not, and how that changes without a restart. */
 import { readFileSync } from "node:fs";
 import { copyFile, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { get } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -53,6 +54,7 @@ describe("trellis peer lets in", () => {
       "peer.yaml",
       `
 listen: { port: 0, tls: { certFile: ${server.certFile}, keyFile: ${server.keyFile} } }
+collections: { likes: counter }
 tokenFile: ${await file("cluster.token", "cluster-token-0123\n")}
 tokens:
   - { subject: reader, token: reader-token-0123, rights: [replicate-read] }
@@ -69,7 +71,11 @@ jwt:
     expect(await dial(url, { tls, token: "cluster-token-0123" })).toBe("linked");
     expect(await dial(url, { tls, token: "reader-token-0123" })).toBe("linked");
     expect(await dial(url, { tls, token: await issuer.token() })).toBe("linked");
-    // Its rights are those of a client.
+    // Its rights are those of a client, and not those of an observer.
+    const web = { url, token: "web-token-01234567" };
+    expect(await ask({ ...web, path: "/v1/collections/likes/a" })).toBe(200);
+    expect(await ask({ ...web, path: "/v1/status" })).toBe(403);
+    expect(await ask({ ...web, token: "guess", path: "/v1/status" })).toBe(401);
     expect(await dial(url, { tls, token: "web-token-01234567" })).toContain("403");
     expect(await dial(url, { tls, token: await issuer.token({ exp: 1 }) })).toContain("401");
     expect(await dial(url, { tls, token: "guess" })).toContain("401");
@@ -187,6 +193,19 @@ const serial = async (url: string): Promise<string> =>
       socket.destroy();
     });
     socket.on("error", failed);
+  });
+
+/** The status of the answer over HTTP. */
+const ask = async (asked: { url: string; token: string; path: string }): Promise<number> =>
+  await new Promise((told, failed) => {
+    const { hostname, port } = new URL(asked.url);
+    const headers = { authorization: `Bearer ${asked.token}` };
+    const ca = readFileSync(authority.caFile);
+    const asking = get({ hostname, port, path: asked.path, headers, ca }, (response) => {
+      response.resume();
+      told(response.statusCode ?? 0);
+    });
+    asking.on("error", failed);
   });
 
 /** The first line that is answered to who shows that certificate. */

@@ -1,7 +1,7 @@
 /** How `trellis peer` starts, is told, and ends. */
 import { readFileSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
@@ -199,6 +199,75 @@ describe("a peer drains", () => {
     await draining;
     expect(order).toEqual(["unready", "closing", "done"]);
     expect(() => replica.status()).toThrow(/closed/u);
+  });
+});
+
+describe("a peer that serves HTTP", () => {
+  /** A request whose body is on its way; resolves when the peer waits for it. */
+  async function halfAsked(port: number): Promise<{ socket: Socket; answer: Promise<string> }> {
+    const socket = connect(port, "127.0.0.1");
+    socket.setEncoding("utf8");
+    let text = "";
+    const answer = new Promise<string>((told) => void socket.on("close", () => told(text)));
+    const waits = new Promise<void>((told) => {
+      socket.on("data", (more: string) => {
+        text += more;
+        if (text.includes("100 Continue")) told();
+      });
+    });
+    socket.on("error", () => undefined);
+    socket.write(
+      "POST /v1/collections/likes/a/increment HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n" +
+        "Content-Type: application/json\r\nContent-Length: 8\r\nConnection: close\r\n\r\n",
+    );
+    await waits;
+    return { socket, answer };
+  }
+
+  async function peerOf(drainMs: string): Promise<{ peer: Run; port: number }> {
+    const config = join(folder, "peer.yaml");
+    await writeFile(config, "collections: { likes: counter }\n");
+    const peer = new Run(["peer", "--listen", "0", "--config", config, "--drain-ms", drainMs]);
+    return { peer, port: Number(new URL(await peer.firstLine()).port) };
+  }
+
+  test("drains what is under way, and takes nothing new", async () => {
+    const { peer: running, port } = await peerOf("20000");
+    await using peer = running;
+    const ready = await fetch(`http://127.0.0.1:${port}/readyz`);
+    expect(`${ready.status} ${await ready.text()}`).toMatch(/^200 /u);
+    const { socket, answer } = await halfAsked(port);
+    peer.signal("SIGTERM");
+    await peer.logged("the peer closes");
+    await until("nobody is let in", 10_000, async () => (await knock(port)) === "ECONNREFUSED");
+    socket.write('{"by":3}');
+    expect(await answer).toMatch(/HTTP\/1\.1 200 [\s\S]*3/u);
+    expect(await peer.outcome).toMatchObject({ status: 0 });
+  });
+
+  test("drains no longer than it may", async () => {
+    const { peer: running, port } = await peerOf("300");
+    await using peer = running;
+    const { answer } = await halfAsked(port);
+    peer.signal("SIGTERM");
+    expect(await answer).not.toContain(" 200 ");
+    expect(await peer.outcome).toMatchObject({ status: 0 });
+  });
+
+  test("shows a page at / until it is told not to", async () => {
+    await using peer = new Run(["peer", "--listen", "0"]);
+    const shown = await fetch((await peer.firstLine()).replace("ws:", "http:"));
+    expect([shown.status, shown.headers.get("content-type")]).toEqual([
+      ...[200, "text/html; charset=utf-8"],
+    ]);
+    await using plain = new Run(["peer", "--listen", "0", "--dashboard", "false"]);
+    expect((await fetch((await plain.firstLine()).replace("ws:", "http:"))).status).toBe(404);
+  });
+
+  test("serves none where it is switched off", async () => {
+    await using peer = new Run(["peer", "--listen", "0", "--http", "false"]);
+    const url = (await peer.firstLine()).replace("ws:", "http:");
+    expect((await fetch(`${url}/healthz`)).status).toBe(426);
   });
 });
 

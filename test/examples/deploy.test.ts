@@ -34,6 +34,16 @@ function at(document: unknown, ...path: readonly (string | number)[]): unknown {
 const settle = async (config: string, variables: Record<string, string>): Promise<Resolved> =>
   await resolve({ flags: new Map(), variables, config });
 
+/** Runs the health check of compose.yaml. @throws when it does not end with 0 */
+function isHealthy(url: string): void {
+  const compose: unknown = parseDocument(textOf("docker/compose.yaml"), { merge: true }).toJS();
+  const check = at(compose, "services", "peer-1", "healthcheck", "test") as string[];
+  expect(check.slice(0, 3)).toEqual(["CMD", "node", "-e"]);
+  const here = String(check[3]).replace("localhost:7000", new URL(url).host);
+  const env = { ...process.env, NODE_EXTRA_CA_CERTS: join(folder, "peers/secrets/ca.pem") };
+  execFileSync(process.execPath, ["-e", here], { env, stdio: "pipe" });
+}
+
 describe("three-peers.mjs", () => {
   test("runs three peers with TLS and tokens, restarts one that was killed, and ends them all", async () => {
     const script = spawn(
@@ -60,6 +70,7 @@ describe("three-peers.mjs", () => {
         tls: { caFile: join(folder, "peers/secrets/ca.pem") },
       });
       const schema = { likes: counter(), stock: boundedCounter({ min: 0 }) };
+      for (const { url } of ["peer-1", "peer-2", "peer-3"].map(target)) isHealthy(url);
       await using first = await openReplica({ schema, peers: [target("peer-2")] });
       first.collections.likes.increment("a", 4);
       first.collections.stock.increment("s", 3);
@@ -68,6 +79,7 @@ describe("three-peers.mjs", () => {
       await using second = await openReplica({ schema, peers: [target("peer-3")] });
       await second.waitFor(first.version(), { timeoutMs: 15_000 });
       expect(second.collections.likes.value("a")).toBe(4);
+      await until("the stock is seen", 15_000, () => second.collections.stock.value("s") === 3);
       // Rights come by way of peer-1, the lock authority.
       await second.collections.stock.decrement("s", 1, { waitMs: 15_000 });
       expect(second.collections.stock.value("s")).toBe(2);

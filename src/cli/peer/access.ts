@@ -8,8 +8,9 @@ import type { Authenticate, DialTlsOptions } from "../../door.ts";
 import { UsageError } from "../../errors.ts";
 import type { PeerOption } from "../../index.ts";
 import type { Logger } from "../../telemetry.ts";
+import type { CertificateSetting, JoinSetting, TokenSetting } from "./entries.ts";
 import { SecretFiles } from "./secret-files.ts";
-import type { CertificateSetting, JoinSetting, PeerSettings, TokenSetting } from "./settings.ts";
+import type { PeerSettings } from "./settings.ts";
 
 /** A peer to dial, in full. */
 export type JoinTarget = Exclude<PeerOption, string>;

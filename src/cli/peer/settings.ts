@@ -4,21 +4,26 @@
  */
 import { certificateSubjectsMax } from "../../access/certificates.ts";
 import { clockToleranceMsMax, type JwtAlgorithm, jwtAlgorithms } from "../../access/jwt.ts";
-import { isToken, staticTokensMax } from "../../access/tokens.ts";
-import { grantOf, rightsMax } from "../../access.ts";
-import type { DialTlsOptions } from "../../door.ts";
-import { InvalidValueError } from "../../errors.ts";
+import { staticTokensMax } from "../../access/tokens.ts";
+import { defaultLimits, type HttpLimits } from "../../http/options.ts";
 import type { FsyncPolicy, Schema } from "../../index.ts";
 import { collections } from "./collections.ts";
 import {
+  certificateEntry,
+  type CertificateSetting,
+  joinEntry,
+  type JoinSetting,
+  tokenEntry,
+  type TokenSetting,
+  tokenText,
+} from "./entries.ts";
+import {
   choice,
   directory,
-  eitherMap,
   file,
   integer,
   type Kind,
   list,
-  record,
   secret,
   text,
   words,
@@ -34,45 +39,34 @@ export interface Setting<T> {
   readonly flag: string | false;
   /** Without `TRELLIS_`; `false` for what only stands in a file. */
   readonly variable: string | false;
-  readonly unit?: "ms" | "count";
+  readonly unit?: "ms" | "bytes" | "count";
   /** What it is for, in a sentence. */
   readonly reason: string;
 }
 
-/** Whom to dial. */
-export interface JoinSetting {
-  readonly url: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly tls?: DialTlsOptions;
-}
+/** A bound of HTTP that can be set; the others keep their defaults. */
+type HttpLimit =
+  | "bodyBytesMax"
+  | "requestsMax"
+  | "escalatedMax"
+  | "waitingMax"
+  | "streamsMax"
+  | "lagMsMax"
+  | "idempotencyKeysMax"
+  | "idempotencyWindowMs"
+  | "readyMsMax";
 
-/** What somebody may do. */
-interface SubjectSetting {
-  readonly tenant?: string;
-  readonly rights: readonly string[];
-}
-
-/** A static token in a file. */
-export interface TokenSetting extends SubjectSetting {
-  readonly subject: string;
-  readonly token?: string;
-  readonly tokenFile?: string;
-  readonly tokenSha256?: string;
-}
-
-/** A certificate in a file. */
-export interface CertificateSetting extends SubjectSetting {
-  readonly subject?: string;
-  readonly commonName?: string;
-  readonly fingerprint256?: string;
-}
+/** All of them. */
+export const httpLimits: readonly (HttpLimit & keyof HttpLimits)[] = [
+  ...(["bodyBytesMax", "requestsMax", "escalatedMax", "waitingMax", "streamsMax"] as const),
+  ...(["lagMsMax", "idempotencyKeysMax", "idempotencyWindowMs", "readyMsMax"] as const),
+];
 
 /** The words of `log.level`. */
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
 /** What was settled, by path. */
-export interface PeerSettings {
+export interface PeerSettings extends Readonly<Record<`http.${HttpLimit}`, number>> {
   readonly name: string;
   readonly "listen.port": number | undefined;
   readonly "listen.host": string;
@@ -112,6 +106,9 @@ export interface PeerSettings {
   readonly "locks.url": string | undefined;
   readonly "locks.urlFile": string | undefined;
   readonly collections: Schema;
+  readonly "http.enabled": boolean;
+  readonly "http.dashboard": boolean;
+  readonly "http.logKeys": boolean;
   readonly "log.level": LogLevel;
   readonly drainMs: number;
 }
@@ -119,60 +116,6 @@ export interface PeerSettings {
 const dayMs = 24 * 60 * 60 * 1_000;
 /** Timers of Node end there. */
 const timerMsMax = 2 ** 31 - 1;
-
-const isPeerUrl = (value: string): boolean => {
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const isPlain = url?.username === "" && url.password === "" && url.hash === "";
-  return isPlain && (url.protocol === "ws:" || url.protocol === "wss:");
-};
-const peerUrl = text("a URL such as ws://10.0.0.1:7000 or wss://peer.example:7000", isPeerUrl);
-const token = secret(text("1 to 1,024 letters, digits and -._~+/", isToken));
-
-const isRight = (value: string): boolean => {
-  try {
-    grantOf({ subject: "" }, [value]);
-    return true;
-  } catch (error) {
-    if (error instanceof InvalidValueError) return false;
-    throw error;
-  }
-};
-const rights = list(
-  text(
-    "replicate, replicate-read, observe, read:<collection>[/<prefix>] or write:<collection>[/<prefix>]",
-    isRight,
-  ),
-  rightsMax,
-);
-
-const join = eitherMap<string, JoinSetting>(
-  peerUrl,
-  record<JoinSetting>(
-    {
-      ...{ url: peerUrl, token, tokenFile: file },
-      tls: record<DialTlsOptions>(
-        { caFile: file, certFile: file, keyFile: file, serverName: words },
-        [],
-      ),
-    },
-    ["url"],
-  ),
-  (url) => ({ url }),
-);
-
-const sha256 = text("64 hexadecimal digits", (value) => /^[\da-f]{64}$/iu.test(value));
-const fingerprint = text("64 hexadecimal digits, with or without colons", (value) =>
-  /^[\da-f]{64}$/iu.test(value.replaceAll(":", "")),
-);
-
-const tokenEntry = record<TokenSetting>(
-  { subject: words, tenant: words, token, tokenFile: file, tokenSha256: sha256, rights },
-  ["subject", "rights"],
-);
-const certificateEntry = record<CertificateSetting>(
-  { commonName: words, fingerprint256: fingerprint, subject: words, tenant: words, rights },
-  ["rights"],
-);
 
 const url = text("a URL", (value) => URL.canParse(value));
 const lockUrl = secret(text("a URL of a lock store", (value) => /^[a-z]+:\/\/./u.test(value)));
@@ -228,7 +171,7 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
     reason: "how often the files are looked at, so that a renewed certificate needs no restart",
   },
   join: {
-    ...{ kind: list(join, 256), default: [], flag: "--join <url>", variable: "JOIN" },
+    ...{ kind: list(joinEntry, 256), default: [], flag: "--join <url>", variable: "JOIN" },
     reason: "peers to dial, and again whenever the link breaks; the flag may be repeated",
   },
   "dial.tls.caFile": {
@@ -245,7 +188,7 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
     reason: "its private key, PEM",
   },
   token: {
-    ...{ kind: token, default: undefined, flag: "--token <token>", variable: "TOKEN" },
+    ...{ kind: tokenText, default: undefined, flag: "--token <token>", variable: "TOKEN" },
     reason:
       "one secret of the cluster: asked of those who come, who may then do all; shown to peers",
   },
@@ -360,6 +303,68 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
   collections: {
     ...{ kind: collections, default: {}, flag: false, variable: false },
     reason: "collections that clients may use before anybody has written them, by name",
+  },
+  "http.enabled": {
+    ...{ kind: yesOrNo, default: true, flag: "--http", variable: "HTTP" },
+    reason: "serve HTTP on the same port: collections, health, status, events",
+  },
+  "http.dashboard": {
+    ...{ kind: yesOrNo, default: true, flag: "--dashboard", variable: "HTTP_DASHBOARD" },
+    reason: "show the dashboard at /; its figures only to whom the right observe was given",
+  },
+  "http.bodyBytesMax": {
+    ...{ kind: integer(1_024, 64 * 1024 * 1024), default: defaultLimits.bodyBytesMax },
+    ...{ flag: "--http-body-bytes-max <bytes>", variable: "HTTP_BODY_BYTES_MAX", unit: "bytes" },
+    reason: "what a request may bring",
+  },
+  "http.requestsMax": {
+    ...{ kind: integer(1, 65_536), default: defaultLimits.requestsMax, unit: "count" },
+    ...{ flag: "--http-requests-max <count>", variable: "HTTP_REQUESTS_MAX" },
+    reason: "requests at a time; more are answered 503 with Retry-After",
+  },
+  "http.escalatedMax": {
+    ...{ kind: integer(1, 65_536), default: defaultLimits.escalatedMax, unit: "count" },
+    ...{ flag: "--http-escalated-max <count>", variable: "HTTP_ESCALATED_MAX" },
+    reason: "of them, those that wait for locks: a lock store that is away holds up no others",
+  },
+  "http.waitingMax": {
+    ...{ kind: integer(1, 65_536), default: defaultLimits.waitingMax, unit: "count" },
+    ...{ flag: "--http-waiting-max <count>", variable: "HTTP_WAITING_MAX" },
+    reason: "requests at a time that wait for the disk or for a version",
+  },
+  "http.streamsMax": {
+    ...{ kind: integer(1, 65_536), default: defaultLimits.streamsMax, unit: "count" },
+    ...{ flag: "--http-streams-max <count>", variable: "HTTP_STREAMS_MAX" },
+    reason: "streams of events at a time",
+  },
+  "http.lagMsMax": {
+    ...{ kind: integer(1, 60_000), default: defaultLimits.lagMsMax, unit: "ms" },
+    ...{ flag: "--http-lag-ms-max <ms>", variable: "HTTP_LAG_MS_MAX" },
+    reason: "when the event loop is later than that, writes are answered 503 until it is not",
+  },
+  "http.idempotencyKeysMax": {
+    ...{ kind: integer(1, 10_000_000), default: defaultLimits.idempotencyKeysMax, unit: "count" },
+    ...{ flag: "--http-idempotency-keys-max <count>", variable: "HTTP_IDEMPOTENCY_KEYS_MAX" },
+    reason:
+      "keys of writes that are remembered; a full memory refuses new ones, it forgets none early",
+  },
+  "http.idempotencyWindowMs": {
+    ...{
+      kind: integer(1_000, 366 * dayMs),
+      default: defaultLimits.idempotencyWindowMs,
+      unit: "ms",
+    },
+    ...{ flag: "--http-idempotency-window-ms <ms>", variable: "HTTP_IDEMPOTENCY_WINDOW_MS" },
+    reason: "how long they are remembered, and so how late a retry may come",
+  },
+  "http.readyMsMax": {
+    ...{ kind: integer(1, dayMs), default: defaultLimits.readyMsMax, unit: "ms" },
+    ...{ flag: "--http-ready-ms-max <ms>", variable: "HTTP_READY_MS_MAX" },
+    reason: "after so long /readyz says yes though not all peers were met",
+  },
+  "http.logKeys": {
+    ...{ kind: yesOrNo, default: false, flag: "--http-log-keys", variable: "HTTP_LOG_KEYS" },
+    reason: "whether lines about requests have collections and keys, which may be personal",
   },
   "log.level": {
     kind: choice("fatal", "error", "warn", "info", "debug", "trace", "silent"),

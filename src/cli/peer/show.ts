@@ -22,6 +22,7 @@ const headings: Readonly<Record<string, string>> = {
   clockAheadMsMax: "This peer",
   locks: "Locks and collections",
   collections: "Locks and collections",
+  http: "HTTP",
   log: "Running",
   drainMs: "Running",
 };
@@ -88,7 +89,7 @@ function rowOf(path: keyof PeerSettings): readonly string[] {
     `\`${path}\``,
     flag === false ? "" : `\`${flag}\``,
     variable === undefined ? "" : `\`${variable}\``,
-    `${kind.expects}${unit === "ms" ? ", in ms" : ""}${kind.isSecret ? "; secret" : ""}`,
+    `${kind.expects}${unit === "ms" || unit === "bytes" ? `, in ${unit}` : ""}${kind.isSecret ? "; secret" : ""}`,
     standard === "" ? "" : `\`${standard}\``,
     reason,
   ];
