@@ -30,7 +30,7 @@ export class RawConnection implements Disposable {
   }
 
   send(...lines: readonly string[]): void {
-    this.socket.write(lines.join("\r\n"));
+    this.socket.write(lines.join("\r\n"), "latin1");
   }
 
   /** Resolves with all that came, once the other side has ended it. */
