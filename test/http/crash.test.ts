@@ -109,7 +109,7 @@ test.each(["durable", "written"])(
       const response = await peer.surely("k", `op-${i}`);
       const isReplay = response.headers.get("idempotency-replayed") === "true";
       // What the disk has is there with its key; what it has not is not there at all.
-      if (moment === "durable") expect(isReplay).toBe(true);
+      expect(isReplay).toBe(moment === "durable");
       answered++;
       expect(await peer.value("k")).toBe(answered);
     }
@@ -129,7 +129,8 @@ test("what only a peer has of a crashed replica is told before its keyed writes 
       await dying.dead("k", `op-${i}`);
     }
     await using peer = await Crashing.start(directory.path, url, "never");
-    if (i > 0) expect(peer.lastStop).toBe("configured");
+    // The first crash came before anything was on the disk.
+    expect(["configured", "closed"].slice(0, i > 0 ? 1 : 2)).toContain(peer.lastStop);
     await peer.surely("k", `op-${i}`);
     expect(await peer.value("k")).toBe(i + 1);
   }
