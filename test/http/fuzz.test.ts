@@ -171,14 +171,20 @@ function faultsOf({ status, head, body: sent }: Parsed, method: string): string[
   return faults;
 }
 
-/** All that clients can see, and the keys that are remembered. What replicas note for themselves is not in it. */
+/**
+ * All that clients can see, and the keys that are remembered. What replicas note for themselves is not in it:
+ * how rights are spread, and that a bounded counter was asked for.
+ */
 function shown({ replica }: Served): string {
-  const values = [...Object.keys(schema), requestsCollection].map((collection) => {
+  const limits = { items: 1_000_000, bytes: 1_000_000_000 };
+  const values = [...Object.keys(schema), requestsCollection].flatMap((collection) => {
     const any = replica.collection(collection);
-    const limits = { items: 1_000_000, bytes: 1_000_000_000 };
-    return any?.collection.keys().map((key) => [collection, key, readValue(any, key, limits)]);
+    return (any?.collection.keys() ?? []).flatMap((key) => {
+      const value = any && readValue(any, key, limits)?.replace(/,"rights":\d+/u, "");
+      return collection === "stock" && value === '{"value":0}' ? [] : [[collection, key, value]];
+    });
   });
-  return JSON.stringify(values).replaceAll(/,\\"rights\\":\d+/gu, "");
+  return JSON.stringify(values);
 }
 
 test("arbitrary requests neither crash nor hang it, and refusals change nothing", async () => {
@@ -205,7 +211,8 @@ test("arbitrary requests neither crash nor hang it, and refusals change nothing"
         if (isOurs) answered.set(got.status, (answered.get(got.status) ?? 0) + 1);
         const isDone = got.status >= 200 && got.status < 400;
         const faults = isOurs ? faultsOf(got, method) : [];
-        if (!isDone && shown(peer) !== before) faults.push("it was refused, and done");
+        const after = shown(peer);
+        if (!isDone && after !== before) faults.push("it was refused, and done", before, after);
         expect(faults).toEqual([]);
       },
     ),
