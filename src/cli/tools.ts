@@ -1,0 +1,51 @@
+/** The commands with which an operator looks into replicas and keeps backups of them. */
+import { type Command, Option } from "commander";
+import { withDialing } from "./dialing.ts";
+import { type ExportCommandOptions, exportCommand } from "./export.ts";
+import { integer, peerUrl, replicaPlace } from "./flags.ts";
+import { type ImportCommandOptions, importCommand } from "./import.ts";
+
+/** Seconds that a wait may take. */
+const timeout = (what: string, seconds: number): Option =>
+  new Option("--timeout <seconds>", what).argParser(integer(1, 86_400)).default(seconds);
+
+/** Adds them to the program. */
+export function addTools(program: Command): void {
+  addExport(program);
+  addImport(program);
+}
+
+function addExport(program: Command): void {
+  withDialing(program.command("export"))
+    .description("write what a replica holds as JSON lines, without actors and rights")
+    .argument("<place>", "a directory that is not open, or the URL of a peer", replicaPlace)
+    .option("--out <file>", "where to; compressed if it ends in .gz; default: standard output")
+    .addOption(timeout("the longest to wait for a peer", 60))
+    .option("--json", "print what was exported as JSON")
+    .action(async (place: string, options: ExportCommandOptions) => {
+      process.exitCode = (await exportCommand(place, options)) ? 0 : 1;
+    });
+}
+
+function addImport(program: Command): void {
+  withDialing(program.command("import"))
+    .description("write an export into a directory or a live cluster, as new writes")
+    .argument("<file>", "what trellis export wrote")
+    .argument("[dir]", "a directory that is not open; it is made if there is none")
+    .addOption(
+      new Option("--join <url>", "a peer of a live cluster; may be repeated").argParser(peerUrl),
+    )
+    .option("--merge", "write also into collections that hold something; counters then grow")
+    .option("--guarded", "write what is guarded, too, through its guards")
+    .addOption(
+      new Option("--locks <url>", "the lock store for that, such as etcd://127.0.0.1:2379").env(
+        "TRELLIS_LOCKS",
+      ),
+    )
+    .option("--weak-fence", "accept a lock store that may forget its fences")
+    .addOption(timeout("the longest that any one wait may take", 60))
+    .option("--json", "print what was imported as JSON")
+    .action(async (file: string, directory: string | undefined, options: ImportCommandOptions) => {
+      process.exitCode = (await importCommand(file, directory, options)) ? 0 : 1;
+    });
+}
