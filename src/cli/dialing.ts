@@ -22,13 +22,18 @@ export const withDialing = (command: Command): Command =>
     .option("--cert <file>", "our certificate, where peers want one, PEM")
     .option("--key <file>", "its key, PEM");
 
-/** The peer at `url`, as it is dialed. @throws UsageError */
-export function dialTarget(url: string, options: DialOptions): DialTarget {
-  const { token, ca, cert, key } = options;
+/** Says what is wrong before anything is read or dialed. @throws UsageError */
+export function checkDialing({ token, cert, key }: DialOptions): void {
   if (token !== undefined) checkToken(token);
   if ((cert === undefined) !== (key === undefined)) {
     throw new UsageError("--cert and --key go together");
   }
+}
+
+/** The peer at `url`, as it is dialed. @throws UsageError */
+export function dialTarget(url: string, options: DialOptions): DialTarget {
+  checkDialing(options);
+  const { token, ca, cert, key } = options;
   const hasTls = ca !== undefined || cert !== undefined;
   return {
     url,

@@ -4,6 +4,7 @@ import { withDialing } from "./dialing.ts";
 import { type ExportCommandOptions, exportCommand } from "./export.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
 import { type ImportCommandOptions, importCommand } from "./import.ts";
+import { nameOf, whyCommand, type WhyCommandOptions } from "./why.ts";
 
 /** Seconds that a wait may take. */
 const timeout = (what: string, seconds: number): Option =>
@@ -13,6 +14,32 @@ const timeout = (what: string, seconds: number): Option =>
 export function addTools(program: Command): void {
   addExport(program);
   addImport(program);
+  addWhy(program);
+}
+
+function addWhy(program: Command): void {
+  withDialing(program.command("why"))
+    .description("show what makes up a value: which writes, from whom, seen where")
+    .argument("<place>", "a directory that is not open, or the URL of a peer", replicaPlace)
+    .argument("<collection>", "the name of the collection")
+    .argument("<key>", "the key")
+    .argument(
+      "[names...]",
+      "below it: an element, a field, an entry and its field; json:5 is a number",
+    )
+    .option("--json", "print it as JSON")
+    .action(
+      async (
+        place: string,
+        collection: string,
+        key: string,
+        names: readonly string[],
+        options: WhyCommandOptions,
+      ) => {
+        const asked = { collection, key, path: names.map(nameOf) };
+        process.exitCode = (await whyCommand(place, asked, options)) ? 0 : 1;
+      },
+    );
 }
 
 function addExport(program: Command): void {

@@ -15,7 +15,7 @@ import {
 import type { KeyRange, Witness } from "../store/compare/witness.ts";
 import { PeerWitness } from "../sync/peer-witness.ts";
 import { webSocketTransport } from "../sync/transport/websocket.ts";
-import { type DialOptions, dialTarget } from "./dialing.ts";
+import { checkDialing, type DialOptions, dialTarget } from "./dialing.ts";
 import { isUrl } from "./flags.ts";
 import { readStoredState } from "./stored-state.ts";
 import { quoted, shown, table } from "./table.ts";
@@ -45,6 +45,7 @@ export async function verifyCommand(
   options: VerifyCommandOptions,
 ): Promise<boolean> {
   const { limit, timeout, json = false } = options;
+  checkDialing(options);
   const one = await open(a, options);
   try {
     const other = await open(b, options);
