@@ -2,8 +2,11 @@
 import { type Command, Option } from "commander";
 import { withDialing } from "./dialing.ts";
 import { type ExportCommandOptions, exportCommand } from "./export.ts";
-import { integer, peerUrl, replicaPlace } from "./flags.ts";
+import { httpUrl, integer, peerUrl, replicaPlace } from "./flags.ts";
 import { type ImportCommandOptions, importCommand } from "./import.ts";
+import { type StatusCommandOptions, statusCommand } from "./status.ts";
+import { stopSignal } from "./stop-signal.ts";
+import { type TopCommandOptions, topCommand } from "./top.ts";
 import { nameOf, whyCommand, type WhyCommandOptions } from "./why.ts";
 
 /** Seconds that a wait may take. */
@@ -15,6 +18,34 @@ export function addTools(program: Command): void {
   addExport(program);
   addImport(program);
   addWhy(program);
+  addStatus(program);
+  addTop(program);
+}
+
+function addStatus(program: Command): void {
+  withDialing(program.command("status"))
+    .description("show what a live peer says of itself, what is wrong first")
+    .argument("<url>", "the peer: ws://, wss://, http:// or https://", httpUrl)
+    .addOption(timeout("the longest to wait for it", 10))
+    .option("--json", "print it as JSON")
+    .action(async (url: string, options: StatusCommandOptions) => {
+      process.exitCode = (await statusCommand(url, options)) ? 0 : 1;
+    });
+}
+
+function addTop(program: Command): void {
+  withDialing(program.command("top"))
+    .description("show what a live peer says of itself, every second, until q or Ctrl-C")
+    .argument("<url>", "the peer: ws://, wss://, http:// or https://", httpUrl)
+    .addOption(
+      new Option("--count <statuses>", "end after so many; 0: when it is stopped")
+        .argParser(integer(0, 1_000_000_000))
+        .default(0),
+    )
+    .option("--json", "print a line of JSON a second")
+    .action(async (url: string, options: TopCommandOptions) => {
+      await topCommand(url, options, stopSignal());
+    });
 }
 
 function addWhy(program: Command): void {
