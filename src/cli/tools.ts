@@ -1,6 +1,7 @@
 /** The commands with which an operator looks into replicas and keeps backups of them. */
 import { type Command, Option } from "commander";
 import { withDialing } from "./dialing.ts";
+import { type DoctorCommandOptions, doctorCommand } from "./doctor.ts";
 import { type ExportCommandOptions, exportCommand } from "./export.ts";
 import { httpUrl, integer, peerUrl, replicaPlace } from "./flags.ts";
 import { type ImportCommandOptions, importCommand } from "./import.ts";
@@ -20,6 +21,28 @@ export function addTools(program: Command): void {
   addWhy(program);
   addStatus(program);
   addTop(program);
+  addDoctor(program);
+}
+
+function addDoctor(program: Command): void {
+  withDialing(program.command("doctor"))
+    .description("check what a replica needs: machine, disk, port, peers, certificates, lock store")
+    .addOption(new Option("--join <url>", "a peer; may be repeated").argParser(peerUrl))
+    .addOption(
+      new Option("--listen <port>", "the port it is to listen at").argParser(integer(1, 65_535)),
+    )
+    .option("--host <host>", "the address of that port", "127.0.0.1")
+    .addOption(
+      new Option("--locks <url>", "the lock store, such as etcd://127.0.0.1:2379").env(
+        "TRELLIS_LOCKS",
+      ),
+    )
+    .option("--storage <dir>", "the directory it is to store in")
+    .addOption(timeout("the longest that one check may take", 20))
+    .option("--json", "print it as JSON")
+    .action(async (options: DoctorCommandOptions) => {
+      process.exitCode = (await doctorCommand(options)) ? 0 : 1;
+    });
 }
 
 function addStatus(program: Command): void {
