@@ -3,6 +3,7 @@
  * Nothing is changed anywhere; every check ends in time.
  */
 import { checkOwnCertificate, checkServedCertificate } from "./doctor/certificates.ts";
+import { checkConfig, type DoctorPlan } from "./doctor/config.ts";
 import { type Check, type Finding, within } from "./doctor/finding.ts";
 import { checkClock, checkFiles, checkNode, checkWitness } from "./doctor/machine.ts";
 import { checkPeer } from "./doctor/peers.ts";
@@ -14,9 +15,11 @@ import { printable } from "./status/print.ts";
 
 /** The options of `trellis doctor`. */
 export interface DoctorCommandOptions extends DialOptions {
+  /** Of `trellis peer`. */
+  readonly config?: string;
   readonly join?: readonly string[];
   readonly listen?: number;
-  readonly host: string;
+  readonly host?: string;
   readonly locks?: string;
   readonly storage?: string;
   /** Of each check, in seconds. */
@@ -31,10 +34,14 @@ const leftOverMs = 2_000;
 export async function doctorCommand(options: DoctorCommandOptions): Promise<boolean> {
   checkDialing(options);
   const findings: Finding[] = [];
-  for (const [check, run] of checksOf(options)) {
-    const found = await within(check, options.timeout * 1_000, run);
+  const add = (found: readonly Finding[]): void => {
     findings.push(...found);
     if (!options.json) process.stdout.write(found.map((finding) => `${line(finding)}\n`).join(""));
+  };
+  const config = options.config === undefined ? undefined : await checkConfig(options.config);
+  add(config?.findings ?? []);
+  for (const [check, run] of checksOf(planOf(options, config?.plan))) {
+    add(await within(check, options.timeout * 1_000, run));
   }
   const count = (verdict: Finding["verdict"]): number =>
     findings.filter((finding) => finding.verdict === verdict).length;
@@ -49,8 +56,22 @@ export async function doctorCommand(options: DoctorCommandOptions): Promise<bool
   return summary.failed === 0;
 }
 
-function checksOf(options: DoctorCommandOptions): (readonly [check: string, run: Check])[] {
+/** What is given on the command line goes before the file. */
+function planOf(options: DoctorCommandOptions, file: DoctorPlan | undefined): DoctorPlan {
   const { join = [], listen, host, locks, storage, cert } = options;
+  return {
+    storage: storage ?? file?.storage,
+    port: listen ?? file?.port,
+    host: host ?? file?.host ?? "127.0.0.1",
+    locks: locks ?? file?.locks,
+    peers: [...join.map((url) => ({ url, dial: options })), ...(file?.peers ?? [])],
+    certificates: [...(cert === undefined ? [] : [cert]), ...(file?.certificates ?? [])],
+  };
+}
+
+type NamedCheck = readonly [check: string, run: Check];
+
+function checksOf({ storage, port, host, locks, peers, certificates }: DoctorPlan): NamedCheck[] {
   return [
     ["node", async () => [checkNode(packageVersion())]],
     ["open files", async () => [await checkFiles()]],
@@ -59,17 +80,18 @@ function checksOf(options: DoctorCommandOptions): (readonly [check: string, run:
     ...(storage === undefined
       ? []
       : [[`storage ${storage}`, () => checkStorage(storage)] as const]),
-    ...(listen === undefined
+    ...(port === undefined || port === 0
       ? []
-      : [[`port ${host}:${listen}`, async () => [await checkPort(listen, host)]] as const]),
-    ...(cert === undefined
-      ? []
-      : [[`certificate ${cert}`, () => checkOwnCertificate(cert)] as const]),
-    ...join.flatMap((url) => [
+      : [[`port ${host}:${port}`, async () => [await checkPort(port, host)]] as const]),
+    ...certificates.map((file): NamedCheck => [
+      `certificate ${file}`,
+      () => checkOwnCertificate(file),
+    ]),
+    ...peers.flatMap(({ url, dial }): NamedCheck[] => [
       ...(url.startsWith("wss:")
-        ? [[`certificate ${url}`, () => checkServedCertificate(url, options)] as const]
+        ? [[`certificate ${url}`, () => checkServedCertificate(url, dial)] as const]
         : []),
-      [`peer ${url}`, () => checkPeer(url, options)] as const,
+      [`peer ${url}`, () => checkPeer(url, dial)],
     ]),
     ...(locks === undefined ? [] : [["locks", () => checkLocks(locks)] as const]),
   ];

@@ -27,11 +27,17 @@ export function addTools(program: Command): void {
 function addDoctor(program: Command): void {
   withDialing(program.command("doctor"))
     .description("check what a replica needs: machine, disk, port, peers, certificates, lock store")
+    .addOption(
+      new Option(
+        "--config <file>",
+        "settings of trellis peer, which are checked with all that they name",
+      ).env("TRELLIS_CONFIG"),
+    )
     .addOption(new Option("--join <url>", "a peer; may be repeated").argParser(peerUrl))
     .addOption(
       new Option("--listen <port>", "the port it is to listen at").argParser(integer(1, 65_535)),
     )
-    .option("--host <host>", "the address of that port", "127.0.0.1")
+    .option("--host <host>", "the address of that port; default: 127.0.0.1")
     .addOption(
       new Option("--locks <url>", "the lock store, such as etcd://127.0.0.1:2379").env(
         "TRELLIS_LOCKS",

@@ -91,6 +91,23 @@ describe("trellis doctor", () => {
     expect(damaged).toContainEqual(expect.stringMatching(/^failed: .*TRELLIS_CORRUPT_STORAGE/u));
   });
 
+  test("reads a config file of a peer, and checks what it names", async () => {
+    await using shop = await openReplica({ schema: {}, name: "shop", listen: { port: 0 } });
+    const config = join(folder, "peer.yaml");
+    const storage = join(folder, "data");
+    const url = `ws://127.0.0.1:${portOf(shop)}`;
+    await writeFile(config, `join: [${url}]\nstorage: { directory: ${storage} }\n`);
+    expect((await diagnosed("config", "--config", config))[1]).toEqual([
+      "ok: every setting is understood",
+    ]);
+    expect((await diagnosed(`peer ${url}`, "--config", config))[1]).toHaveLength(3);
+    expect((await diagnosed(`storage ${storage}`, "--config", config))[0]).toBe(0);
+    await writeFile(config, "join: [7]\nstorages: here\n");
+    const [status, found] = await diagnosed("config", "--config", config);
+    expect(status).toBe(1);
+    expect(found.join()).toMatch(/peer\.yaml.*storages/su);
+  });
+
   test("tells who is at a port that is taken", async () => {
     await using shop = await openReplica({ schema: {}, name: "shop", listen: { port: 0 } });
     const port = portOf(shop);
