@@ -23,6 +23,16 @@ export function peerUrl(text: string, before: readonly string[] = []): readonly 
   return before.includes(text) ? before : [...before, text];
 }
 
+/** The URL of a peer that is asked over HTTP, which is at the port of its links. */
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url !== undefined && /^(?:ws|http)s?:$/u.test(url.protocol);
+  if (!isHttp || url.username !== "" || url.hash !== "") {
+    throw new InvalidArgumentError("It is not a URL such as http://127.0.0.1:7001.");
+  }
+  return text;
+}
+
 /** Whether what names a replica is the URL of a peer, not a directory. */
 export const isUrl = (place: string): boolean => place.includes("://");
 

@@ -14,6 +14,7 @@ import {
 import { type BenchCommandOptions, benchCommand } from "./bench/command.ts";
 import { serverUrl } from "./bench/bench-servers.ts";
 import { type DemoCommandOptions, demoCommand } from "./demo.ts";
+import { withDialing } from "./dialing.ts";
 import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
@@ -30,6 +31,7 @@ import {
 } from "./rights.ts";
 import { lockServers } from "./servers/lock-url.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { addTools } from "./tools.ts";
 import { type VerifyCommandOptions, verifyCommand } from "./verify.ts";
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -55,12 +57,10 @@ program
   .option("--json", "print it as JSON")
   .action(inspectCommand);
 
-program
-  .command("repair")
+withDialing(program.command("repair"))
   .description("put a damaged directory aside and rebuild it from peers")
   .argument("<dir>", "what was given as storage")
   .addOption(new Option("--join <url>", "a peer; may be repeated").argParser(peerUrl))
-  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--timeout <seconds>", "the longest to wait for the peers")
       .argParser(integer(1, 86_400))
@@ -78,8 +78,7 @@ authority
   .argument("<dir>", "what was given as storage")
   .action(showAuthorityCommand);
 
-authority
-  .command("move")
+withDialing(authority.command("move"))
   .description("move the lock authority, with all its guards, or replace one that is lost")
   .addOption(
     new Option("--from <place>", "who has it: a directory, or the URL of the live host").argParser(
@@ -94,7 +93,6 @@ authority
   .option("--exclusive", "no copy of --from runs anywhere, and there never was a newer state of it")
   .option("--lost", "the host is gone for good, and its guards with it; says what that means")
   .option("--yes", "with --lost: do it")
-  .addOption(new Option("--token <token>", "secret that the host asks for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--timeout <seconds>", "the longest to wait for a live host")
       .argParser(integer(1, 86_400))
@@ -104,12 +102,10 @@ authority
     await moveAuthorityCommand(options);
   });
 
-program
-  .command("verify")
+withDialing(program.command("verify"))
   .description("compare two replicas, directories or live peers, without sending what they hold")
   .argument("<a>", "a directory, or the URL of a peer", replicaPlace)
   .argument("<b>", "the same", replicaPlace)
-  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--limit <count>", "keys that are listed for each collection")
       .argParser(integer(0, 100_000))
@@ -141,7 +137,7 @@ const rights = program
 
 /** Where the pool is. */
 const withPlace = (command: Command): Command =>
-  command
+  withDialing(command)
     .argument("<collection>", "the name of the collection in the schema")
     .argument("<key>", "the counter")
     .addOption(
@@ -154,9 +150,6 @@ const withPlace = (command: Command): Command =>
         "--join <url>",
         "a replica of a cluster with embedded locks; may be repeated",
       ).argParser(peerUrl),
-    )
-    .addOption(
-      new Option("--token <token>", "secret that the replica asks for").env("TRELLIS_TOKEN"),
     )
     .addOption(
       new Option("--timeout <seconds>", "the longest to wait for the replica")
@@ -283,6 +276,8 @@ program
     const { version } = manifest;
     process.exitCode = (await benchCommand(options, { version, signal: stopSignal() })) ? 0 : 1;
   });
+
+addTools(program);
 
 try {
   await program.parseAsync();
