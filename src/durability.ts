@@ -46,6 +46,12 @@ export interface DurabilityOptions {
   readonly onChange: () => void;
 }
 
+interface Opened {
+  readonly engine: StorageEngine;
+  readonly peers: readonly KnownPeer[];
+  readonly former: number | undefined;
+}
+
 /** A keyspace on a disk. */
 export class Durability {
   readonly #options: DurabilityOptions;
@@ -53,6 +59,8 @@ export class Durability {
   readonly #journal: Journal;
   /** The peers that were known when the storage was last written, and how far they were. */
   readonly peers: readonly KnownPeer[];
+  /** The number of the actor that wrote here before us. */
+  readonly former: number | undefined;
   #hasFailed = false;
 
   /**
@@ -69,9 +77,14 @@ export class Durability {
         told = records;
         logger.info({ records, location: engine.location }, "reading the storage");
       };
-      const { numbers, peers } = await restore({ keyspace, engine, environment, onProgress });
+      const { numbers, peers, writer } = await restore({
+        keyspace,
+        engine,
+        environment,
+        onProgress,
+      });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, { engine, peers }, (onChange) => {
+      return new Durability(options, { engine, peers, former: writer }, (onChange) => {
         const state = { keyspace, engine, environment, numbers, peers: options.peers };
         return new Journal({ ...state, fsync, intervalMs, onChange });
       });
@@ -83,12 +96,13 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    { engine, peers }: { readonly engine: StorageEngine; readonly peers: readonly KnownPeer[] },
+    { engine, peers, former }: Opened,
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
     this.#engine = engine;
     this.peers = peers;
+    this.former = former;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {
       const fields = { location: engine.location, bytes: engine.tornBytes };

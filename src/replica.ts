@@ -25,6 +25,7 @@ import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
+import { Upkeep } from "./store/upkeep.ts";
 import { versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
@@ -56,6 +57,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #locking: Locking;
   readonly #escalation: Escalation;
   #durability: Durability | undefined;
+  readonly #upkeep: Upkeep;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
   readonly #logger: Logger;
@@ -106,9 +108,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
-    const open = openCollections(this.#keyspace, options.schema, (root, type) =>
-      this.#escalation.open(root, type),
-    );
+    this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
+    const open = openCollections(this.#keyspace, options.schema, {
+      other: (root, type) => this.#escalation.open(root, type),
+      upkeep: this.#upkeep,
+    });
     this.collections = open as Collections<S>;
     this.#sync = new Sync({
       keyspace: this.#keyspace,
@@ -166,6 +170,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       await this.#locking.start(this.#durability?.engine);
       await this.#escalation.start(await this.#rightsStorage());
       await this.#sync.start();
+      this.#upkeep.start(this.#durability?.former);
     } catch (error) {
       await this.#locking.close();
       await this.#durability?.close();
@@ -301,7 +306,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       storage: this.#durability?.status ?? { kind: "memory" },
       locks: this.#locking.status,
       rights: this.#escalation.rights,
-      keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
+      keys: this.#upkeep.keys(),
       bytes: nodes.bytes + cells.bytes,
       forks: this.#forks,
       removalsKept: retention.count,
@@ -320,6 +325,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#keyspace.seal();
+    this.#upkeep.stop();
     this.#forgetting?.cancel();
     this.#waiting.close();
     this.#watchers.close();

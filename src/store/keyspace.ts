@@ -19,7 +19,7 @@ import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
-import { batchBytesMax, touchBytes, transactionBytesMax } from "./batch-limits.ts";
+import { batchBytesMax, reservedBytes, touchBytes, transactionBytesMax } from "./batch-limits.ts";
 import { Endings } from "./endings.ts";
 import { Forgetting } from "./forgetting.ts";
 import type { KeyspaceListener } from "./keyspace-listener.ts";
@@ -50,7 +50,7 @@ export class Keyspace {
   readonly names: Names;
   readonly forgetting: Forgetting;
   readonly listeners: Set<KeyspaceListener> = new Set();
-  readonly #environment: Environment;
+  readonly environment: Environment;
   #me: number;
   /** Our own touches. */
   #log: ChangeLog;
@@ -70,7 +70,7 @@ export class Keyspace {
 
   constructor(options: KeyspaceOptions) {
     checkSchema(options.schema);
-    this.#environment = options.environment;
+    this.environment = options.environment;
     this.names = new Names(this.nodes);
     this.clock = new HybridLogicalClock({
       now: () => options.environment.now(),
@@ -235,6 +235,11 @@ export class Keyspace {
 
   // Batches.
 
+  /** The next few writes, of one value, will not be parted by the end of a batch. */
+  reserve(): void {
+    if (this.#batchBytes >= batchBytesMax - reservedBytes) this.flush();
+  }
+
   /**
    * Closes the open batch, but not inside a transaction: its writes get their dot. O(1).
    * @returns whether there was anything to close.
@@ -317,7 +322,7 @@ export class Keyspace {
 
   /** A name that no actor has. */
   newActor(): ActorId {
-    return actorIdFromBytes(this.#environment.randomBytes(actorBytes));
+    return actorIdFromBytes(this.environment.randomBytes(actorBytes));
   }
 
   /** Writes as another actor from now on, or again as this one, which was renamed. */
@@ -394,7 +399,7 @@ export class Keyspace {
     this.#weigh(touchBytes);
     if (this.#dirty) return;
     this.#dirty = true;
-    this.#environment.defer(this.#flushLater);
+    this.environment.defer(this.#flushLater);
   }
 
   #addOwn(node: number, live: boolean): number {

@@ -30,8 +30,8 @@ export interface Root {
   live: number;
 }
 
-const kinds = { free: 0, sum: 1, mark: 2, stamped: 3, container: 4 } as const;
-const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped"];
+const kinds = { free: 0, sum: 1, mark: 2, stamped: 3, container: 4, aside: 5 } as const;
+const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped", "mark", "stamped"];
 
 /** No node. */
 export const noNode = -1;
@@ -142,6 +142,17 @@ export class Nodes {
     return this.#kinds[node] === kinds.sum;
   }
 
+  /** Whether the leaf stands beside the content of its key, and is none of it. */
+  isAside(node: number): boolean {
+    return this.#kinds[node] === kinds.aside;
+  }
+
+  /** Whether the content of the key stands one level down. */
+  isEnvelope(key: number): boolean {
+    const shape = this.container(key)?.shape;
+    return shape?.kind === "fields" && shape.isEnvelope === true;
+  }
+
   /** The container behind a node that is one. */
   container(node: number): Container | undefined {
     const entry = this.#names[node];
@@ -189,6 +200,7 @@ export class Nodes {
 
   /** A leaf has become live, or has ceased to be: its ancestors count it. */
   countLive(leaf: number, by: 1 | -1): void {
+    if (this.#kinds[leaf] === kinds.aside) return;
     let parent = this.parent(leaf);
     while (parent >= 0) {
       const before = this.total(parent);
@@ -227,7 +239,7 @@ export class Nodes {
     while (node >= this.#kinds.length) this.#grow();
     if (shape.kind === "leaf") {
       this.#names[node] = name;
-      this.#kinds[node] = kinds[shape.payload];
+      this.#kinds[node] = shape.isAside ? kinds.aside : kinds[shape.payload];
     } else {
       this.#names[node] = { name, node, shape, children: new Map() };
       this.#kinds[node] = kinds.container;

@@ -52,6 +52,8 @@ export interface Restored {
   readonly numbers: StoredNumbers;
   /** The peers that were known, and how far they were. */
   readonly peers: readonly KnownPeer[];
+  /** The number of the actor that wrote it last, if anything of it is held. */
+  readonly writer: number | undefined;
 }
 
 interface Orphan {
@@ -72,7 +74,8 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   await reading.each("node", (number, from) => reading.node(number, from));
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
-  return { numbers: reading.end(), peers };
+  const numbers = reading.end();
+  return { numbers, peers, writer: reading.writer };
 }
 
 class Reading {
@@ -206,6 +209,11 @@ class Reading {
     this.#unordered.moveTo(cells, held);
     this.#endWriter();
     return this.#numbers;
+  }
+
+  /** The number of who wrote here last. */
+  get writer(): number | undefined {
+    return this.#writer === undefined ? undefined : this.#keyspace.actors.find(this.#writer);
   }
 
   /** Who wrote here last, and did not close the store, has crashed. */

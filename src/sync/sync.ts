@@ -146,6 +146,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return [...this.members.held(), ...this.memory.vectors()];
   }
 
+  /** The same, of those that are connected as far as a crash would leave it. */
+  settled(): VersionVector[] {
+    return [...this.members.kept(), ...this.memory.vectors()];
+  }
+
   /** How far the peers are that are connected or were seen lately. */
   knownPeers(): KnownPeer[] {
     const nowMs = this.#environment.now();
