@@ -17,7 +17,7 @@ import { Events } from "./events.ts";
 import { Locking } from "./locking.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
-import { openCollections } from "./store/collections/open.ts";
+import { openCollections, type OpenOther } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
 import { conflictIn } from "./store/conflicts.ts";
 import type { Received } from "./store/exchange.ts";
@@ -37,6 +37,7 @@ import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
 
+const nothing = new VersionVector();
 /** How long removals and names are left before they are looked at, in ms. */
 const forgetEveryMs = 1_000;
 /** Cells forgotten in one step, so that the event loop breathes. */
@@ -109,11 +110,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.locks = this.#escalation.locks;
     this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
-    const open = openCollections(this.#keyspace, options.schema, {
-      other: (root, type) => this.#escalation.open(root, type),
-      upkeep: this.#upkeep,
-    });
-    this.collections = open as Collections<S>;
+    const other: OpenOther = (root, type) => this.#escalation.open(root, type);
+    const opening = { other, upkeep: this.#upkeep };
+    this.collections = openCollections(this.#keyspace, options.schema, opening) as Collections<S>;
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
@@ -127,7 +126,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onReceived: (received) => this.#received(received),
       onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),
-      ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
+      ...(syncs(options.storage) ? { durable: () => this.#durability?.durable ?? nothing } : {}),
       ...optional("listen", options.listen),
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
@@ -350,11 +349,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     if (this.#keyspace.isTransacting && call !== "on") {
       throw new UsageError(`${call} cannot be called inside a transaction`);
     }
-  }
-
-  /** What is on the disk. */
-  get #durable(): VersionVector {
-    return this.#durability?.durable ?? new VersionVector();
   }
 
   /** The disk has more. */

@@ -175,7 +175,7 @@ export class Keyspace {
   /** An addition in a transaction, to a counter that others have, or one that is new or out of range. */
   #addSlowly(node: number, by: number): void {
     if (this.#isGuarded) this.#enter(node);
-    const { cells, nodes } = this;
+    const { cells, nodes, publication } = this;
     let cell = cells.find(node, this.#me);
     const sum = cell === noCell ? by : cells.value(cell) + by;
     const before = nodes.total(node);
@@ -184,8 +184,7 @@ export class Keyspace {
     if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) outOfRange(nodes, node, by);
     if (cell === noCell) cell = this.#addOwn(node, true);
     else if (cells.sequence(cell) !== this.#open) {
-      const { notes } = this.publication;
-      if (notes) this.publication.note(node, cells.value(cell), cells.sequence(cell));
+      if (publication.notes) publication.note(node, cells.value(cell), cells.sequence(cell));
       this.#touch(cell);
     }
     cells.advance(cell);
@@ -264,9 +263,8 @@ export class Keyspace {
 
   /** The slots of the local batch that was closed last. */
   *lastBatch(): Generator<number> {
-    const log = this.#log;
-    for (let entry = log.firstAfter(this.#open - 2); entry < log.count; entry++) {
-      yield this.cells.slot(log.cell(entry));
+    for (let entry = this.#log.firstAfter(this.#open - 2); entry < this.#log.count; entry++) {
+      yield this.cells.slot(this.#log.cell(entry));
     }
   }
 
@@ -357,8 +355,7 @@ export class Keyspace {
 
   /** Nothing is joined into an open batch, so the first stamp is later than all that any of it saw. */
   #batchStamp(): number {
-    if (this.#stamp === 0) this.#stamp = this.clock.now();
-    return this.#stamp;
+    return (this.#stamp ||= this.clock.now());
   }
 
   #guard(isGuarded: boolean): void {

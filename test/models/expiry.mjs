@@ -5,6 +5,8 @@
 //   node test/models/expiry.mjs [runs] [fault]     no fault: 0 wrong in 100,000 runs
 //   node test/models/expiry.mjs seed:17 [fault]    one run
 
+import { specification } from "./expiry-specification.mjs";
+
 /** Rules broken on purpose: each must be found wrong. */
 const faults = {
   "one-phase": "expiry removes what it has seen at once",
@@ -85,13 +87,8 @@ class Replica {
   batch(event, changes) {
     const n = ++this.n;
     const id = `${this.actor}:${n}`;
-    this.world.history.set(id, {
-      ...event,
-      id,
-      actor: this.actor,
-      clock: this.now,
-      saw: new Set(this.seen),
-    });
+    const saw = new Set(this.seen);
+    this.world.history.set(id, { ...event, id, actor: this.actor, saw });
     this.seen.add(id);
     this.vector.set(this.actor, n);
     for (const [slot, value] of changes) {
@@ -128,7 +125,8 @@ class Replica {
     const cleared = isNew && !is("uncleared") ? elements.map((one) => [one, undefined]) : [];
     const life =
       is("touch-less") && !isNew && until >= deadline ? [] : [["life", { until: deadline }]];
-    const event = { kind: "add", element, deadline, isNew };
+    // Whether what has expired was removed since is what nobody may notice.
+    const event = { kind: "add", element, deadline, isNew: this.shown().length === 0 };
     if (is("apart")) {
       this.batch(event, [...cleared, [element, true]]);
       if (this.world.chance(0.9)) this.batch({ kind: "life", deadline }, life);
@@ -178,10 +176,8 @@ class Replica {
   }
   clear(upTo) {
     const event = upTo === undefined ? { kind: "gone" } : { kind: "expire", upTo };
-    this.batch(
-      event,
-      [...elements, "life"].map((slot) => [slot, undefined]),
-    );
+    const changes = [...elements, "life"].map((slot) => [slot, undefined]);
+    this.batch(event, changes);
   }
   /** Everybody has heard, and all that they wrote before they had is here. */
   isStable(cells) {
@@ -225,32 +221,6 @@ class Replica {
   }
 }
 
-/** What must be shown after these events, by what they had seen of each other; and the longest deadline that stands. */
-function specification(events) {
-  const saw = (later, earlier) => later.saw.has(earlier.id);
-  const users = events.filter(({ kind }) => kind !== "expire" && kind !== "gone");
-  const lives = users.filter(({ deadline, kind }) => deadline !== undefined || kind === "delete");
-  const standing = lives.filter((life) => !lives.some((later) => saw(later, life)));
-  const until = Math.max(-1, ...standing.map(({ deadline }) => deadline ?? -1));
-  const expiries = events.filter(
-    (event) => event.kind === "expire" && !lives.some((life) => saw(life, event)),
-  );
-  const expired = Math.max(-1, ...expiries.map(({ upTo }) => upTo));
-  const removes = (event, add) =>
-    saw(event, add) &&
-    (event.kind === "delete" || event.isNew === true || event.element === add.element);
-  const present = elements.filter((element) =>
-    users.some(
-      (add) =>
-        add.kind === "add" &&
-        add.element === element &&
-        !users.some((event) => removes(event, add)),
-    ),
-  );
-  const longest = standing.filter(({ deadline }) => deadline === until);
-  return { shown: until > expired ? present : [], present, longest };
-}
-
 class World {
   constructor(seed) {
     this.random = random(seed);
@@ -280,7 +250,7 @@ class World {
   check() {
     for (const replica of this.replicas) {
       const events = [...replica.seen].map((id) => this.history.get(id));
-      const { shown: wanted, present, longest } = specification(events);
+      const { shown: wanted, present, longest } = specification(events, elements);
       const shown = replica.shown().join();
       this.expect(shown === wanted.join(), `shows [${shown}], not [${wanted.join()}]`);
       const isPassed = longest.some(({ actor, deadline }) =>
@@ -293,36 +263,21 @@ class World {
   }
   step() {
     const [x, y] = [this.pick(this.replicas), this.pick(this.replicas)];
-    switch (this.below(20)) {
-      case 0:
-      case 1:
-      case 2:
-        return x.add(this.pick(elements));
-      case 3:
-        return x.remove(this.pick(elements));
-      case 4:
-        return this.chance(0.3) ? x.delete() : undefined;
-      case 5:
-        return x.expireAt(x.now - 5 + this.below(2 * lifetime));
-      case 6:
-      case 7:
-        this.now += this.below(8);
-        return undefined;
-      case 8:
-      case 9:
-        return x.look();
-      case 10:
-        return x.save();
-      case 11:
-        return this.chance(0.5) ? x.crash() : undefined;
-      case 12:
-      case 13:
-        if (x !== y)
-          this.flying.push({ to: y, what: this.chance(0.5) ? x.message() : x.acknowledgement() });
-        return undefined;
-      default:
-        return this.deliver();
-    }
+    const something = this.below(20);
+    if (something < 3) x.add(this.pick(elements));
+    else if (something < 4) x.remove(this.pick(elements));
+    else if (something < 5) x.delete();
+    else if (something < 6) x.expireAt(x.now - 5 + this.below(2 * lifetime));
+    else if (something < 8) this.now += this.below(8);
+    else if (something < 10) x.look();
+    else if (something < 11) x.save();
+    else if (something < 12 && this.chance(0.5)) x.crash();
+    else if (something < 13 && this.chance(0.3)) this.meet();
+    else if (something > 14) this.deliver();
+    else if (x !== y) this.send(x, y);
+  }
+  send(from, to) {
+    this.flying.push({ to, what: this.chance(0.5) ? from.message() : from.acknowledgement() });
   }
   /** Any of what is on the way, mostly what is new; perhaps twice, perhaps never. */
   deliver() {
@@ -337,17 +292,17 @@ class World {
       to.acknowledged.set(what.from, what.vector);
     }
   }
-  /** Everybody hears everything; every deadline passes; nothing is left. */
+  /** Everybody hears everything, and that everybody has. */
+  meet() {
+    const all = this.replicas;
+    for (const x of all) for (const y of all) if (x !== y) y.receive(x.message());
+    for (const x of all) x.save();
+    for (const x of all) for (const y of all) y.acknowledged.set(x, x.acknowledgement().vector);
+  }
+  /** Every deadline passes; nothing is left. */
   rest() {
     for (let round = 0; round < 8; round++) {
-      for (const x of this.replicas) {
-        for (const y of this.replicas) if (x !== y) y.receive(x.message());
-      }
-      for (const x of this.replicas) x.save();
-      for (const x of this.replicas) {
-        for (const y of this.replicas)
-          if (x !== y) y.acknowledged.set(x, x.acknowledgement().vector);
-      }
+      this.meet();
       this.check();
       const shown = this.replicas.map((replica) => replica.shown().join());
       this.expect(
@@ -445,8 +400,8 @@ if (runs.startsWith("seed:")) {
     const known = wrong.get(name) ?? { times: 0, seed };
     wrong.set(name, { ...known, times: known.times + 1 });
   }
-  const times = [...wrong.values()].reduce((sum, one) => sum + one.times, 0);
-  console.log(`fault ${fault}: wrong in ${times} of ${runs}`);
+  const times = [...wrong.values()].map((one) => one.times);
+  console.log(`fault ${fault}: wrong in ${times.reduce((sum, one) => sum + one, 0)} of ${runs}`);
   for (const [name, one] of wrong)
     console.log(`  ${name}: ${one.times}, first at seed ${one.seed}`);
 }

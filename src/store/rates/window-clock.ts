@@ -48,9 +48,8 @@ export class WindowClock {
 
   /** Reads the clocks; what follows in this turn is said of this moment. @returns the present bucket. */
   read(): number {
-    const { now, monotonic } = this.#environment;
-    this.#monotonicMs = monotonic();
-    const offsetMs = now() - this.#monotonicMs;
+    this.#monotonicMs = this.#environment.monotonic();
+    const offsetMs = this.#environment.now() - this.#monotonicMs;
     if (Math.abs(offsetMs - this.#offsetMs) >= this.#stepMs) {
       const endsMs = this.#monotonicMs + this.fadingMs;
       this.#earlier = [...this.#earlier, { offsetMs: this.#offsetMs, endsMs }].slice(-viewsMax);
