@@ -49,13 +49,27 @@ const envelope = (content: Shape): FieldsShape => ({
   isEnvelope: true,
 });
 
+const tagStart = "expiring/1";
+
+/**
+ * The shape of a type that a peer or a store tells of: what stands beside the content is no content on a
+ * replica without the schema either, so all count the same keys.
+ */
+export function toldShape(tag: string, shape: Shape): Shape {
+  if (!tag.startsWith(tagStart) || shape.kind !== "fields") return shape;
+  const content = shape.fields.get(contentName);
+  const life = shape.fields.get(lifeName);
+  const isLife = life?.kind === "leaf" && life.payload === "stamped";
+  return content !== undefined && isLife && shape.fields.size === 2 ? envelope(content) : shape;
+}
+
 /** The same type, with keys that expire. Replicas need not agree about `expireAfterMs`. */
 export const expiring = <B extends DataType>(
   base: B,
   { expireAfterMs }: ExpiryOptions,
 ): ExpiringType<B> => ({
   kind: "expiring",
-  tag: `expiring/1${JSON.stringify([base.tag])}`,
+  tag: `${tagStart}${JSON.stringify([base.tag])}`,
   shape: envelope(base.shape),
   ...{ base, expireAfterMs },
 });

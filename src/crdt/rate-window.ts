@@ -59,6 +59,13 @@ export function addHits(
   by: number,
   isOver: (bucket: number) => boolean,
 ): Hits {
+  const last = hits.length - 2;
+  if (hits[last] === bucket && !isOver(hits[0] as number)) {
+    // Mostly there is one more in the bucket of the last, and nothing to drop.
+    const more = hits.slice();
+    more[last + 1] = (hits[last + 1] as number) + by;
+    return more;
+  }
   const sums = new Map<number, number>([[bucket, by]]);
   for (let i = 0; i < hits.length; i += 2) {
     const [at, count] = [hits[i] as number, hits[i + 1] as number];

@@ -7,6 +7,7 @@
  * leave nothing behind.
  */
 import { type Cells, noCell } from "../crdt/cells.ts";
+import { toldShape } from "../crdt/expiring.ts";
 import { OverloadedError } from "../errors.ts";
 import { collectionsMax, mismatch } from "./schema.ts";
 import type { FieldsShape, ItemsShape, Name, Payload, Shape } from "../crdt/data-type.ts";
@@ -91,7 +92,7 @@ export class Nodes {
       if (this.roots.length >= collectionsMax) {
         throw new OverloadedError(`more than ${collectionsMax} collections`, {});
       }
-      return this.addRoot(name, tag, shape);
+      return this.addRoot(name, tag, toldShape(tag, shape));
     }
     if (root.tag !== tag) throw mismatch(name, root.tag, tag);
     return root;

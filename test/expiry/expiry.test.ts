@@ -329,6 +329,20 @@ test("a peer without the schema relays lives, and both ends agree", async () => 
   expect(relay.status().keys["sessions"]).toBe(0);
 });
 
+test("a key whose content was removed is not there, on a peer without the schema either", async () => {
+  const village = new Village();
+  const environment = village.world.environment();
+  const options = { schema: {}, listen: { port: 0 } };
+  const outside = village.outside("relay", environment);
+  const relay = await village.done(openReplica({ ...options, environment: outside }));
+  const a = await open(village, "a", { peers: ["relay"] });
+  a.collections.sessions.add("k", "x");
+  a.collections.sessions.remove("k", "x");
+  a.collections.sessions.add("other", "x");
+  await village.pass(1_000);
+  expect([a.replica, relay].map((one) => one.status().keys["sessions"])).toEqual([1, 1]);
+});
+
 test("explain says what expiry adds", async () => {
   const replica = await openReplica({ schema: { tags: orSet({ expireAfterMs: 1_000 }) } });
   const operations = replica.explain().map(({ operation, route }) => [operation, route]);

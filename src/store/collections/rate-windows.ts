@@ -52,8 +52,7 @@ export class RateWindowCollection {
    * @throws InvalidValueError, CounterRangeError, ClosedError; nothing is changed then.
    */
   hit(key: string, by = 1): void {
-    const amount = checkBy(by);
-    this.#count(key, amount, this.value(key));
+    this.#count(key, checkBy(by));
   }
 
   /**
@@ -70,9 +69,8 @@ export class RateWindowCollection {
         reason: "is not a non-negative safe integer",
       });
     }
-    const before = this.value(key);
-    if (before > limit - amount) return false;
-    this.#count(key, amount, before);
+    if (this.value(key) > limit - amount) return false;
+    this.#count(key, amount);
     return true;
   }
 
@@ -115,18 +113,22 @@ export class RateWindowCollection {
     return this.#keys.size();
   }
 
-  #count(key: string, by: number, before: number): void {
-    if (before > Number.MAX_SAFE_INTEGER - by) {
-      const message =
-        `${this.#name} ${JSON.stringify(key)} at ${before} cannot grow by ${by} within the safe ` +
-        "integers; nothing was changed";
-      throw new CounterRangeError(message, { collection: this.#name, key, by, value: before });
-    }
+  #count(key: string, by: number): void {
     const writers = this.#keys.container(key);
     const { actor } = this.#keyspace;
     const slot = writers.children.get(actor) ?? this.#keyspace.child(writers, actor);
+    const hits = this.#hits(slot);
+    const value = countHits(hits, always);
+    if (value > Number.MAX_SAFE_INTEGER - by) this.#refuse(key, by, value);
     const bucket = this.#clock.read();
-    this.#keyspace.assign(slot, addHits(this.#hits(slot), bucket, by, this.#clock.isOver));
+    this.#keyspace.assign(slot, addHits(hits, bucket, by, this.#clock.isOver));
+  }
+
+  #refuse(key: string, by: number, value: number): never {
+    const message =
+      `${this.#name} ${JSON.stringify(key)} at ${value} here cannot grow by ${by} within the safe ` +
+      "integers; nothing was changed";
+    throw new CounterRangeError(message, { collection: this.#name, key, by, value });
   }
 
   /** What stands in one writer's slot. There is one cell, unless somebody else writes as the same actor. */
@@ -143,6 +145,7 @@ export class RateWindowCollection {
   }
 }
 
+const always = (): boolean => true;
 const joined = (hits: Hits, bucket = 0, count = 0): Hits =>
   addHits(hits, bucket, count, () => false);
 
