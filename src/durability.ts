@@ -50,6 +50,7 @@ interface Opened {
   readonly engine: StorageEngine;
   readonly peers: readonly KnownPeer[];
   readonly former: number | undefined;
+  readonly hasCrashed: boolean;
 }
 
 /** A keyspace on a disk. */
@@ -61,6 +62,8 @@ export class Durability {
   readonly peers: readonly KnownPeer[];
   /** The number of the actor that wrote here before us. */
   readonly former: number | undefined;
+  /** Whether the run before this one was not closed: peers may have more of what it wrote. */
+  readonly hasCrashed: boolean;
   #hasFailed = false;
 
   /**
@@ -72,19 +75,21 @@ export class Durability {
     const engine = await backendOf(storage).open();
     try {
       let told = 0;
+      const beganMs = environment.monotonic();
       const onProgress = ({ records }: { readonly records: number }): void => {
         if (records < told + progressRecords) return;
         told = records;
-        logger.info({ records, location: engine.location }, "reading the storage");
+        const latencyMs = Math.round(environment.monotonic() - beganMs);
+        logger.info({ records, location: engine.location, latencyMs }, "reading the storage");
       };
-      const { numbers, peers, writer } = await restore({
+      const { numbers, peers, hasCrashed, writer } = await restore({
         keyspace,
         engine,
         environment,
         onProgress,
       });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, { engine, peers, former: writer }, (onChange) => {
+      return new Durability(options, { engine, peers, hasCrashed, former: writer }, (onChange) => {
         const state = { keyspace, engine, environment, numbers, peers: options.peers };
         return new Journal({ ...state, fsync, intervalMs, onChange });
       });
@@ -96,13 +101,14 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    { engine, peers, former }: Opened,
+    { engine, peers, hasCrashed, former }: Opened,
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
     this.#engine = engine;
     this.peers = peers;
     this.former = former;
+    this.hasCrashed = hasCrashed;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {
       const fields = { location: engine.location, bytes: engine.tornBytes };

@@ -7,6 +7,7 @@ import type { BoundedCounterType } from "./crdt/bounded-counter.ts";
 import type { DataType } from "./crdt/data-type.ts";
 import type { FencedRegisterType } from "./crdt/fenced-register.ts";
 import type { Environment } from "./environment.ts";
+import { EscalatedCalls } from "./escalate/escalated-calls.ts";
 import { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
 import { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
 import { PoolStrategy } from "./escalate/escrow/pool-strategy.ts";
@@ -34,6 +35,8 @@ export interface EscalationOptions {
   readonly environment: Environment;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
+  /** Lines of the log may name keys. */
+  readonly logKeys: boolean;
   readonly onConflict: (conflict: Conflict) => void;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
@@ -59,7 +62,7 @@ export class Escalation {
   readonly #named: NamedLocks;
 
   constructor(options: EscalationOptions) {
-    const { locking, environment, logger } = options;
+    const { locking, environment, logger, telemetry } = options;
     this.#options = options;
     this.#birth = new KeptBirth((err) => {
       logger.error({ err }, "which lock store is known cannot be recorded");
@@ -68,16 +71,16 @@ export class Escalation {
     const sightings = sightingsOfOthers(new RecentSightings());
     const rollbacks = new RollbackWatch(locking.backend, sightings);
     this.#watch = new FencedWatch(rollbacks, { environment, births });
-    this.#updates = new GuardedUpdates(this.#watch, environment);
-    this.#named = new NamedLocks(this.#watch, environment);
-    this.locks = new OutsideLocks(this.#named);
+    this.#updates = new GuardedUpdates(this.#watch, environment, undefined, telemetry);
+    this.#named = new NamedLocks(this.#watch, environment, telemetry);
+    this.locks = new OutsideLocks(this.#named, new EscalatedCalls(options));
     this.fenced = new FencedValues({
       ...options,
       ...{ watch: this.#watch, births, updates: this.#updates, locks: this.#named, hash: sha256 },
       isAway: () => locking.isAway,
     });
     const seldom = (): PoolStrategy => new PoolStrategy(environment);
-    this.#poolUpdates = new GuardedUpdates(this.#watch, environment, seldom);
+    this.#poolUpdates = new GuardedUpdates(this.#watch, environment, seldom, telemetry);
     this.escrow = new Escrow({ ...options, backend: this.#watch, updates: this.#poolUpdates });
   }
 

@@ -50,7 +50,6 @@ export type { Explanation, Route } from "./escalate/policy.ts";
 export { openReplica, type Replica } from "./replica.ts";
 export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
-  ListenOptions,
   PeerOption,
   ReplicaOptions,
   RetentionOptions,
@@ -67,8 +66,32 @@ export type { StorageBackend, StorageEngine, StoredRecord, WriteBatch } from "./
 export type { Json } from "./store/values.ts";
 export type { WaitOptions } from "./store/waiting.ts";
 export type { Change, Watcher, WatchOptions } from "./store/watch.ts";
-export type { Address, Authenticate, Transport } from "./sync/transport.ts";
-export type { Logger, Telemetry } from "./telemetry.ts";
+export type { Grant, Scope } from "./access.ts";
+export { grantOf } from "./access.ts";
+export type {
+  Address,
+  Authenticate,
+  ConnectionRequest,
+  DialTlsOptions,
+  DoorOptions as ListenOptions,
+  Door,
+  HttpHandler,
+  TlsOptions,
+} from "./door.ts";
+export type { Transport } from "./sync/transport.ts";
+export {
+  type Attributes,
+  type FigureSink,
+  type Labels,
+  type Logger,
+  silentTelemetry,
+  type Span,
+  type SpanPlace,
+  type Telemetry,
+  type Tracer,
+  withTracer,
+} from "./telemetry.ts";
+export { traceFields } from "./trace-context.ts";
 export type { AcknowledgedBy, AcknowledgedOptions } from "./versions.ts";
 export type { OutsideLocks } from "./escalate/outside-locks.ts";
 export type { WithLockOptions } from "./escalate/named-locks.ts";
@@ -80,11 +103,15 @@ export type { UniqueClaimsCollection } from "./escalate/collections/unique-claim
 export type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
 export type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
 export type {
+  Expected,
   FencedOptions,
+  FencedVersion,
   Peeked,
+  Replaced,
   Update,
   UpdateContext,
   UpdateOptions,
+  Versioned,
 } from "./escalate/fenced.ts";
 export type { Adopted } from "./escalate/fenced/adoption.ts";
 export type {

@@ -12,7 +12,7 @@ import { type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
-import type { Logger } from "./telemetry.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
 
 /** What it is made of. */
@@ -21,6 +21,7 @@ export interface LockingOptions {
   readonly name: string;
   readonly environment: Environment;
   readonly logger: Logger;
+  readonly telemetry: Telemetry;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -42,6 +43,7 @@ export class Locking {
   readonly #given: LockBackend;
   readonly #resilient: ResilientLocks;
   readonly #replica: ReplicaOptions<Schema>;
+  readonly #ambition: Ambition;
 
   /** @throws UsageError if another replica has these locks, or they promise less than the schema needs. */
   constructor({ replica, ...options }: LockingOptions) {
@@ -50,15 +52,30 @@ export class Locking {
     const given = replica.locks ?? new EmbeddedLocks({ environment });
     this.#given = given;
     const ambition = ambitionOf(replica, given);
-    // Another replica's authority is known when it is met.
-    if (!(given instanceof EmbeddedLocks)) checkGuarantees(replica.schema, given.guarantees);
-    else if (ambition !== "never" && replica.storage === undefined) {
-      checkGuarantees(replica.schema, { ...given.guarantees, fencing: "until-restart" });
-    }
+    this.#ambition = ambition;
+    this.#check(replica.schema);
     this.seat = new Seat({ ...options, ambition });
     if (given instanceof EmbeddedLocks) given.attach(this.seat, needsDurable(replica.schema));
     this.#resilient = new ResilientLocks(given, environment);
     this.backend = this.#resilient;
+  }
+
+  /** A collection that the schema does not have is opened. @throws UsageError if the locks promise too little for it. */
+  accept(name: string, type: DataType): void {
+    this.#check({ [name]: type });
+    if (this.#given instanceof EmbeddedLocks && needsDurable({ [name]: type })) {
+      this.#given.needDurable();
+    }
+  }
+
+  /** @throws UsageError */
+  #check(schema: Schema): void {
+    const { guarantees } = this.#given;
+    // Another replica's authority is known when it is met.
+    if (!(this.#given instanceof EmbeddedLocks)) checkGuarantees(schema, guarantees);
+    else if (this.#ambition !== "never" && this.#replica.storage === undefined) {
+      checkGuarantees(schema, { ...guarantees, fencing: "until-restart" });
+    }
   }
 
   /** What to show. */

@@ -1,4 +1,5 @@
 /** What `openReplica` takes. */
+import type { DialTlsOptions, DoorOptions } from "./door.ts";
 import type { Environment } from "./environment.ts";
 import { InvalidValueError, UsageError } from "./errors.ts";
 import type { LockBackend } from "./escalate/locks.ts";
@@ -6,23 +7,13 @@ import type { Witness } from "./escalate/witness.ts";
 import type { FsyncPolicy } from "./store/journal.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageBackend } from "./store/storage.ts";
-import type { Authenticate, Transport } from "./sync/transport.ts";
+import type { Transport } from "./sync/transport.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 
-/** Where to take links. */
-export interface ListenOptions {
-  /** 0 picks a free one; see `replica.address`. */
-  readonly port: number;
-  /** Default 127.0.0.1. Beyond loopback `authenticate` is needed. */
-  readonly host?: string;
-  /** Decides who may link; without it everybody on loopback may. */
-  readonly authenticate?: Authenticate;
-  /** Listens beyond loopback without `authenticate`: everybody who reaches the port may write. */
-  readonly allowUnauthenticated?: boolean;
-}
-
 /** Whom to dial: a URL, or one with a token that travels as `Authorization: Bearer`. */
-export type PeerOption = string | { readonly url: string; readonly token?: string };
+export type PeerOption =
+  | string
+  | { readonly url: string; readonly token?: string; readonly tls?: DialTlsOptions };
 
 /** How much is kept for peers that are away. */
 export interface RetentionOptions {
@@ -59,7 +50,7 @@ export interface ReplicaOptions<S extends Schema> {
   /** Shown in tools. The actor's id is random, never the name. Default `"replica"`. */
   readonly name?: string;
   /** Omitted: the replica only dials. */
-  readonly listen?: ListenOptions;
+  readonly listen?: DoorOptions;
   readonly peers?: readonly PeerOption[];
   /** A peer, or a stamp, further ahead of our clock is refused, or held, in ms. Default 60,000. */
   readonly clockAheadMsMax?: number;
@@ -73,6 +64,8 @@ export interface ReplicaOptions<S extends Schema> {
   readonly locks?: LockBackend;
   /** Default: silent. Anything that is pino-compatible. */
   readonly logger?: Logger;
+  /** Lines of the log may name keys and resources, and have the messages of errors about them. Default false. */
+  readonly logKeys?: boolean;
   /** Default: silent. */
   readonly telemetry?: Telemetry;
   /** Clock, timers, randomness, network, the memory of the machine: for tests. */
@@ -89,6 +82,7 @@ const options = new Set([
   "storage",
   "locks",
   "logger",
+  "logKeys",
   "telemetry",
   "environment",
 ]);

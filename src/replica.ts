@@ -1,9 +1,11 @@
 /**
  * A replica, as a service embeds it: a keyspace, its links, and what waits on both.
  */
+import { type AnyCollection, AnyCollections, type CollectionEntry } from "./any-collection.ts";
+import type { DataType } from "./crdt/data-type.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
-import { type Environment, systemEnvironment, type Timer } from "./environment.ts";
+import { type Environment, systemEnvironment } from "./environment.ts";
 import { UsageError } from "./errors.ts";
 import type { EscrowStorage } from "./escalate/escrow.ts";
 import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
@@ -14,12 +16,16 @@ import type { OutsideLocks } from "./escalate/outside-locks.ts";
 import { explain, type Explanation } from "./escalate/policy.ts";
 import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
+import { Forgetter } from "./forgetter.ts";
 import { Locking } from "./locking.ts";
+import { replicaLogger } from "./replica-logger.ts";
 import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
-import { openCollections, type OpenOther } from "./store/collections/open.ts";
+import { statusOf } from "./status-of.ts";
+import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
-import { conflictIn } from "./store/conflicts.ts";
+import { type LastStop, lastStopOf } from "./last-stop.ts";
+import { messageOfFork, tellReceived } from "./received.ts";
 import type { Received } from "./store/exchange.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
@@ -31,17 +37,13 @@ import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
 import { type Forked, Sync } from "./sync/sync.ts";
-import type { Address } from "./sync/transport.ts";
+import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { isExclusive, witnessOf } from "./witnesses.ts";
-import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "./telemetry.ts";
+import { type Logger, silentTelemetry, type Telemetry } from "./telemetry.ts";
 
 const nothing = new VersionVector();
-/** How long removals and names are left before they are looked at, in ms. */
-const forgetEveryMs = 1_000;
-/** Cells forgotten in one step, so that the event loop breathes. */
-const forgetCellsMax = 10_000;
 
 /** A replica. Every call after `close` throws `ClosedError`. */
 export class Replica<S extends Schema> implements AsyncDisposable {
@@ -49,11 +51,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly collections: Collections<S>;
   /** Locks for what stands outside Trellis. */
   readonly locks: OutsideLocks;
-  readonly #schema: S;
   readonly #name: string;
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
   readonly #sync: Sync;
+  readonly #any: AnyCollections;
   readonly #options: ReplicaOptions<S>;
   readonly #locking: Locking;
   readonly #escalation: Escalation;
@@ -65,22 +67,18 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #telemetry: Telemetry;
   readonly #events: Events;
   readonly #versions: Versions;
-  #forgetting: Timer | undefined;
-  #forgetsSoon = false;
-  readonly #peerSilentMsMax: number;
+  readonly #forgetter: Forgetter;
   #forks = 0;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
   constructor(options: ReplicaOptions<S>, limits?: FrameLimits) {
     const environment = options.environment ?? systemEnvironment;
-    this.#schema = options.schema;
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
-    this.#peerSilentMsMax = options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax;
-    this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    this.#logger = replicaLogger(options, environment);
     this.#events = new Events(environment, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
@@ -96,28 +94,35 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.#watchers = new Watchers(this.#keyspace, () => versionToken(this.#keyspace));
     this.#locking = new Locking({
-      replica: options,
-      name: this.#name,
-      environment,
-      logger: this.#logger,
+      ...{ replica: options, name: this.#name, environment },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
       onWarning: (message) => this.#events.tell("warning", { kind: "lock-authority", message }),
     });
     this.#escalation = new Escalation({
       ...{ name: this.#name, keyspace: this.#keyspace, locking: this.#locking, environment },
-      ...{ logger: this.#logger, telemetry: this.#telemetry },
+      ...{ logger: this.#logger, telemetry: this.#telemetry, logKeys: options.logKeys ?? false },
       onConflict: (conflict) => this.#events.tell("conflict", conflict),
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
     this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
-    const other: OpenOther = (root, type) => this.#escalation.open(root, type);
-    const opening = { other, upkeep: this.#upkeep };
-    this.collections = openCollections(this.#keyspace, options.schema, opening) as Collections<S>;
+    const opening = {
+      other: this.#escalation.open.bind(this.#escalation),
+      upkeep: this.#upkeep,
+    };
+    const open = openCollections(this.#keyspace, options.schema, opening);
+    this.collections = open as Collections<S>;
+    this.#any = new AnyCollections({
+      ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, opening },
+      accept: this.#locking.accept.bind(this.#locking),
+    });
     this.#sync = new Sync({
       keyspace: this.#keyspace,
       exchanges: new Exchanges(this.#keyspace, limits),
       environment,
-      transport: options.environment?.network ?? webSocketTransport(environment),
+      transport:
+        options.environment?.network ??
+        webSocketTransport(environment, { telemetry: this.#telemetry, logger: this.#logger }),
       name: this.#name,
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
@@ -131,11 +136,16 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
     });
+    this.#forgetter = new Forgetter({
+      ...{ keyspace: this.#keyspace, environment },
+      passed: () => this.#sync.passed(),
+      peerSilentMsMax: options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax,
+    });
     this.#keyspace.listeners.add({
       flushed: () => {
         this.#watchers.flushed();
         // Nobody waits for what is written here: it is there at once.
-        this.#forgetSoon();
+        this.#forgetter.soon();
       },
       joined: (slots) => {
         this.#watchers.joined(slots);
@@ -175,6 +185,26 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       await this.#durability?.close();
       throw error;
     }
+  }
+
+  /**
+   * Who takes the HTTP requests that come to our port, after the door has bounded them; see `trellis-state/http`.
+   * @throws UsageError without `listen`
+   */
+  serve(handler: HttpHandler): void {
+    this.#assertOpen("serve");
+    this.#doorFor("serve").serve(handler);
+  }
+
+  /** The port that we listen at. @throws UsageError without `listen` */
+  get door(): Door {
+    return this.#doorFor("door");
+  }
+
+  #doorFor(call: string): Door {
+    const { door } = this.#sync;
+    if (door === undefined) throw new UsageError(`${call} needs a replica that listens`);
+    return door;
   }
 
   /** The bound host and port; undefined if the replica only dials. */
@@ -226,6 +256,20 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   }
 
   /**
+   * What was written here last, and all that it was written upon, as `version` has it: shorter, since a
+   * write is held nowhere without its causes. O(1).
+   */
+  written(): string {
+    this.#assertOpen("written");
+    return this.#versions.written();
+  }
+
+  /** How the run before this one ended, and who may know more of it than our disk. */
+  get lastStop(): LastStop {
+    return lastStopOf(this.#durability, this.#options.peers ?? []);
+  }
+
+  /**
    * Resolves when this replica holds all that `version` stands for.
    * @throws VersionLostError at once when a part of it was written by an actor that has ended, and no
    * known member holds it; WaitTimeoutError after `timeoutMs` (default 10,000), the signal's reason.
@@ -255,12 +299,26 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#waiting.until(() => this.#sync.members.isSynced, "synchronising", options);
   }
 
+  /**
+   * The collection of that name, whether it is in the schema or peers brought it; undefined if there is
+   * none, or of a type that Trellis does not know. With `type` it is made if there is none.
+   * @throws SchemaMismatchError it has another type; UsageError the locks promise too little for it.
+   */
+  collection(name: string, type?: DataType): AnyCollection | undefined {
+    this.#assertOpen("collection");
+    return this.#any.open(name, type);
+  }
+
+  /** All collections that are held, those of peers included. O(collections). */
+  inventory(): CollectionEntry[] {
+    this.#assertOpen("inventory");
+    return this.#any.list();
+  }
+
   /** Tells changes of one collection, whole batches, after they took effect. */
   watch(collection: keyof S & string, options: WatchOptions = {}): Watcher {
     this.#assertOpen("watch");
-    const root = Object.hasOwn(this.#schema, collection)
-      ? this.#keyspace.nodes.root(collection)
-      : undefined;
+    const root = this.#keyspace.nodes.root(collection);
     if (root === undefined) throw new UsageError(`no collection ${JSON.stringify(collection)}`);
     return this.#watchers.watch(root.index, options);
   }
@@ -288,28 +346,17 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   /** What each operation needs, and why. */
   explain(): Explanation[] {
-    return Object.entries(this.#schema).flatMap(([name, type]) => explain(name, type));
+    return Object.entries(this.#options.schema).flatMap(([name, type]) => explain(name, type));
   }
 
   /** Peers, lag, bytes, clock, keys: what tools show. O(peers x actors). */
   status(): ReplicaStatus {
     this.#assertOpen("status");
-    const { nodes, cells, clock, retention, actor } = this.#keyspace;
-    const lastStampMs = Math.floor(clock.last / 2048);
-    return {
-      actor,
-      name: this.#name,
-      members: this.#sync.members.count,
-      peers: this.#sync.peers.map(({ acknowledged: _acknowledged, ...peer }) => peer),
-      clock: { lastStampMs, aheadMs: Math.max(0, lastStampMs - this.#environment.now()) },
-      storage: this.#durability?.status ?? { kind: "memory" },
-      locks: this.#locking.status,
-      rights: this.#escalation.rights,
-      keys: this.#upkeep.keys(),
-      bytes: nodes.bytes + cells.bytes,
-      forks: this.#forks,
-      removalsKept: retention.count,
-    };
+    return statusOf({
+      ...{ name: this.#name, environment: this.#environment, keyspace: this.#keyspace },
+      ...{ sync: this.#sync, locking: this.#locking, escalation: this.#escalation },
+      ...{ durability: this.#durability, forks: this.#forks, keys: this.#upkeep.keys() },
+    });
   }
 
   /** Flushes, sends what is left, says goodbye. Closing twice is harmless. */
@@ -325,7 +372,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   async #close(): Promise<void> {
     this.#keyspace.seal();
     this.#upkeep.stop();
-    this.#forgetting?.cancel();
+    this.#forgetter.stop();
     this.#waiting.close();
     this.#watchers.close();
     await this.#escalation.leave();
@@ -359,56 +406,18 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   #changed(): void {
     this.#waiting.check();
-    this.#forgetSoon();
-  }
-
-  /** Something may be forgotten in a while. */
-  #forgetSoon(): void {
-    if (this.#forgetsSoon || !this.#keyspace.forgetting.isDue || this.#closing) return;
-    this.#forgetsSoon = true;
-    this.#forgetAfter(forgetEveryMs);
-  }
-
-  #forgetAfter(delayMs: number): void {
-    this.#forgetting?.cancel();
-    this.#forgetting = this.#environment.schedule(delayMs, () => this.#forget());
-  }
-
-  #forget(): void {
-    if (this.#keyspace.isClosed) return;
-    this.#forgetsSoon = false;
-    if (this.#keyspace.forgetting.step(this.#sync.passed(), forgetCellsMax)) {
-      this.#environment.defer(() => this.#forget());
-    } else if (this.#keyspace.forgetting.isDue) {
-      // Kept for a peer that is away: it may never come back, and nothing else may happen here.
-      this.#forgetAfter(this.#peerSilentMsMax + forgetEveryMs);
-    }
-  }
-
-  #forked({ from, to, noticedBy }: Forked): void {
-    this.#forks++;
-    const message =
-      `${noticedBy} knows writes of our actor ${from} that we did not make: this machine, or a ` +
-      `snapshot of it, runs twice. What was not published yet goes on as ${to}; what both ` +
-      "published as one actor cannot be told apart any more";
-    this.#events.tell("warning", { kind: "forked", message });
+    this.#forgetter.soon();
   }
 
   #received(received: Received): void {
-    if (received.heldStamps > 0) {
-      this.#telemetry.count("trellis_stamps_held", received.heldStamps);
-      const message =
-        `${received.heldStamps} writes have stamps too far ahead of our clock; they lose to ` +
-        "every other until somebody writes over them";
-      this.#events.tell("warning", { kind: "held-stamps", message });
-    }
-    for (const slot of received.concurrent) {
-      const conflict = conflictIn(this.#keyspace, this.#schema, slot);
-      if (conflict === undefined) continue;
-      const { collection } = conflict;
-      this.#telemetry.count("trellis_lww_conflicts", conflict.lost.length, { collection });
-      this.#events.tell("conflict", conflict);
-    }
+    const { schema } = this.#options;
+    const told = { telemetry: this.#telemetry, events: this.#events };
+    tellReceived(received, { keyspace: this.#keyspace, schema, ...told });
+  }
+
+  #forked(forked: Forked): void {
+    this.#forks++;
+    this.#events.tell("warning", { kind: "forked", message: messageOfFork(forked) });
   }
 }
 

@@ -3,7 +3,13 @@ import type { Dot } from "./crdt/dot.ts";
 import { type Durability, notDurable } from "./durability.ts";
 import { InvalidValueError, VersionLostError } from "./errors.ts";
 import type { Keyspace } from "./store/keyspace.ts";
-import { coversNamed, lostDot, parseVersionToken, versionToken } from "./store/version-token.ts";
+import {
+  coversNamed,
+  lostDot,
+  ownToken,
+  parseVersionToken,
+  versionToken,
+} from "./store/version-token.ts";
 import type { Waiting, WaitOptions } from "./store/waiting.ts";
 import type { Members } from "./sync/members.ts";
 
@@ -36,6 +42,13 @@ export class Versions {
     const { keyspace } = this.#options;
     keyspace.flush();
     return versionToken(keyspace);
+  }
+
+  /** See `Replica.written`. */
+  written(): string {
+    const { keyspace } = this.#options;
+    keyspace.flush();
+    return ownToken(keyspace);
   }
 
   /** See `Replica.waitFor`. */

@@ -47,7 +47,7 @@ interface Rule {
   readonly may: RegExp;
 }
 
-const ports = "src/(?:errors|environment|telemetry)\\.ts";
+const ports = "src/(?:errors|environment|telemetry|trace-context)\\.ts";
 
 /** The lock adapters `names`, each a file and a folder of its parts, share their parts and their clients. */
 function lockFamily(names: string, clients: string): Rule {
@@ -62,7 +62,7 @@ function lockFamily(names: string, clients: string): Rule {
 }
 
 const rules: readonly Rule[] = [
-  { files: /^src\/(?:errors|telemetry)\.ts$/u, may: /^(?!)/u },
+  { files: /^src\/(?:errors|telemetry|trace-context)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
   { files: /^src\/cli\//u, may: /^/u },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
@@ -70,13 +70,17 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/sync\/transport\/websocket[^/]*\.ts$/u,
     may: new RegExp(
-      `^(?:${ports}|src/sync/transport\\.ts|src/sync/transport/websocket[^/]*\\.ts|ws|node:.+)$`,
+      `^(?:${ports}|src/(?:access|door)\\.ts|src/door/.+|src/sync/transport\\.ts|src/sync/transport/websocket[^/]*\\.ts|ws|node:.+)$`,
       "u",
     ),
   },
   {
     files: /^src\/sync\/transport\//u,
-    may: new RegExp(`^(?:${ports}|src/sync/transport\\.ts|node:.+)$`, "u"),
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/sync/transport\\.ts|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/door\//u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/door/.+|node:.+)$`, "u"),
   },
   {
     files: /^src\/store\/storage\/level[^/]*\.ts$/u,
@@ -88,6 +92,10 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/store\/storage\//u,
     may: new RegExp(`^(?:${ports}|src/store/storage\\.ts|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/telemetry\/opentelemetry-tracer\.ts$/u,
+    may: new RegExp(`^(?:${ports}|@opentelemetry/api)$`, "u"),
   },
   lockFamily("redis|redlock", "ioredis"),
   lockFamily("postgres|mysql|sql", "pg|mysql2/promise"),
@@ -119,7 +127,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/sync\//u,
     may: new RegExp(
-      `^(?:${ports}|src/crdt/.+|src/store/(?!storage/).+|src/sync/(?!transport/).+)$`,
+      `^(?:${ports}|src/door\\.ts|src/crdt/.+|src/store/(?!storage/).+|src/sync/(?!transport/).+)$`,
       "u",
     ),
   },
@@ -143,8 +151,18 @@ const rules: readonly Rule[] = [
       "u",
     ),
   },
+  // HTTP stands on top of a replica, and nothing but commands on top of it.
+  { files: /^src\/http\.ts$/u, may: /^src\/http\/.+$/u },
+  {
+    files: /^src\/http\//u,
+    may: new RegExp(
+      `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-status|versions)\\.ts|` +
+        "src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
+      "u",
+    ),
+  },
   // What composes the parts: the files of the top level. Packages stay behind the adapters.
-  { files: /^src\/[^/]+\.ts$/u, may: /^(?:src\/(?!cli\/).+|node:.+)$/u },
+  { files: /^src\/[^/]+\.ts$/u, may: /^(?:src\/(?!cli\/|http\/|http\.ts).+|node:.+)$/u },
 ];
 
 const sources = filesBelow("src").filter((path) => path.endsWith(".ts"));

@@ -14,6 +14,7 @@ import { ClosedError, UsageError } from "../errors.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Root } from "../store/nodes.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
+import { EscalatedCalls, errorFields } from "./escalated-calls.ts";
 import { BoundedCounterCollection } from "./collections/bounded-counters.ts";
 import { Counters, type Opened } from "./escrow/counters.ts";
 import { KeyspaceFigures } from "./escrow/figures.ts";
@@ -23,7 +24,12 @@ import { type Holding, shownOf } from "./escrow/holding.ts";
 import { IdleLooks } from "./escrow/idle-looks.ts";
 import { KeyedDecrements } from "./escrow/keyed.ts";
 import { leaveAll } from "./escrow/leaving.ts";
-import { type EscrowStorage, judgeDirectory, type JudgedDirectory } from "./escrow/opening.ts";
+import {
+  type EscrowStorage,
+  judgeDirectory,
+  type JudgedDirectory,
+  type JudgedHolding,
+} from "./escrow/opening.ts";
 import { Recall } from "./escrow/recall.ts";
 import { RightsJournal } from "./escrow/rights-journal.ts";
 import { type RightsStatus, statusOf } from "./escrow/rights-status.ts";
@@ -43,6 +49,8 @@ export interface EscrowOptions {
   readonly updates: GuardedUpdates;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
+  /** Lines of the log may name keys. Default false. */
+  readonly logKeys?: boolean;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -57,6 +65,9 @@ export class Escrow {
   #opened: (Opened & { readonly journal: RightsJournal }) | undefined;
   #former: FormerHolders | undefined;
   #birth: Promise<string> | undefined;
+  /** What is left of earlier openings in collections that are not opened, by their names. */
+  readonly #unopened = new Map<string, JudgedHolding[]>();
+  #why: string | undefined;
   #isClosed = false;
 
   constructor(options: EscrowOptions) {
@@ -79,6 +90,9 @@ export class Escrow {
     const figures = new KeyspaceFigures(this.#options.keyspace, root);
     const counters = new Counters(root.name, type, figures, () => this.#assertOpened());
     this.#collections.set(root.name, counters);
+    // Opened late: the directory has been read, and nobody knew the collection.
+    this.#settle(this.#unopened.get(root.name) ?? []);
+    this.#unopened.delete(root.name);
     return new BoundedCounterCollection<Max>(counters);
   }
 
@@ -104,6 +118,7 @@ export class Escrow {
       ...{ holder: newHolderId(environment), isDurable: storage !== undefined, journal, keyed },
       surroundings: {
         ...{ environment, name, updates, journal, birth: () => this.#birthOfStore() },
+        calls: new EscalatedCalls(this.#options),
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),
@@ -124,9 +139,9 @@ export class Escrow {
     if (this.#isClosed || !opened || !this.#former) return;
     this.#isClosed = true;
     this.#idle.close();
-    const { environment, logger } = this.#options;
+    const { environment, logger, logKeys = false } = this.#options;
     await leaveAll({
-      ...{ environment, logger, journal: opened.journal, keyed: opened.keyed },
+      ...{ environment, logger, logKeys, journal: opened.journal, keyed: opened.keyed },
       former: this.#former,
       collections: [...this.#collections.values()],
     });
@@ -134,10 +149,23 @@ export class Escrow {
 
   /** What earlier openings left: shown to peers, and returned or held. */
   #takeIn({ found, why }: JudgedDirectory, journal: RightsJournal): void {
+    this.#why = why;
+    const opened: JudgedHolding[] = [];
+    for (const former of found) {
+      if (former.isChanged) journal.rewrite(former);
+      const { collection } = former;
+      if (this.#collections.has(collection)) opened.push(former);
+      else if (!this.#unopened.get(collection)?.push(former)) {
+        this.#unopened.set(collection, [former]);
+      }
+    }
+    this.#settle(opened);
+  }
+
+  #settle(found: readonly JudgedHolding[]): void {
     let held = 0;
     for (const former of found) {
       const counters = this.#collections.get(former.collection);
-      if (former.isChanged) journal.rewrite(former);
       if (!counters) continue;
       const { key, holder, kept } = former;
       counters.figures.show(key, holder, shownOf(kept));
@@ -150,7 +178,7 @@ export class Escrow {
     }
     if (held === 0) return;
     this.#warn(
-      `rights of ${held} counters are held: this directory was not closed, and ${why ?? "it was held before"}. ` +
+      `rights of ${held} counters are held: this directory was not closed, and ${this.#why ?? "it was held before"}. ` +
         "They are spent by nobody until it is opened with storage.exclusive, or they are reclaimed",
     );
   }
@@ -161,7 +189,9 @@ export class Escrow {
   }
 
   #stopped({ collection, key }: Holding, why: Error): void {
-    this.#options.logger.error({ err: why, collection, key }, "rights are not spent any more");
+    const { logger, logKeys = false } = this.#options;
+    const fields = { collection, ...(logKeys ? { key } : {}), ...errorFields(why, logKeys) };
+    logger.error(fields, "rights are not spent any more");
     this.#warn(why.message);
   }
 

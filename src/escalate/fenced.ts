@@ -10,12 +10,13 @@
  * @see Li et al. 2012, "Making Geo-Replicated Systems Fast as Possible, Consistent when Necessary", OSDI
  */
 import type { Environment } from "../environment.ts";
-import { AlreadyClaimedError, ConflictError, UsageError } from "../errors.ts";
+import { UsageError } from "../errors.ts";
 import type { Conflict } from "../store/conflicts.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Root } from "../store/nodes.ts";
 import { checkKey, copyValue, type Json } from "../store/values.ts";
-import type { Logger, Telemetry } from "../telemetry.ts";
+import { type Logger, spanned, type Telemetry } from "../telemetry.ts";
+import { EscalatedCalls } from "./escalated-calls.ts";
 import { type Adopted, adoptGuards } from "./fenced/adoption.ts";
 import { Thrown, untilDecided } from "./fenced/attempts.ts";
 import type { Births } from "./fenced/births.ts";
@@ -24,21 +25,44 @@ import { type CallIdentity, type Hash, identify } from "./fenced/call-identity.t
 import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./fenced/checked-result.ts";
 import { Copies } from "./fenced/copies.ts";
 import { decodeEnvelope, encodeEnvelope } from "./fenced/envelope.ts";
-import type { FencedCollection, FencedHandle, FencedTarget } from "./fenced/fenced-target.ts";
+import {
+  callOf,
+  type FencedCollection,
+  type FencedHandle,
+  type FencedTarget,
+} from "./fenced/fenced-target.ts";
 import type { FencedWatch } from "./fenced/fenced-watch.ts";
+import { Claims } from "./fenced/claims.ts";
+import { nothingKnown, orderOf, replacing } from "./fenced/conditional.ts";
 import type {
+  Expected,
   FencedOptions,
+  FencedVersion,
   Peeked,
+  Replaced,
   Update,
   UpdateContext,
   UpdateOptions,
+  Versioned,
 } from "./fenced/operations.ts";
 import { type FencedKind, resourcePrefix } from "./fenced/resource-names.ts";
 import { type EscalateOptions, type FencedSection, Sections } from "./fenced/sections.ts";
-import type { Change, Changed, GuardedUpdates } from "./guarded-updates.ts";
+import type { Change, Changed, GuardedUpdates, Updated } from "./guarded-updates.ts";
+import type { Guarded } from "./locks.ts";
 import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
+import { guardAttributes } from "./spans.ts";
 
-export type { FencedOptions, Peeked, Update, UpdateContext, UpdateOptions };
+export type {
+  Expected,
+  FencedOptions,
+  FencedVersion,
+  Peeked,
+  Replaced,
+  Update,
+  UpdateContext,
+  UpdateOptions,
+  Versioned,
+};
 
 /** What fenced values are made of. */
 export interface FencedValuesOptions {
@@ -53,6 +77,8 @@ export interface FencedValuesOptions {
   readonly hash: Hash;
   readonly logger: Logger;
   readonly telemetry: Telemetry;
+  /** Lines of the log may name keys. Default false. */
+  readonly logKeys?: boolean;
   /** A claim lost. */
   readonly onConflict: (conflict: Conflict) => void;
   /** Whether the backend is known to be away, so that asking again makes no sense. Default never. */
@@ -65,20 +91,23 @@ export interface Adoptable {
   readonly key?: string;
 }
 
-/** What came of a claim or a release. */
-type ClaimOutcome = { readonly isDone: boolean; readonly owner: string | undefined };
-
 /** The fenced values of one replica. */
 export class FencedValues {
   readonly #options: FencedValuesOptions;
   readonly #collections = new Map<string, FencedCollection>();
   readonly #sections: Sections;
+  readonly #claims: Claims;
+  readonly #calls: EscalatedCalls;
   readonly #isAway: () => boolean;
 
   constructor(options: FencedValuesOptions) {
     const { watch, locks, environment, hash, telemetry, isAway = () => false } = options;
     this.#options = options;
+    this.#calls = new EscalatedCalls(options);
     this.#isAway = isAway;
+    this.#claims = new Claims(options, (target, step, given) =>
+      this.#until(target, step, { ...given, isKeyed: true }),
+    );
     this.#sections = new Sections({
       ...{ watch, locks, environment, hash, isAway, telemetry },
       isOurs: ({ collection }) => this.#collections.get(collection.name) === collection,
@@ -119,14 +148,50 @@ export class FencedValues {
     change: Update<V>,
     options: UpdateOptions = {},
   ): Promise<V | undefined> {
-    const update = (): Promise<unknown> => this.#update(target, change as Update<unknown>, options);
+    const update = async (): Promise<unknown> => {
+      const { result } = await this.#update(target, change as Update<unknown>, options);
+      return result;
+    };
     return this.outside("update", update) as Promise<V | undefined>;
+  }
+
+  /**
+   * Replaces a value if what is there is what was expected. Linearizable.
+   * @throws ConflictError it is not, and nothing is written; and as `update`.
+   */
+  replace<V>(
+    target: FencedTarget<V>,
+    { expected, next }: { readonly expected: Expected; readonly next: V | undefined },
+    options: UpdateOptions = {},
+  ): Promise<Replaced<V>> {
+    return this.outside("replace", async () => {
+      const change = replacing(target, expected, next) as Update<unknown>;
+      const { result, wrote, guarded } = await this.#update(target, change, options);
+      const isLast = wrote !== undefined && guarded && Buffer.compare(wrote, guarded.value) === 0;
+      const version = isLast ? orderOf(guarded, target.resource) : undefined;
+      return { value: result as V | undefined, version };
+    });
+  }
+
+  /** The value now, and its version. Linearizable. Throws as `read` does. */
+  readVersioned<V>(target: FencedTarget<V>, options: FencedOptions = {}): Promise<Versioned<V>> {
+    const read = (): Promise<unknown> => this.#read(target, options);
+    return this.outside("readVersioned", read) as Promise<Versioned<V>>;
+  }
+
+  /** The copy that is here, and its version; it may lag. O(1). */
+  getVersioned<V>({ collection, key }: FencedTarget<V>): Versioned<V> {
+    const copy = collection.copies.newest(key);
+    const { lineage, version } = copy ?? nothingKnown;
+    return { value: copy?.value as V | undefined, version: { lineage, version } };
   }
 
   /** The value now. Linearizable. @throws LockUnavailableError, StoreRolledBackError, UsageError */
   read<V>(target: FencedTarget<V>, options: FencedOptions = {}): Promise<V | undefined> {
-    const read = (): Promise<unknown> => this.#read(target, options);
-    return this.outside("read", read) as Promise<V | undefined>;
+    return this.outside("read", async () => {
+      const { value } = await this.#read(target, options);
+      return value as V | undefined;
+    });
   }
 
   /** The copy that is here; it may lag. O(1). */
@@ -151,14 +216,12 @@ export class FencedValues {
    * @throws AlreadyClaimedError with the owner; and as `update`.
    */
   claim(target: FencedTarget<string>, owner: string, options: FencedOptions = {}): Promise<void> {
-    return this.outside("claim", () => this.#claim(target, checkKey(owner, "the owner"), options));
+    return this.outside("claim", () => this.#claims.claim(target, owner, options));
   }
 
   /** Makes a name free. One that is free already stays so. @throws ConflictError another owns it; and as `update`. */
   release(target: FencedTarget<string>, owner: string, options: FencedOptions = {}): Promise<void> {
-    return this.outside("release", () =>
-      this.#release(target, checkKey(owner, "the owner"), options),
-    );
+    return this.outside("release", () => this.#claims.release(target, owner, options));
   }
 
   /**
@@ -176,7 +239,10 @@ export class FencedValues {
   ): Promise<R> {
     return this.outside("escalate", async () => {
       checkFunction(fn, "escalate");
-      return this.#sections.run(handles, fn, options);
+      const resources = Array.isArray(handles) ? handles.length : 0;
+      return this.#calls.run({ operation: "section", route: "fenced", resources }, () =>
+        this.#sections.run(handles, fn, options),
+      );
     });
   }
 
@@ -208,7 +274,8 @@ export class FencedValues {
   }
 
   async #adopt(which: Adoptable): Promise<Adopted> {
-    const { watch, births, environment, logger } = this.#options;
+    const { watch, births, environment, logger, logKeys = false } = this.#options;
+    const beganMs = environment.monotonic();
     const collections = [...this.#collections.values()].filter(
       ({ name }) => which.collection === undefined || name === which.collection,
     );
@@ -223,7 +290,10 @@ export class FencedValues {
       total.adopted += adopted;
       total.unchanged += unchanged;
     }
-    logger.warn({ ...which, ...total, isAnother }, "a store was adopted");
+    const { collection, key } = which;
+    const latencyMs = Math.round(environment.monotonic() - beganMs);
+    const fields = { collection, ...(logKeys ? { key } : {}), ...total, isAnother, latencyMs };
+    logger.warn(fields, "a store was adopted");
     return total;
   }
 
@@ -233,14 +303,26 @@ export class FencedValues {
     target: FencedTarget,
     change: Update<unknown>,
     { idempotencyKey, ...options }: UpdateOptions,
-  ): Promise<Json | undefined> {
+  ): Promise<{
+    readonly result: Json | undefined;
+    /** The bytes that this call made; undefined if it wrote nothing. */
+    readonly wrote: Uint8Array | undefined;
+    readonly guarded: Guarded | undefined;
+  }> {
     const { environment, hash } = this.#options;
     checkFunction(change, "update");
     const resources = [target.resource];
     const identity = identify({ environment, hash, kind: "update", resources, idempotencyKey });
     const isKeyed = identity.hash !== undefined;
     const step = this.#step(target, change, identity);
-    return this.#until(target, step, { ...options, isKeyed });
+    let wrote: Uint8Array | undefined;
+    const noting: Change<Json | undefined> = async (...given) => {
+      const changed = await step(...given);
+      wrote = changed.value;
+      return changed;
+    };
+    const updated = await this.#until(target, noting, { ...options, operation: "update", isKeyed });
+    return { ...updated, wrote };
   }
 
   /** What an update does to the bytes of a guard. It may run again. */
@@ -252,13 +334,17 @@ export class FencedValues {
     const { hash } = identity;
     const { environment, telemetry, watch } = this.#options;
     const { resource, collection } = target;
-    const context: UpdateContext = {
-      get operationId() {
-        return identity.operationId;
-      },
-    };
     /** What the caller's function makes of a value, copied and checked. */
-    const changed = async (current: Json | undefined): Promise<Json | undefined> => {
+    const changed = async (
+      current: Json | undefined,
+      version: FencedVersion | undefined,
+    ): Promise<Json | undefined> => {
+      const context: UpdateContext = {
+        get operationId() {
+          return identity.operationId;
+        },
+        version,
+      };
       try {
         const next = await withinBound(change(current, context), environment);
         if (next === undefined) return undefined;
@@ -267,7 +353,7 @@ export class FencedValues {
         throw new Thrown(error);
       }
     };
-    return async (bytes): Promise<Changed<Json | undefined>> => {
+    return async (bytes, _, version): Promise<Changed<Json | undefined>> => {
       const envelope = decodeEnvelope(bytes, resource);
       const found = hash === undefined ? undefined : envelope.memory.find(hash);
       if (found) {
@@ -277,7 +363,9 @@ export class FencedValues {
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
       if (hash !== undefined && before.isFull(keysBytesMax(watch)))
         throw new Thrown(keysAreFull(target));
-      const value = await changed(envelope.value);
+      const { lineage } = envelope;
+      const order = version === undefined ? undefined : { lineage, version: Number(version) };
+      const value = await changed(envelope.value, order);
       // Nothing is there, and nothing shall be.
       if (value === undefined && envelope.value === undefined && hash === undefined) {
         return { result: undefined };
@@ -291,88 +379,43 @@ export class FencedValues {
   }
 
   async #until<R>(
-    { resource, collection, what }: FencedTarget,
+    target: FencedTarget,
     step: Change<R>,
-    options: FencedOptions & { readonly isKeyed: boolean },
-  ): Promise<R> {
+    options: FencedOptions & { readonly operation: string; readonly isKeyed: boolean },
+  ): Promise<Updated<R>> {
+    const { resource, collection, what } = target;
     const { environment, updates, telemetry, locks } = this.#options;
     if (locks.isHeldHere(resource)) {
       throw new UsageError(
         `${what} is in the section around this call, which would wait for itself: use the section's set`,
       );
     }
-    const { waitMs = defaultWaitMs, signal, isKeyed } = options;
+    const { waitMs = defaultWaitMs, signal, operation, isKeyed } = options;
     const given = signal === undefined ? {} : { signal };
-    const attempt = async (leftMs: number): Promise<R> => {
-      const { result } = await updates.update(resource, step, { waitMs: leftMs, ...given });
-      return result;
-    };
+    const attempt = (leftMs: number): Promise<Updated<R>> =>
+      updates.update(resource, step, { waitMs: leftMs, ...given });
     const isAway = this.#isAway;
     telemetry.count("trellis_fenced_updates", 1, { collection: collection.name });
-    return untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway });
+    return this.#calls.run(callOf(operation, target), () =>
+      untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway }),
+    );
   }
 
-  async #read(target: FencedTarget, options: FencedOptions): Promise<Json | undefined> {
-    const { environment, watch } = this.#options;
+  async #read(target: FencedTarget, options: FencedOptions): Promise<Versioned<Json>> {
+    const { environment, watch, telemetry } = this.#options;
     const { waitMs = defaultWaitMs, signal } = options;
-    const attempt = async (): Promise<Json | undefined> => {
-      const guarded = await watch.read(target.resource, signal === undefined ? {} : { signal });
-      return decodeEnvelope(guarded?.value, target.resource).value;
+    const attributes = guardAttributes(telemetry.tracer, watch.name, target.resource);
+    const attempt = async (): Promise<Versioned<Json>> => {
+      const guarded = await spanned(telemetry, "trellis.read", attributes, () =>
+        watch.read(target.resource, signal === undefined ? {} : { signal }),
+      );
+      const { value } = decodeEnvelope(guarded?.value, target.resource);
+      return { value, version: orderOf(guarded, target.resource) };
     };
     const isAway = this.#isAway;
-    return untilDecided(attempt, { environment, waitMs, signal, isKeyed: true, isAway });
-  }
-
-  // Claims need no keys: whoever repeats one finds that the name is its own.
-
-  async #claim(target: FencedTarget<string>, owner: string, options: FencedOptions): Promise<void> {
-    const outcome = await this.#claimOutcome(target, options, (present) =>
-      present === undefined ? owner : present === owner,
+    return this.#calls.run(callOf("read", target), () =>
+      untilDecided(attempt, { environment, waitMs, signal, isKeyed: true, isAway }),
     );
-    if (outcome.isDone || outcome.owner === undefined) return;
-    const { collection, key } = target;
-    const lost = { collection: collection.name, key, path: [], value: outcome.owner };
-    this.#options.telemetry.count("trellis_claims_lost", 1, { collection: collection.name });
-    this.#options.onConflict({ ...lost, lost: [owner] });
-    throw new AlreadyClaimedError(
-      `${target.what} belongs to ${JSON.stringify(outcome.owner)}; nothing was changed`,
-      { collection: collection.name, key, owner: outcome.owner },
-    );
-  }
-
-  async #release(
-    target: FencedTarget<string>,
-    owner: string,
-    options: FencedOptions,
-  ): Promise<void> {
-    const outcome = await this.#claimOutcome(target, options, (present) =>
-      present === owner ? undefined : present === undefined,
-    );
-    if (outcome.isDone) return;
-    throw new ConflictError(
-      `${target.what} belongs to ${JSON.stringify(outcome.owner)}, not to ${JSON.stringify(owner)}; ` +
-        "nothing was changed",
-      { resource: target.resource, held: false },
-    );
-  }
-
-  /** `next`: the next owner, or nobody; a boolean says that all stays, and whether that is well. */
-  #claimOutcome(
-    target: FencedTarget<string>,
-    options: FencedOptions,
-    next: (present: string | undefined) => string | undefined | boolean,
-  ): Promise<ClaimOutcome> {
-    const step: Change<ClaimOutcome> = (bytes) => {
-      const envelope = decodeEnvelope(bytes, target.resource);
-      const owner = typeof envelope.value === "string" ? envelope.value : undefined;
-      const value = next(owner);
-      if (typeof value === "boolean") return { result: { isDone: value, owner } };
-      return {
-        value: encodeEnvelope({ ...envelope, value }),
-        result: { isDone: true, owner: value },
-      };
-    };
-    return this.#until(target, step, { ...options, isKeyed: true });
   }
 }
 

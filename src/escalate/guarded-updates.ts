@@ -9,9 +9,11 @@
  */
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError } from "../errors.ts";
+import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { Contention, type Strategy } from "./contention.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
 import { defaultTtlMs, defaultWaitMs } from "./named-locks.ts";
+import { tracedHere } from "./spans.ts";
 import { type Caller, UpdateLane } from "./update-lane.ts";
 
 /** What a change makes of the present value. */
@@ -22,10 +24,15 @@ export interface Changed<R> {
   readonly result: R;
 }
 
-/** Computes a change. It may run again on another value, so it has no effects outside. */
+/**
+ * Computes a change. It may run again on another value, so it has no effects outside. `version` is that of
+ * `current` in the guard, 0 where nothing was ever written; undefined if another change comes before this
+ * one in the same write.
+ */
 export type Change<R> = (
   current: Uint8Array | undefined,
   context: { readonly operationId: string },
+  version: bigint | undefined,
 ) => Changed<R> | Promise<Changed<R>>;
 
 /** How to update. */
@@ -58,6 +65,7 @@ export class GuardedUpdates {
   readonly #backend: LockBackend;
   readonly #environment: Environment;
   readonly #newStrategy: () => Strategy;
+  readonly #telemetry: Telemetry;
   readonly #lanes = new Map<string, UpdateLane>();
   #isClosed = false;
 
@@ -66,10 +74,12 @@ export class GuardedUpdates {
     backend: LockBackend,
     environment: Environment,
     newStrategy: () => Strategy = () => new Contention(environment),
+    telemetry: Telemetry = silentTelemetry,
   ) {
     this.#backend = backend;
     this.#environment = environment;
     this.#newStrategy = newStrategy;
+    this.#telemetry = telemetry;
   }
 
   /**
@@ -96,10 +106,10 @@ export class GuardedUpdates {
         signal?.removeEventListener("abort", abort);
       };
       const caller: Caller = {
-        ...{ exclusive, ttlMs },
+        ...{ exclusive, ttlMs, traced: tracedHere(this.#telemetry) },
         endMs: this.#environment.monotonic() + waitMs,
-        change: async (current) => {
-          settled = await change(current, context);
+        change: async (current, version) => {
+          settled = await change(current, context, version);
           return settled.value;
         },
         applied: (guarded) => {
@@ -146,7 +156,7 @@ export class GuardedUpdates {
       new UpdateLane({
         ...{ resource, backend: this.#backend, environment: this.#environment },
         operationId: () => this.#operationId(),
-        strategy: this.#newStrategy(),
+        ...{ strategy: this.#newStrategy(), telemetry: this.#telemetry },
       });
     this.#lanes.delete(resource);
     this.#lanes.set(resource, lane);

@@ -5,10 +5,12 @@
  */
 import type { Environment } from "../environment.ts";
 import { ClosedError } from "../errors.ts";
+import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { HeldLocks, inOrder } from "./held-locks.ts";
 import { LocalLines } from "./local-lines.ts";
 import type { Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
+import { acquireSpan, guardAttributes } from "./spans.ts";
 
 /** The default of every `waitMs`. */
 export const defaultWaitMs = 5_000;
@@ -28,6 +30,9 @@ export interface WithLockOptions {
   readonly rank?: number;
 }
 
+/** How to take one of several locks. */
+type TakeOptions = WithLockOptions & { readonly waitMs: number; readonly signal: AbortSignal };
+
 /** One lock that is held here. */
 interface Holding {
   readonly lease: Lease;
@@ -39,6 +44,7 @@ interface Holding {
 export class NamedLocks {
   readonly #backend: LockBackend;
   readonly #environment: Environment;
+  readonly #telemetry: Telemetry;
   readonly #lines: LocalLines;
   readonly #held = new HeldLocks();
   readonly #holdings = new Set<Promise<unknown>>();
@@ -46,8 +52,13 @@ export class NamedLocks {
   readonly #waiting = new Set<AbortController>();
   #isClosed = false;
 
-  constructor(backend: LockBackend, environment: Environment) {
+  constructor(
+    backend: LockBackend,
+    environment: Environment,
+    telemetry: Telemetry = silentTelemetry,
+  ) {
     this.#backend = backend;
+    this.#telemetry = telemetry;
     this.#environment = environment;
     this.#lines = new LocalLines(environment);
   }
@@ -142,19 +153,22 @@ export class NamedLocks {
     }
   }
 
-  async #take(
-    resource: string,
-    options: WithLockOptions & { readonly waitMs: number; readonly signal: AbortSignal },
-  ): Promise<Holding> {
+  async #take(resource: string, options: TakeOptions): Promise<Holding> {
     const { ttlMs = defaultTtlMs, maxHoldMs, waitMs, signal } = options;
     const startedMs = this.#environment.monotonic();
-    const leave = await this.#lines.enter(resource, { waitMs, signal });
-    try {
-      const lease = await this.#backend.acquire(resource, {
+    let leave = (): void => undefined;
+    const acquire = async (): Promise<Lease> => {
+      leave = await this.#lines.enter(resource, { waitMs, signal });
+      return this.#backend.acquire(resource, {
         ...{ ttlMs, signal },
         ...(maxHoldMs === undefined ? {} : { maxHoldMs }),
         waitMs: Math.max(0, waitMs - (this.#environment.monotonic() - startedMs)),
       });
+    };
+    try {
+      const { tracer } = this.#telemetry;
+      const attributes = guardAttributes(tracer, this.#backend.name, resource);
+      const lease = await acquireSpan(this.#telemetry, attributes, acquire);
       return { lease, renewal: new Renewal(lease, ttlMs, this.#environment), leave };
     } catch (error) {
       leave();

@@ -2,6 +2,7 @@
  * Locks for what stands outside Trellis: a report that is made once, a file, a call to another service. Their
  * names are apart from those of guarded values, so that nothing reaches a value but by its collection.
  */
+import type { EscalatedCall, EscalatedCalls } from "./escalated-calls.ts";
 import type { Lease } from "./locks.ts";
 import type { NamedLocks, WithLockOptions } from "./named-locks.ts";
 
@@ -11,9 +12,11 @@ const prefix = "lock/";
 /** `replica.locks`. */
 export class OutsideLocks {
   readonly #named: NamedLocks;
+  readonly #calls: EscalatedCalls;
 
-  constructor(named: NamedLocks) {
+  constructor(named: NamedLocks, calls: EscalatedCalls) {
     this.#named = named;
+    this.#calls = calls;
   }
 
   /**
@@ -28,7 +31,7 @@ export class OutsideLocks {
     run: (lease: Lease) => T | Promise<T>,
     options?: WithLockOptions,
   ): Promise<T> {
-    return this.#named.withLock(prefix + name, run, options);
+    return this.#escalated([name], () => this.#named.withLock(prefix + name, run, options));
   }
 
   /** The same for several at once, taken in the order that all agree on. The leases come in that of the names. */
@@ -37,10 +40,16 @@ export class OutsideLocks {
     run: (leases: readonly Lease[]) => T | Promise<T>,
     options?: WithLockOptions,
   ): Promise<T> {
-    return this.#named.withLocks(
-      names.map((name) => prefix + name),
-      run,
-      options,
-    );
+    const resources = names.map((name) => prefix + name);
+    return this.#escalated(names, () => this.#named.withLocks(resources, run, options));
+  }
+
+  #escalated<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const [resource] = names.map((name) => prefix + name);
+    const call: EscalatedCall = {
+      ...{ operation: "lock", route: "lock", resources: names.length },
+      ...(resource === undefined ? {} : { resource }),
+    };
+    return this.#calls.run(call, work);
   }
 }

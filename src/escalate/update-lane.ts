@@ -1,9 +1,11 @@
 /** The callers of this process that want to change one resource, and how their changes get written. */
 import type { Environment } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
+import { type Attributes, spanned, type Telemetry } from "../telemetry.ts";
 import type { Strategy } from "./contention.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
+import { acquireSpan, guardAttributes, placeOf, type Traced, writeSpan } from "./spans.ts";
 
 /** One who waits for a change. */
 export interface Caller {
@@ -12,8 +14,13 @@ export interface Caller {
   readonly ttlMs: number;
   /** When it gives up, on the monotonic clock. */
   readonly endMs: number;
+  /** The span that it waits in, if somebody takes spans. */
+  readonly traced?: Traced | undefined;
   /** The new value, or none. May run again. */
-  readonly change: (current: Uint8Array | undefined) => Promise<Uint8Array | undefined>;
+  readonly change: (
+    current: Uint8Array | undefined,
+    version: bigint | undefined,
+  ) => Promise<Uint8Array | undefined>;
   /** Its last run counts. */
   readonly applied: (guarded: Guarded | undefined) => void;
   readonly refused: (error: unknown) => void;
@@ -27,6 +34,7 @@ export interface LaneOptions {
   /** Another one each time. */
   readonly operationId: () => string;
   readonly strategy: Strategy;
+  readonly telemetry: Telemetry;
 }
 
 /** Changes in one write. */
@@ -132,7 +140,10 @@ export class UpdateLane {
       const met = { conflicts, held, waitUsed: conflicts > 0 ? this.#waitUsed(beganMs) : 0 };
       const attempt = first?.exclusive === true ? "lease" : strategy.choose(met);
       try {
-        if (attempt === "lease" ? await this.#underLease() : await this.#compareAndSet(takesIn)) {
+        const write = (): Promise<boolean> =>
+          attempt === "lease" ? this.#underLease() : this.#compareAndSet(takesIn);
+        // One write for all of them: it is in the span of the first.
+        if (await (first?.traced ? first.traced.under(write) : write())) {
           this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
@@ -226,7 +237,9 @@ export class UpdateLane {
     };
     this.#knownFor = this.#entered;
     try {
-      const guarded = await backend.compareAndSet(resource, base?.version, value, operationId());
+      const guarded = await this.#spanned("trellis.compare_and_set", () =>
+        backend.compareAndSet(resource, base?.version, value, operationId()),
+      );
       this.#known = guarded;
       observe(guarded);
       this.#answer(computed, guarded);
@@ -240,17 +253,22 @@ export class UpdateLane {
   /** Learns the present value. What was read before somebody called decides nothing for that one. */
   async #read(): Promise<Guarded | undefined> {
     this.#knownFor = this.#entered;
-    const now = await this.#options.backend.read(this.#options.resource);
+    const { backend, resource, telemetry } = this.#options;
+    const now = await spanned(telemetry, "trellis.read", this.#attributes(), () =>
+      backend.read(resource),
+    );
     this.#known = now ?? "absent";
     return now;
   }
 
   async #underLease(): Promise<boolean> {
-    const { resource, backend, environment, operationId } = this.#options;
+    const { resource, backend, environment, operationId, telemetry } = this.#options;
     const nowMs = environment.monotonic();
     const waitMs = Math.max(0, ...this.#batch.map(({ endMs }) => endMs - nowMs));
     const ttlMs = Math.max(...this.#batch.map((caller) => caller.ttlMs));
-    const lease = await backend.acquire(resource, { ttlMs, waitMs });
+    const lease = await acquireSpan(telemetry, this.#attributes(), () =>
+      backend.acquire(resource, { ttlMs, waitMs }),
+    );
     const renewal = new Renewal(lease, ttlMs, environment);
     try {
       if (!this.#fill()) return true;
@@ -273,7 +291,9 @@ export class UpdateLane {
     operationId: string,
   ): Promise<Guarded | undefined> {
     const section = wrote && value ? { lease, value } : { lease };
-    const [guarded] = await this.#options.backend.commit([section], operationId);
+    const [guarded] = await this.#spanned("trellis.commit", () =>
+      this.#options.backend.commit([section], operationId),
+    );
     return wrote ? guarded : lease.current;
   }
 
@@ -284,7 +304,10 @@ export class UpdateLane {
     const failures = new Map<Caller, unknown>();
     for (const caller of this.#batch) {
       try {
-        const changed = await caller.change(value);
+        const present = value;
+        const version = wrote ? undefined : (base?.version ?? 0n);
+        const change = (): Promise<Uint8Array | undefined> => caller.change(present, version);
+        const changed = await (caller.traced ? caller.traced.under(change) : change());
         if (changed === undefined) continue;
         value = changed;
         wrote = true;
@@ -300,6 +323,20 @@ export class UpdateLane {
       if (failures.has(caller)) caller.refused(failures.get(caller));
       else caller.applied(guarded);
     }
+  }
+
+  /** A write in its span, which is linked to those of all whose changes are in it. */
+  #spanned<T>(name: string, write: () => Promise<T>): Promise<T> {
+    const { telemetry } = this.#options;
+    if (telemetry.tracer === undefined) return write();
+    const place = placeOf(this.#batch.map(({ traced }) => traced));
+    const attributes = { ...this.#attributes(), "trellis.callers": this.#batch.length };
+    return writeSpan(telemetry, name, attributes, write, place);
+  }
+
+  #attributes(): Attributes {
+    const { backend, resource, telemetry } = this.#options;
+    return guardAttributes(telemetry.tracer, backend.name, resource);
   }
 
   #sleep(ms: number): Promise<void> {

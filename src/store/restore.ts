@@ -54,6 +54,8 @@ export interface Restored {
   readonly peers: readonly KnownPeer[];
   /** The number of the actor that wrote it last, if anything of it is held. */
   readonly writer: number | undefined;
+  /** Whether who wrote here last did not close the store: peers may have more of what it wrote. */
+  readonly hasCrashed: boolean;
 }
 
 interface Orphan {
@@ -75,7 +77,7 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
   const numbers = reading.end();
-  return { numbers, peers, writer: reading.writer };
+  return { numbers, peers, hasCrashed: reading.hasCrashed, writer: reading.writer };
 }
 
 class Reading {
@@ -188,6 +190,10 @@ class Reading {
     }
     this.#numbers.peers.set(name, { number, record });
     return { name, lastSeenMs, acknowledged: vector };
+  }
+
+  get hasCrashed(): boolean {
+    return this.#writer !== undefined;
   }
 
   /** @throws CorruptStorageError when a node has no parent. */

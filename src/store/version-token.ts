@@ -22,9 +22,21 @@ const actorsMax = 2 ** 20;
 export type NamedVector = ReadonlyMap<ActorId, number>;
 
 /** The token of what the keyspace holds now. O(actors). */
-export function versionToken(keyspace: Keyspace): string {
+export const versionToken = (keyspace: Keyspace): string =>
+  tokenOf(keyspace, [...keyspace.held.entries()]);
+
+/** The token of our own last batch, and so of all that came before it: nobody holds it without its causes. O(1). */
+export function ownToken(keyspace: Keyspace): string {
+  const { me, held } = keyspace;
+  const sequence = held.at(me);
+  return tokenOf(keyspace, sequence > 0 ? [[me, sequence]] : []);
+}
+
+function tokenOf(
+  keyspace: Keyspace,
+  entries: readonly (readonly [actor: number, sequence: number])[],
+): string {
   const out = new ByteWriter();
-  const entries = [...keyspace.held.entries()];
   out.byte(format);
   out.varint(entries.length);
   for (const [actor, sequence] of entries) {

@@ -37,8 +37,17 @@ export class Greeter {
     this.#options = options;
   }
 
-  /** A hello for one of our links, and the vector that it speaks of. O(actors) when that moved. */
-  greet(link: number): Greeting {
+  /**
+   * A hello for one of our links, and the vector that it speaks of; to one who may only read we offer
+   * no services. O(actors) when that moved.
+   */
+  greet({
+    number: link,
+    isReader,
+  }: {
+    readonly number: number;
+    readonly isReader: boolean;
+  }): Greeting {
     const { keyspace, environment, name, isDurable, services } = this.#options;
     const nonce = environment.randomBytes(nonceBytes);
     this.#nonces.add(hex(nonce));
@@ -62,7 +71,8 @@ export class Greeter {
         collections: keyspace.nodes.roots.map((root) => ({ name: root.name, tag: root.tag })),
         actors: entries.length,
         digest: ofEntries,
-        ...(services.length > 0 ? { services } : {}),
+        ...(services.length > 0 && !isReader ? { services } : {}),
+        ...(isReader ? { takesNothing: true } : {}),
       },
     };
   }

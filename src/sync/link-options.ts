@@ -15,6 +15,8 @@ export interface LinkOptions {
   readonly telemetry: Telemetry;
   readonly owner: LinkOwner;
   readonly heartbeatMs: number;
+  /** Whether the peer may only read: it is sent everything, and nothing is taken from it. */
+  readonly isReader: boolean;
   /** What our disk has, if we have one; the owner calls `stored` when that is more. */
   readonly durable?: () => VersionVector;
 }

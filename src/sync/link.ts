@@ -5,12 +5,11 @@
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
-import type { Environment, Timer } from "../environment.ts";
+import type { Environment } from "../environment.ts";
 import { MalformedError } from "../store/bytes.ts";
 import { Exchange } from "../store/exchange.ts";
 import type { Exchanges } from "../store/exchanges.ts";
 import type { Stage } from "../store/stage.ts";
-import { frameBytesMax } from "../store/frame.ts";
 import type { Telemetry } from "../telemetry.ts";
 import type { Attendant } from "./attendant.ts";
 import { Channel } from "./channel.ts";
@@ -18,12 +17,20 @@ import { numbered } from "./digest.ts";
 import { Disks, type FrameCounts } from "./disks.ts";
 import type { LinkOptions } from "./link-options.ts";
 import type { LinkOwner } from "./link-owner.ts";
-import { Flow } from "./flow.ts";
 import { endingsIn, learn, untold } from "./obituary.ts";
 import { type Ended, type Hello, type Message, serviceBytesMax } from "./message.ts";
 import { Pulse } from "./pulse.ts";
+import { Pump } from "./pump.ts";
 import type { Question } from "./question.ts";
-import { cloned, endOf, endOfConnection, leaving, type LinkEnd } from "./refusal.ts";
+import {
+  broken,
+  cloned,
+  endOf,
+  endOfConnection,
+  leaving,
+  type LinkEnd,
+  onlyReads,
+} from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
@@ -36,6 +43,8 @@ const serviceBufferedBytesMax = 2 * serviceBytesMax;
 export class Link implements Receiver {
   readonly number: number;
   readonly url: string | undefined;
+  /** Whether the peer may only read: what it says of itself is its own affair, and nothing to others. */
+  readonly isReader: boolean;
   readonly #exchanges: Exchanges;
   readonly #environment: Environment;
   readonly #telemetry: Telemetry;
@@ -51,10 +60,8 @@ export class Link implements Receiver {
   #disks: Disks | undefined;
   #attendant: Attendant | undefined;
   #stage: Stage | undefined;
-  #flow = new Flow();
-  #pumpTimer: Timer | undefined;
+  readonly #pump: Pump;
   #unacknowledged = 0;
-  #isPumping = false;
   #isLeaving = false;
   #isClogged = false;
   #stagedBytes = 0;
@@ -70,12 +77,21 @@ export class Link implements Receiver {
   constructor(options: LinkOptions) {
     this.number = options.number;
     this.url = options.url;
+    this.isReader = options.isReader;
     this.#exchanges = options.exchanges;
     this.#environment = options.environment;
     this.#telemetry = options.telemetry;
     this.#owner = options.owner;
     this.#durable = options.durable;
     this.#startedMs = options.environment.monotonic();
+    this.#pump = new Pump({
+      environment: options.environment,
+      mayPump: () => this.#isStreaming() && this.#peer?.takesNothing !== true,
+      bufferedBytes: () => this.#channel.bufferedBytes,
+      next: () => this.#exchange?.next(),
+      send: (bytes) => this.#sendFrame(bytes),
+      onFault: (error) => this.#leave(endOf(error)),
+    });
     this.#pulse = new Pulse(options.environment, options.heartbeatMs, () => this.#tick());
   }
 
@@ -120,19 +136,22 @@ export class Link implements Receiver {
     return this.#exchange?.known;
   }
 
-  /** What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams. */
+  /**
+   * What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams,
+   * and of one who may only read: nobody rests on its word.
+   */
   get kept(): VersionVector | undefined {
-    return this.#disks?.kept;
+    return this.isReader ? undefined : this.#disks?.kept;
   }
 
-  /** Batches that the peer has not acknowledged. O(actors). */
+  /** Batches that the peer has not acknowledged; 0 if it takes none. O(actors). */
   get lagBatches(): number {
-    return this.#exchange?.lagBatches ?? 0;
+    return this.#peer?.takesNothing === true ? 0 : (this.#exchange?.lagBatches ?? 0);
   }
 
   /** For how long the oldest frame on the way has been so, in ms. */
   get lagMs(): number {
-    const sinceMs = this.#flow.oldestMs;
+    const sinceMs = this.#pump.flow.oldestMs;
     return sinceMs === undefined ? 0 : this.#nowMs - sinceMs;
   }
 
@@ -143,38 +162,9 @@ export class Link implements Receiver {
 
   /** Sends what the peer lacks, as far as there is room. Never throws. */
   pump(): void {
-    const exchange = this.#exchange;
-    if (exchange === undefined || this.#isPumping) return;
-    // Making a frame flushes, and a flush pumps every link: this one is at it already.
-    this.#isPumping = true;
-    try {
-      while (this.#isStreaming() && this.#flow.isOpen(this.#channel.bufferedBytes, this.#nowMs)) {
-        const bytes = exchange.next();
-        if (bytes === undefined) break;
-        if (bytes.length > frameBytesMax) throw new Error(`a frame of ${bytes.length} bytes`);
-        this.#send({ kind: "frame", bytes });
-        this.framesOut++;
-        this.#disks?.sent();
-        this.#flow.sent(bytes.length, this.#nowMs);
-        this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
-      }
-      if (this.#isStreaming()) this.#pumpAgain();
-    } catch (error) {
-      this.#leave(endOf(error));
-    } finally {
-      this.#isPumping = false;
-    }
+    if (this.#exchange === undefined) return;
+    this.#pump.run();
     this.#leaveWhenDone();
-  }
-
-  /** Nobody may acknowledge for long what the next frame waits behind. */
-  #pumpAgain(): void {
-    const waitsMs = this.#flow.waitsMs(this.#nowMs);
-    if (waitsMs === 0 || this.#pumpTimer) return;
-    this.#pumpTimer = this.#environment.schedule(waitsMs, () => {
-      this.#pumpTimer = undefined;
-      this.pump();
-    });
   }
 
   /** Tells the peer of actors that ended. */
@@ -263,6 +253,13 @@ export class Link implements Receiver {
     this.#stagedBytes = exchange.stage?.bytes ?? 0;
   }
 
+  #sendFrame(bytes: Uint8Array): void {
+    this.#send({ kind: "frame", bytes });
+    this.framesOut++;
+    this.#disks?.sent();
+    this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
+  }
+
   #send(message: Message): void {
     if (message.kind === "pong" && !this.#pulse.mayPong()) return;
     this.#channel.send(message);
@@ -303,10 +300,10 @@ export class Link implements Receiver {
         if (event.kind === "stored") this.#peerStored(event);
         break;
       case "serve":
-        if (event.kind === "service") this.#owner.served(this, event);
+        if (event.kind === "service" && !this.isReader) this.#owner.served(this, event);
         break;
       case "learn":
-        learn(this.#exchanges.keyspace, effect.endings);
+        if (!this.isReader) learn(this.#exchanges.keyspace, effect.endings);
         break;
       case "end":
         this.#finish(effect.end, effect.tell);
@@ -332,7 +329,9 @@ export class Link implements Receiver {
     const published = publication.upTo(held.at(me));
     if (known.at(me) > published) {
       const seen = `batch ${known.at(me)} of our actor ${actor}, of which ${published} are public`;
-      return this.#leave(cloned(`it knows ${seen}`));
+      return this.#leave(
+        this.isReader ? broken(`it claims to know ${seen}`) : cloned(`it knows ${seen}`),
+      );
     }
     const { resume } = start;
     this.#exchange = new Exchange(this.#exchanges, { told, known, resume, stage: this.#stage });
@@ -352,7 +351,7 @@ export class Link implements Receiver {
     this.target = known;
     this.streamingSinceMs = this.#nowMs;
     this.tell(untold(keyspace.endings, start.told));
-    learn(keyspace, endingsIn(start.known));
+    if (!this.isReader) learn(keyspace, endingsIn(start.known));
     this.#owner.started(this);
     this.pump();
   }
@@ -367,6 +366,7 @@ export class Link implements Receiver {
   #receive(frame: Uint8Array): void {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
+    if (this.isReader) return this.#leave(onlyReads);
     const received = exchange.receive(frame);
     this.framesIn++;
     this.#disks?.received();
@@ -390,7 +390,7 @@ export class Link implements Receiver {
   #acknowledged(frames: number): void {
     this.#exchange?.acknowledge(frames);
     this.#disks?.acknowledged(frames);
-    this.#flow.acknowledged(frames, this.#nowMs);
+    this.#pump.flow.acknowledged(frames, this.#nowMs);
     this.#owner.acknowledgedMore(this);
     this.pump();
   }
@@ -410,12 +410,13 @@ export class Link implements Receiver {
   }
 
   #leaveWhenDone(): void {
-    if (this.#isLeaving && this.#isStreaming() && this.#flow.frames === 0) this.#leave(leaving);
+    if (this.#isLeaving && this.#isStreaming() && this.#pump.flow.frames === 0)
+      this.#leave(leaving);
   }
 
   #finish(end: LinkEnd, tell: boolean): void {
     this.#pulse.stop();
-    this.#pumpTimer?.cancel();
+    this.#pump.stop();
     this.#attendant?.stop();
     if (tell && this.#unacknowledged > 0) this.#send({ kind: "ack", frames: this.#unacknowledged });
     if (tell) this.#send({ kind: "bye", code: end.code, reason: end.reason });
@@ -428,12 +429,12 @@ export class Link implements Receiver {
 
   #tick(): void {
     const nowMs = this.#nowMs;
-    const moves = this.#flow.moves(this.#channel.bufferedBytes, nowMs);
+    const moves = this.#pump.flow.moves(this.#channel.bufferedBytes, nowMs);
     this.#step({
       kind: "tick",
       ageMs: nowMs - this.#startedMs,
       silentTicks: this.#pulse.count(moves),
-      stalledMs: this.#flow.stalledMs(nowMs),
+      stalledMs: this.#pump.flow.stalledMs(nowMs),
     });
   }
 

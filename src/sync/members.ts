@@ -30,7 +30,7 @@ export class Members {
     return dialer.link ?? (dialer.actor && this.link(dialer.actor));
   }
 
-  /** This replica, its configured peers, and those that are connected, each once. */
+  /** This replica, its configured peers, and those that are connected and may write, each once. */
   get count(): number {
     const actors = new Set<ActorId>();
     let unknown = 0;
@@ -38,7 +38,9 @@ export class Members {
       if (dialer.actor === undefined) unknown++;
       else actors.add(dialer.actor);
     }
-    for (const link of this.#links) if (link.acknowledged && link.actor) actors.add(link.actor);
+    for (const link of this.#links) {
+      if (link.acknowledged && link.actor && !link.isReader) actors.add(link.actor);
+    }
     return 1 + unknown + actors.size;
   }
 
@@ -92,7 +94,9 @@ export class Members {
       if (this.linkOf(dialer)?.known === undefined) return true;
     }
     if (actor === undefined) return false;
-    return [...this.#links].some(({ known }) => known !== undefined && known.at(actor) >= sequence);
+    return [...this.#links].some(
+      ({ known, isReader }) => !isReader && known !== undefined && known.at(actor) >= sequence,
+    );
   }
 
   *#configured(): Generator<Dialer> {

@@ -58,6 +58,8 @@ export interface Hello {
   readonly digest: Uint8Array;
   /** Whether the sender is no replica, and only asks. */
   readonly isObserver?: boolean;
+  /** Whether the sender takes no frames and no services from us: we may only read. */
+  readonly takesNothing?: boolean;
   /** Services that the sender has; absent for none. */
   readonly services?: readonly string[];
 }
@@ -196,7 +198,7 @@ export const endCodes = {
   internal: 11,
   /** The network ended the link, or never made it. Not sent. */
   network: 12,
-  /** The token was refused. Not sent. */
+  /** The token was refused, or does not allow what was sent. */
   unauthorized: 13,
 } as const;
 

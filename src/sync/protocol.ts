@@ -131,8 +131,10 @@ const fields = {
   isObserver: 11,
   /** Only of who has some. */
   services: 12,
+  /** Only to who may only read. */
+  takesNothing: 13,
 } as const;
-const optionalFields = 2;
+const optionalFields = 3;
 
 const vectorMore = 1;
 const vectorStage = 2;
@@ -210,8 +212,8 @@ export class MessageWriter {
     out.raw(magic);
     out.varint(hello.versions.min);
     out.varint(hello.versions.max);
-    const { isObserver = false, services = [] } = hello;
-    const optional = (isObserver ? 1 : 0) + (services.length > 0 ? 1 : 0);
+    const { isObserver = false, takesNothing = false, services = [] } = hello;
+    const optional = (isObserver ? 1 : 0) + (services.length > 0 ? 1 : 0) + (takesNothing ? 1 : 0);
     out.varint(Object.keys(fields).length - optionalFields + optional);
     this.#put(fields.frameVersion, (field) => field.varint(hello.frameVersion));
     this.#put(fields.actor, (field) => field.raw(actorIdToBytes(hello.actor)));
@@ -225,6 +227,7 @@ export class MessageWriter {
     this.#put(fields.digest, (field) => field.raw(hello.digest));
     if (isObserver) this.#put(fields.isObserver, (field) => field.byte(1));
     if (services.length > 0) this.#put(fields.services, (field) => writeNames(field, services));
+    if (takesNothing) this.#put(fields.takesNothing, (field) => field.byte(1));
   }
 
   #put(id: number, write: (field: ByteWriter) => void): void {
@@ -318,6 +321,7 @@ function readHello(input: ByteReader): Hello {
     return read(new ByteReader(bytes));
   };
   const isObserver = given.get(fields.isObserver)?.[0] === 1;
+  const takesNothing = given.get(fields.takesNothing)?.[0] === 1;
   const services = given.get(fields.services);
   return {
     kind: "hello",
@@ -333,6 +337,7 @@ function readHello(input: ByteReader): Hello {
     actors: field("actors", (bytes) => bytes.bounded(entriesMax, "the actors")),
     digest: field("digest", (bytes) => Uint8Array.from(bytes.raw(digestBytes))),
     ...(isObserver ? { isObserver } : {}),
+    ...(takesNothing ? { takesNothing } : {}),
     ...(services ? { services: readNames(new ByteReader(services)) } : {}),
   };
 }

@@ -91,6 +91,13 @@ function wrongType(ours: Hello, theirs: Hello): LinkEnd | undefined {
 /** How a link ends that we close on purpose. */
 export const leaving: LinkEnd = { code: "leaving", reason: "the replica closes", by: "us" };
 
+/** The peer wrote, and its token only lets it read. */
+export const onlyReads: LinkEnd = {
+  code: "unauthorized",
+  reason: "the token only allows to read (replicate-read), and there was a write",
+  by: "us",
+};
+
 /** The peer did what the protocol does not allow. */
 export const broken = (reason: string): LinkEnd => ({
   code: "protocol",

@@ -11,6 +11,8 @@ export interface ServicePeer {
   readonly actor: ActorId;
   /** For people. */
   readonly name: string;
+  /** What it understands besides, of the features of this service. */
+  readonly features: readonly string[];
   /** At most 16 MiB. False if there is no room, or the link is over: then nothing was sent. */
   send(bytes: Uint8Array): boolean;
 }
@@ -19,6 +21,8 @@ export interface ServicePeer {
 export interface Service {
   /** The same at both ends. */
   readonly name: string;
+  /** What it understands besides what its first version did; peers are told `name/feature`. */
+  readonly features?: readonly string[];
   linked(peer: ServicePeer): void;
   unlinked(peer: ServicePeer): void;
   /** The bytes are only there until the next turn. @throws MalformedError for what is not its own: ends the link. */
@@ -32,26 +36,34 @@ export class Services {
 
   constructor(services: readonly Service[]) {
     this.#services = new Map(services.map((service) => [service.name, service]));
-    const tooLong = this.names.find((name) => Buffer.byteLength(name) > serviceNameBytesMax);
-    if (tooLong !== undefined || services.length > servicesMax) {
-      throw new Error(`assertion: ${services.length} services, or a long name`);
+    const { names } = this;
+    const tooLong = names.find((name) => Buffer.byteLength(name) > serviceNameBytesMax);
+    if (tooLong !== undefined || names.length > servicesMax) {
+      throw new Error(`assertion: ${names.length} names of services, or a long one`);
     }
   }
 
+  /** What the hello says: services, and behind each its features. Who does not know one passes it over. */
   get names(): string[] {
-    return [...this.#services.keys()];
+    return [...this.#services.values()].flatMap(({ name, features = [] }) => [
+      name,
+      ...features.map((feature) => `${name}/${feature}`),
+    ]);
   }
 
   /** The link streams. */
   started(link: Link): void {
     const { actor, peer: hello } = link;
-    if (actor === undefined || hello === undefined) return;
+    if (actor === undefined || hello === undefined || link.isReader) return;
     const peers = new Map<string, ServicePeer>();
     this.#peers.set(link, peers);
     for (const [name, service] of this.#services) {
       if (hello.services?.includes(name) !== true) continue;
       const send = (bytes: Uint8Array): boolean => link.serve(name, bytes);
-      const peer = { actor, name: hello.name, send };
+      const features = (service.features ?? []).filter(
+        (feature) => hello.services?.includes(`${name}/${feature}`) === true,
+      );
+      const peer = { actor, name: hello.name, features, send };
       peers.set(name, peer);
       service.linked(peer);
     }

@@ -8,7 +8,8 @@ import type { Keyspace } from "../store/keyspace.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
 import type { Forked } from "./forked.ts";
 import type { Service } from "./service.ts";
-import type { DialTarget, ListenOptions, Transport } from "./transport.ts";
+import type { DoorOptions } from "../door.ts";
+import type { DialTarget, Transport } from "./transport.ts";
 
 /** What `Sync` is made of. */
 export interface SyncOptions {
@@ -22,7 +23,7 @@ export interface SyncOptions {
   readonly durable?: () => VersionVector;
   /** What else is talked about over the links. */
   readonly services?: readonly Service[];
-  readonly listen?: ListenOptions;
+  readonly listen?: DoorOptions;
   /** Whom to dial, and dial again whenever the link breaks. */
   readonly peers?: readonly (string | DialTarget)[];
   /** How far a peer's clock may be from ours, in ms. Default 60,000. */

@@ -15,6 +15,7 @@ import type { Stage } from "../store/stage.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KeyspaceListener } from "../store/keyspace-listener.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
+import { CatchUps } from "./catch-up.ts";
 import { mixedActor } from "./digest.ts";
 import { Dialer } from "./dialer.ts";
 import type { Forked } from "./forked.ts";
@@ -28,11 +29,12 @@ import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
-import { logEnd } from "./link-log.ts";
+import { logEnd, logStart } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import { Services } from "./service.ts";
 import type { SyncOptions } from "./sync-options.ts";
-import type { Address, Connection, DialTarget, Listener } from "./transport.ts";
+import type { Address, Door } from "../door.ts";
+import type { Acceptor, Connection, DialTarget, Listener } from "./transport.ts";
 
 export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
@@ -55,6 +57,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #greeter: Greeter;
   readonly #services: Services;
   readonly #observers: Observers;
+  readonly #catchUps: CatchUps | undefined;
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
@@ -83,6 +86,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#environment = environment;
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
+    const { tracer } = this.#telemetry;
+    this.#catchUps = tracer && new CatchUps(tracer, keyspace.held);
     this.#services = new Services(options.services ?? []);
     this.#greeter = new Greeter({
       keyspace,
@@ -104,7 +109,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
   async start(): Promise<void> {
     const { listen, transport, linksMax = defaultLinksMax } = this.#options;
     if (listen) {
-      const accept = (connection: Connection): Link => this.#accepted(connection);
+      const accept: Acceptor["accept"] = (connection, replicate) =>
+        this.#accepted(connection, replicate === "read");
       this.#listener = await transport.listen(listen, { linksMax, accept });
     }
     if (this.#closing) {
@@ -119,6 +125,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** Where we listen; undefined if we only dial. */
   get address(): Address | undefined {
     return this.#listener?.address;
+  }
+
+  /** What else may be had at that port; undefined if we only dial. */
+  get door(): Door | undefined {
+    return this.#listener?.door;
   }
 
   /** Dials one more peer. @throws UsageError when it cannot be dialed. */
@@ -265,14 +276,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return link;
   }
 
-  #accepted(connection: Connection): Link {
-    const link = this.#begin(undefined);
+  #accepted(connection: Connection, isReader: boolean): Link {
+    const link = this.#begin(undefined, isReader);
     link.attach(connection);
     if (this.#closing) link.end(leaving);
     return link;
   }
 
-  #begin(url: string | undefined): Link {
+  #begin(url: string | undefined, isReader = false): Link {
     const link = new Link({
       number: ++this.#linksBegun,
       ...(url === undefined ? {} : { url }),
@@ -281,6 +292,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
       telemetry: this.#telemetry,
       owner: this,
       heartbeatMs: this.#options.heartbeatMs ?? defaultHeartbeatMs,
+      isReader,
       ...(this.#options.durable ? { durable: this.#options.durable } : {}),
     });
     this.#links.add(link);
@@ -302,7 +314,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
   // What links ask and tell.
 
   greeting(link: Link): ReturnType<LinkOwner["greeting"]> {
-    return this.#greeter.greet(link.number);
+    return this.#greeter.greet(link);
   }
 
   acquaintance(hello: Hello): ReturnType<LinkOwner["acquaintance"]> {
@@ -320,9 +332,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (other) {
       const end: LinkEnd = { code: "duplicate", reason: "there is another link", by: "us" };
       const { actor } = this.#keyspace;
-      if (!isPreferred({ link, hello }, other, actor)) return { kind: "refused", end };
+      // Whoever may only read takes nobody's place, whose name it may have made its own.
+      const isBetter =
+        link.isReader === other.isReader
+          ? isPreferred({ link, hello }, other, actor)
+          : other.isReader;
+      if (!isBetter) return { kind: "refused", end };
       other.end(end);
     }
+    this.#catchUps?.met(link, hello);
     return { kind: "admitted", stage: this.memory.takeStage(hello.actor) };
   }
 
@@ -336,7 +354,9 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.memory.forget(this.#nameOf(link));
     if (link.actor) this.memory.welcome(link.actor);
     this.#services.started(link);
+    this.#catchUps?.started(link);
     this.#telemetry.count("trellis_links_started");
+    logStart(this.#logger, link);
     this.#tell();
   }
 
@@ -350,11 +370,13 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   received(link: Link, received: Received): void {
     const { onReceived } = this.#options;
+    this.#catchUps?.received(link);
     if (onReceived && link.actor) this.#guarded(onReceived, received, link.actor);
   }
 
   ended(link: Link, end: LinkEnd, stage: Stage | undefined): void {
     this.#services.ended(link);
+    this.#catchUps?.ended(link, end);
     const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
@@ -364,7 +386,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (wasObserver) return;
     this.#keep(link, end, stage);
     if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
-    if (end.code === "clone" && end.by === "us" && link.hello) this.#fork(link.hello);
+    const isCloned = end.code === "clone" && end.by === "us" && !link.isReader;
+    if (isCloned && link.hello) this.#fork(link.hello);
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     dialer?.ended(link, end);
     if (link.actor) for (const other of this.#dialers.values()) other.released(link.actor);
@@ -377,7 +400,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     fork(this.#keyspace, mixedActor(this.#keyspace.newActor(), nonce));
     const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
     const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
-    this.#logger.error({ ...forked }, `${what}; we go on as another actor`);
+    this.#logger.error({ ...forked, code: "clone" }, `${what}; we go on as another actor`);
     this.#telemetry.count("trellis_forks");
     for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
     const { onForked } = this.#options;

@@ -6,6 +6,8 @@
  * broken network would; the messages are numbered, so that this ends a link and does no more.
  */
 
+import type { Address, DialTlsOptions, Door, DoorOptions } from "../door.ts";
+
 /** What a connection calls. None of these may be called from within `dial` or `send`. */
 export interface Receiver {
   /** Messages can be sent now. Called once, before any message. */
@@ -48,38 +50,15 @@ export interface DialTarget {
   readonly url: string;
   /** Proves to the peer who we are: travels as a bearer token. */
   readonly token?: string;
-}
-
-/** What is known of a connection before it is accepted. */
-export interface ConnectionRequest {
-  /** The bearer token, if there was one. */
-  readonly token?: string;
-  readonly remoteAddress: string;
-}
-
-/** Whether to accept a connection. A promise that rejects refuses it for now. */
-export type Authenticate = (request: ConnectionRequest) => boolean | Promise<boolean>;
-
-/** Where to listen, and to whom. */
-export interface ListenOptions {
-  /** 0 picks one. */
-  readonly port: number;
-  /** Default `127.0.0.1`. Beyond loopback, `authenticate` must be given. */
-  readonly host?: string;
-  readonly authenticate?: Authenticate;
-  /** Listens beyond loopback to anyone. */
-  readonly allowUnauthenticated?: boolean;
-}
-
-/** Where a listener is bound. */
-export interface Address {
-  readonly host: string;
-  readonly port: number;
+  /** For `wss:` URLs. */
+  readonly tls?: DialTlsOptions;
 }
 
 /** A bound port. */
 export interface Listener {
   readonly address: Address;
+  /** What else may be had behind the port; absent where there is nothing but links. */
+  readonly door?: Door;
   /** Stops listening and ends every connection that is left. Harmless twice. */
   close(): Promise<void>;
 }
@@ -88,8 +67,8 @@ export interface Listener {
 export interface Acceptor {
   /** Connections at a time; more are refused as overload. */
   readonly linksMax: number;
-  /** Who receives from an accepted connection. */
-  accept(connection: Connection): Receiver;
+  /** Who receives from an accepted connection, whose other end may write to us, or only read. */
+  accept(connection: Connection, replicate: "read" | "write"): Receiver;
 }
 
 /** Dials and listens. */
@@ -103,5 +82,5 @@ export interface Transport {
    * @throws UsageError when it would listen beyond loopback without authentication, or the port is
    * taken; nothing is bound then.
    */
-  listen(options: ListenOptions, acceptor: Acceptor): Promise<Listener>;
+  listen(options: DoorOptions, acceptor: Acceptor): Promise<Listener>;
 }

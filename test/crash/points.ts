@@ -76,7 +76,7 @@ export function pointed(
     listen: (options, acceptor) =>
       transport.listen(options, {
         linksMax: acceptor.linksMax,
-        accept: (connection) => acceptor.accept(watched(connection)),
+        accept: (connection, replicate) => acceptor.accept(watched(connection), replicate),
       }),
   };
 }

@@ -36,6 +36,7 @@ const claim: Claim = {
   ...{ replaces: ["1e".repeat(16)], isDurable: true, isEstablished: true },
 };
 const one = { birth: claim.authority, resource: "trellis/r" };
+const trace = { traceId: "5a".repeat(16), spanId: "6b".repeat(8), flags: 1 };
 const fence = { token: 2n ** 40n, nonce: "ab" };
 
 /** Every request, and an answer to each. */
@@ -116,10 +117,14 @@ export async function authorityGoldens(): Promise<Golden[]> {
     ["says", hex(writeCall({ number: i + 1, call, hops: i % 2 }))],
     [call.kind, hex(writeReply(i + 1, reply))],
   ]);
+  const traced = [0, 3].map((hops) =>
+    hex(writeCall({ number: 300, call: { kind: "read", request: one }, hops, trace })),
+  );
   const lines: GoldenLine[] = [
     { word: "#", text: "who is the authority, requests and answers, and what is kept of it" },
     ...standings.map((bytes): GoldenLine => ({ word: "authority", text: `says ${hex(bytes)}` })),
     ...said.map(([to, text]): GoldenLine => ({ word: "authority", text: `${to} ${text}` })),
+    ...traced.map((bytes): GoldenLine => ({ word: "authority", text: `says ${bytes}` })),
     ...keptNow().map((text): GoldenLine => ({ word: "kept", text })),
     ...keptFirst().map((text): GoldenLine => ({ word: "kept", text: `first ${text}` })),
   ];

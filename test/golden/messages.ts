@@ -63,6 +63,7 @@ export const messageGoldens = (): Golden[] => [
   ),
   written("message-service.hex", "who has services, and bytes of one", [
     hello({ services: ["locks", "é"] }),
+    hello({ takesNothing: true }),
     { kind: "service", service: "locks", bytes: Uint8Array.of(1, 2, 3) },
     { kind: "service", service: "", bytes: new Uint8Array(0) },
   ]),

@@ -3,6 +3,7 @@ import type { LockBackend } from "../../src/escalate/locks.ts";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import { counter, openReplica, type Replica, type ReplicaOptions } from "../../src/index.ts";
 import { MemoryNetwork } from "../../src/sync/transport/memory.ts";
+import type { Transport } from "../../src/sync/transport.ts";
 import { World } from "../simulation/virtual-environment.ts";
 import { Machine } from "../witness/machine.ts";
 import { run } from "./scene.ts";
@@ -26,6 +27,8 @@ export interface Member {
 interface MemberOptions extends Omit<Partial<ReplicaOptions<Likes>>, "schema" | "locks" | "peers"> {
   readonly host?: boolean;
   readonly peers?: readonly string[];
+  /** Stands between it and the network. */
+  readonly tap?: (network: Transport) => Transport;
 }
 
 /** A network of replicas. */
@@ -41,11 +44,11 @@ export class Village {
   }
 
   async open(name: string, options: MemberOptions = {}): Promise<Member> {
-    const { host = false, peers = [], ...rest } = options;
+    const { host = false, peers = [], tap = (same) => same, ...rest } = options;
     const environment = this.world.environment();
     const process = this.machine.process();
     const locks = embeddedLocks({ host, environment });
-    const network = this.network.transport(name, environment);
+    const network = tap(this.network.transport(name, environment));
     const opening = openReplica({
       ...{ schema, name, locks, listen: { port: 0 } },
       ...{ peers: peers.map((peer) => `mem://${peer}`) },

@@ -5,7 +5,7 @@ import type { Environment } from "../../src/environment.ts";
 import type { Change } from "../../src/store/watch.ts";
 import { MessageWriter, readMessage } from "../../src/sync/protocol.ts";
 import type { Message } from "../../src/sync/message.ts";
-import type { Connection, Receiver, Transport } from "../../src/sync/transport.ts";
+import type { Receiver, Transport } from "../../src/sync/transport.ts";
 import type { Seams } from "./seams.ts";
 
 /** One planted fault, and how it is to be noticed. */
@@ -49,7 +49,8 @@ const tampering =
     listen: (options, acceptor) =>
       transport.listen(options, {
         linksMax: acceptor.linksMax,
-        accept: (connection: Connection) => rewritten(acceptor.accept(connection), tamper(host)),
+        accept: (connection, replicate) =>
+          rewritten(acceptor.accept(connection, replicate), tamper(host)),
       }),
   });
 

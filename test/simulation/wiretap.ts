@@ -31,9 +31,9 @@ export function tapped(transport: Transport, listening: Listening): Transport {
     listen: (options, acceptor) =>
       transport.listen(options, {
         linksMax: acceptor.linksMax,
-        accept: (connection) => {
+        accept: (connection, replicate) => {
           const wire = new Wire(listening);
-          return wire.receiver(acceptor.accept(wire.connection(connection)));
+          return wire.receiver(acceptor.accept(wire.connection(connection), replicate));
         },
       }),
   };

@@ -1,68 +1,11 @@
 import { expect, test } from "vitest";
 import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { digest } from "../../src/sync/digest.ts";
-import { endCodes, type Hello, type Message } from "../../src/sync/message.ts";
-import { MessageWriter, readMessage } from "../../src/sync/protocol.ts";
-import type { Connection } from "../../src/sync/transport.ts";
-import { epochMs, Random } from "../simulation/virtual-environment.ts";
+import { endCodes, type Message } from "../../src/sync/message.ts";
+import { MessageWriter } from "../../src/sync/protocol.ts";
+import { Random } from "../simulation/virtual-environment.ts";
 import { Cluster, namedVector, type Node } from "./cluster.ts";
-
-/** A peer that says what the test tells it to say. */
-class Stranger {
-  readonly heard: Message[] = [];
-  readonly bytes: Uint8Array[] = [];
-  readonly #writer = new MessageWriter();
-  readonly #connection: Connection;
-  #sent = 0;
-  isClosed = false;
-
-  constructor(cluster: Cluster, name: string, url = "mem://a") {
-    const transport = cluster.network.transport(name, cluster.world.environment());
-    this.#connection = transport.dial(
-      { url },
-      {
-        opened: () => undefined,
-        message: (bytes) => {
-          this.bytes.push(bytes);
-          this.heard.push(readMessage(bytes).message);
-        },
-        drained: () => undefined,
-        closed: () => {
-          this.isClosed = true;
-        },
-      },
-    );
-  }
-
-  say(message: Message, number: number = ++this.#sent): void {
-    this.#connection.send(this.#writer.write(number, message));
-  }
-
-  sayBytes(bytes: Uint8Array): void {
-    this.#connection.send(bytes);
-  }
-
-  get bye(): string | undefined {
-    const last = this.heard.at(-1);
-    return last?.kind === "bye" ? last.code : undefined;
-  }
-}
-
-const hello = (more: Partial<Hello> = {}): Hello => ({
-  kind: "hello",
-  versions: { min: 1, max: 1 },
-  frameVersion: 1,
-  actor: actorIdFromBytes(new Uint8Array(16).fill(0xee)),
-  name: "stranger",
-  nonce: new Uint8Array(16),
-  wallMs: epochMs,
-  isDurable: false,
-  link: 1,
-  collections: [],
-  actors: 0,
-  digest: digest([]),
-  ...more,
-});
+import { hello, Stranger } from "./stranger.ts";
 
 async function withStranger(seed: number): Promise<{ cluster: Cluster; a: Node; s: Stranger }> {
   const cluster = new Cluster(seed);

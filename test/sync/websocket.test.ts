@@ -8,7 +8,8 @@ import { openCollections } from "../../src/store/collections/open.ts";
 import { Exchanges } from "../../src/store/exchanges.ts";
 import { Keyspace } from "../../src/store/keyspace.ts";
 import { Sync, type SyncOptions } from "../../src/sync/sync.ts";
-import type { ConnectionEnd, ListenOptions } from "../../src/sync/transport.ts";
+import type { DoorOptions } from "../../src/door.ts";
+import type { ConnectionEnd } from "../../src/sync/transport.ts";
 import { webSocketTransport } from "../../src/sync/transport/websocket.ts";
 import { schema } from "./cluster.ts";
 
@@ -76,7 +77,7 @@ function ending(url: string, token?: string): Promise<ConnectionEnd> {
 }
 
 /** A listener that accepts and says nothing. */
-async function quiet(options: Partial<ListenOptions>, linksMax = 8): Promise<string> {
+async function quiet(options: Partial<DoorOptions>, linksMax = 8): Promise<string> {
   const bound = await webSocketTransport(systemEnvironment, { handshakeMsMax: 300 }).listen(
     { port: 0, ...options },
     {

@@ -3,7 +3,16 @@ import type { FencedRegisterType } from "../../crdt/fenced-register.ts";
 import type { KeysOptions } from "../../store/collections/keys.ts";
 import type { Root } from "../../store/nodes.ts";
 import { type FencedCollection, type FencedHandle, FencedTarget } from "../fenced/fenced-target.ts";
-import type { FencedOptions, FencedValues, Peeked, Update, UpdateOptions } from "../fenced.ts";
+import type {
+  Expected,
+  FencedOptions,
+  FencedValues,
+  Peeked,
+  Replaced,
+  Update,
+  UpdateOptions,
+  Versioned,
+} from "../fenced.ts";
 
 /** A collection of fenced registers. */
 export class FencedRegisterCollection<V = unknown> {
@@ -24,6 +33,33 @@ export class FencedRegisterCollection<V = unknown> {
   /** See the handle. */
   delete(key: string, options?: UpdateOptions): Promise<void> {
     return this.#values.outside("delete", () => this.at(key).delete(options));
+  }
+
+  /**
+   * Replaces the value if what is there is what was expected; `undefined` deletes. Resolves with what was
+   * written and its version, if that is known.
+   * @throws ConflictError it is not, and nothing was written; and as `update`.
+   */
+  replace(
+    key: string,
+    change: { readonly expected: Expected; readonly next: V | undefined },
+    options?: UpdateOptions,
+  ): Promise<Replaced<V>> {
+    return this.#values.outside("replace", () =>
+      this.#values.replace(this.#target(key), change, options),
+    );
+  }
+
+  /** The value now and its version. Linearizable. Throws as `read` does. */
+  readVersioned(key: string, options?: FencedOptions): Promise<Versioned<V>> {
+    return this.#values.outside("readVersioned", () =>
+      this.#values.readVersioned(this.#target(key), options),
+    );
+  }
+
+  /** The copy that is here and its version; it may lag. O(1). */
+  getVersioned(key: string): Versioned<V> {
+    return this.#values.getVersioned(this.#target(key));
   }
 
   /** See the handle. */

@@ -3,11 +3,15 @@
  *
  *   message := format kind number body     number: of the request; its answer has the same
  *   relayed := format kind hops message    a request that has come over so many links already
+ *   traced  := format kind traceId spanId flags (relayed | message)
+ *                                          a request, and the span that it is made in: 16, 8 and 1 bytes;
+ *                                          only to a peer that said that it understands it
  *
  * Versions and tokens are eight bytes, times doubles in ms, what may be absent has a byte before it. What
  * comes from a peer is not trusted: lengths and numbers are checked before anything is made of them.
  */
 import { ByteReader, ByteWriter, malformed } from "../../store/bytes.ts";
+import type { TraceContext } from "../../trace-context.ts";
 import { operationIdBytesMax } from "../fence/arguments.ts";
 import type { CommitPart } from "../fence/authority.ts";
 import {
@@ -36,6 +40,7 @@ import {
   writeValue,
 } from "./authority-fields.ts";
 import type { Call, Replies, Reply } from "./authority-message.ts";
+import { readTrace, writeTrace } from "./trace-fields.ts";
 import {
   isHandover,
   readHandoverCall,
@@ -43,6 +48,7 @@ import {
   writeHandoverCall,
   writeHandoverReply,
 } from "./handover-codec.ts";
+import { calls, repliesTo, replies, type ReplyTag } from "./authority-tags.ts";
 import { distanceMax } from "./standing.ts";
 
 /** The form of all messages; a change of meaning makes a new one. */
@@ -52,79 +58,29 @@ export const authorityBytesMax: number = 16 * 1024 * 1024;
 
 const placeMax = 2 ** 20;
 
-const calls = {
-  birth: 1,
-  open: 2,
-  turn: 3,
-  cancel: 4,
-  renew: 5,
-  read: 6,
-  commit: 7,
-  compareAndSet: 8,
-  operate: 9,
-  give: 10,
-  take: 11,
-} as const satisfies Record<Call["kind"], number>;
-
-const replies = {
-  born: 32,
-  done: 33,
-  alive: 34,
-  present: 35,
-  opened: 36,
-  queued: 37,
-  full: 38,
-  committed: 39,
-  written: 40,
-  operated: 41,
-  forgotten: 42,
-  "no-integer": 43,
-  stale: 44,
-  moved: 45,
-  held: 46,
-  reborn: 47,
-  unavailable: 48,
-  failed: 49,
-  given: 50,
-  guards: 51,
-  /** `moved`, and what is there instead. */
-  overtaken: 52,
-} as const;
-
-type ReplyTag = keyof typeof replies;
-
-const refusals = ["stale", "moved", "held", "reborn"] as const;
-const always = ["unavailable", "failed"] as const;
-
-/** What may answer what. */
-const repliesTo: { readonly [K in Call["kind"]]: readonly ReplyTag[] } = {
-  birth: ["born", ...always],
-  open: ["opened", "queued", "full", "reborn", ...always],
-  turn: ["done", ...always],
-  cancel: ["done", ...always],
-  renew: ["alive", ...always],
-  read: ["present", "reborn", ...always],
-  commit: ["committed", ...refusals, ...always],
-  compareAndSet: ["written", "overtaken", ...refusals, ...always],
-  operate: ["operated", "forgotten", "no-integer", ...refusals, ...always],
-  give: ["given", ...always],
-  take: ["guards", ...always],
-};
-
 /** A request and its number. */
 export interface NumberedCall {
   readonly number: number;
   readonly call: Call;
   /** Links that it has come over before the one to who reads it. */
   readonly hops: number;
+  /** The span that it is made in. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** Among the messages of an authority: a request of somebody else. */
 const relayedKind = 65;
+/** A request with the span that it is made in. */
+const tracedKind = 66;
 
 /** The bytes of a request. O(bytes). */
-export function writeCall({ number, call, hops }: NumberedCall): Uint8Array {
+export function writeCall({ number, call, hops, trace }: NumberedCall): Uint8Array {
   const out = new ByteWriter();
+  if (trace) {
+    out.byte(format);
+    out.byte(tracedKind);
+    writeTrace(out, trace);
+  }
   if (hops > 0) {
     out.byte(format);
     out.byte(relayedKind);
@@ -193,6 +149,11 @@ export function readCall(bytes: Uint8Array): NumberedCall {
   const reader = new ByteReader(bytes);
   let code = readHead(reader, bytes);
   let hops = 0;
+  let trace: TraceContext | undefined;
+  if (code === tracedKind) {
+    trace = readTrace(reader);
+    code = readHead(reader, bytes);
+  }
   if (code === relayedKind) {
     hops = reader.byte();
     if (hops === 0 || hops > distanceMax) malformed(`a request that came over ${hops} links`);
@@ -201,7 +162,7 @@ export function readCall(bytes: Uint8Array): NumberedCall {
   const number = reader.varint();
   const call = readCallBody(code, reader);
   reader.end();
-  return { number, call, hops };
+  return trace === undefined ? { number, call, hops } : { number, call, hops, trace };
 }
 
 function readCallBody(code: number, reader: ByteReader): Call {
@@ -332,7 +293,7 @@ export function numberOfReply(bytes: Uint8Array): number {
 /** Whether this is a request; otherwise it may be an answer. @throws MalformedError */
 export function isCall(bytes: Uint8Array): boolean {
   const kind = readHead(new ByteReader(bytes), bytes);
-  return kind < replies.born || kind === relayedKind;
+  return kind < replies.born || kind === relayedKind || kind === tracedKind;
 }
 
 /**
@@ -342,7 +303,7 @@ export function isCall(bytes: Uint8Array): boolean {
 export function readReply<K extends Call["kind"]>(
   kind: K,
   bytes: Uint8Array,
-): Replies[K] | Extract<Reply, { kind: (typeof always)[number] }>;
+): Replies[K] | Extract<Reply, { kind: "unavailable" | "failed" }>;
 export function readReply(kind: Call["kind"], bytes: Uint8Array): Reply {
   const reader = new ByteReader(bytes);
   const code = readHead(reader, bytes);

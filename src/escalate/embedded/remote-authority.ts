@@ -5,6 +5,7 @@
  */
 import { LockUnavailableError } from "../../errors.ts";
 import { malformed } from "../../store/bytes.ts";
+import type { TraceContext } from "../../trace-context.ts";
 import type {
   Authority,
   CommitReply,
@@ -32,16 +33,21 @@ interface Pending {
   readonly fail: (error: Error) => void;
 }
 
+/** The span that a request is made in, or relayed in: undefined if the peer does not understand it. */
+export type TracePresent = (relayed: TraceContext | undefined) => TraceContext | undefined;
+
 /** Asks over one link. */
 export class RemoteAuthority implements Authority {
   readonly #send: (bytes: Uint8Array) => boolean;
+  readonly #present: TracePresent;
   readonly #pending = new Map<number, Pending>();
   #asked = 0;
   #isOver = false;
 
-  /** `send` is false when there is no room; then nothing was sent. */
-  constructor(send: (bytes: Uint8Array) => boolean) {
+  /** `send` is false when there is no room; then nothing was sent. `present`: see `TracePresent`. */
+  constructor(send: (bytes: Uint8Array) => boolean, present: TracePresent = () => undefined) {
     this.#send = send;
+    this.#present = present;
   }
 
   async birth(): Promise<string> {
@@ -106,14 +112,14 @@ export class RemoteAuthority implements Authority {
   }
 
   /**
-   * Asks, for somebody else when `hops` links brought the request here.
+   * Asks, for somebody else when `hops` links brought the request here, in the span `trace` of theirs.
    * @throws LockUnavailableError when surely nothing was done; Error when that is not known.
    */
-  async ask<C extends Call>(call: C, hops = 0): Promise<Replies[C["kind"]]> {
+  async ask<C extends Call>(call: C, hops = 0, trace?: TraceContext): Promise<Replies[C["kind"]]> {
     if (this.#isOver) throw unavailable("the link to it is over");
     if (this.#pending.size >= openMax) throw unavailable(`${openMax} requests have no answer yet`);
     const number = this.#asked + 1;
-    const bytes = writeCall({ number, call, hops });
+    const bytes = writeCall({ number, call, hops, trace: this.#present(trace) });
     if (bytes.length > authorityBytesMax) {
       throw unavailable(`a request of ${bytes.length} bytes, more than ${authorityBytesMax}`);
     }

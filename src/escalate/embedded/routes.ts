@@ -4,6 +4,8 @@
  * replica tells no distance of its own, and nobody tells one of `distanceMax`: so ways that lead in a
  * circle, after a link broke, are given up within so many tellings. A request counts its links, too.
  */
+import type { Tracer } from "../../telemetry.ts";
+import { readTraceparent, type TraceContext } from "../../trace-context.ts";
 import type { Call, Reply } from "./authority-message.ts";
 import { AuthorityHost } from "./authority-host.ts";
 import { RemoteAuthority } from "./remote-authority.ts";
@@ -12,9 +14,22 @@ import { type Claim, distanceMax, judge, type Standing, writeStanding } from "./
 /** A peer at the other end of a link that stands. */
 export interface SeatPeer {
   readonly name: string;
+  /** What it understands besides what the first version did. Default nothing. */
+  readonly features?: readonly string[];
   /** False if nothing was sent. */
   send(bytes: Uint8Array): boolean;
 }
+
+/** A peer with this feature reads requests that name the span that they are made in. */
+export const traceFeature = "trace";
+
+/** Answers what a peer asks. */
+type AskedFrom = (
+  call: Call,
+  hops: number,
+  from: SeatPeer,
+  trace: TraceContext | undefined,
+) => Promise<Reply>;
 
 /** One link. */
 export interface Link {
@@ -30,11 +45,13 @@ export interface Link {
 /** All links of a replica. */
 export class Routes {
   readonly #links = new Map<SeatPeer, Link>();
-  readonly #ask: (call: Call, hops: number, from: SeatPeer) => Promise<Reply>;
+  readonly #ask: AskedFrom;
+  readonly #tracer: Tracer | undefined;
 
-  /** `ask` answers what peers ask here. */
-  constructor(ask: (call: Call, hops: number, from: SeatPeer) => Promise<Reply>) {
+  /** `ask` answers what peers ask here; requests name the present span of `tracer`. */
+  constructor(ask: AskedFrom, tracer: Tracer | undefined) {
     this.#ask = ask;
+    this.#tracer = tracer;
   }
 
   get size(): number {
@@ -43,8 +60,11 @@ export class Routes {
 
   linked(peer: SeatPeer): void {
     const send = (bytes: Uint8Array): boolean => peer.send(bytes);
-    const host = new AuthorityHost((call, hops) => this.#ask(call, hops, peer), send);
-    const remote = new RemoteAuthority(send);
+    const host = new AuthorityHost((call, hops, trace) => this.#ask(call, hops, peer, trace), send);
+    const understands = peer.features?.includes(traceFeature) === true;
+    const remote = new RemoteAuthority(send, (relayed) =>
+      understands ? (readTraceparent(this.#tracer?.present()) ?? relayed) : undefined,
+    );
     this.#links.set(peer, { peer, host, remote, standing: undefined, told: undefined });
   }
 

@@ -7,7 +7,8 @@
  */
 import type { Environment, Timer } from "../../environment.ts";
 import { UsageError } from "../../errors.ts";
-import type { Logger } from "../../telemetry.ts";
+import type { Logger, Telemetry } from "../../telemetry.ts";
+import type { TraceContext } from "../../trace-context.ts";
 import type { Authority } from "../fence/authority.ts";
 import { isCall } from "./authority-codec.ts";
 import { answer } from "./authority-host.ts";
@@ -15,7 +16,7 @@ import type { Call, Reply } from "./authority-message.ts";
 import { type AuthorityRecord, isSeated, keepClaim, readKeptSeat } from "./guard-records.ts";
 import { give, take, takePart } from "./handover.ts";
 import { type Hosted, hostedAs, type SeatStorage } from "./hosted.ts";
-import { type Link, Routes, type SeatPeer } from "./routes.ts";
+import { type Link, Routes, type SeatPeer, traceFeature } from "./routes.ts";
 import { described, unavailable, unreached } from "./refusals.ts";
 import {
   type Claim,
@@ -26,6 +27,7 @@ import {
   readStanding,
   united,
 } from "./standing.ts";
+import { inItsSpan } from "./traced-call.ts";
 
 /** When a replica claims the seat: at once, when it is asked and has no peers, or never. */
 export type Ambition = "at-once" | "alone" | "never";
@@ -37,6 +39,8 @@ export interface SeatOptions {
   readonly name: string;
   readonly ambition: Ambition;
   readonly logger: Logger;
+  /** Default: silent. */
+  readonly telemetry?: Telemetry;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -63,8 +67,9 @@ const howTo =
 export class Seat {
   /** The service's name. */
   readonly name = "locks";
+  readonly features: readonly string[] = [traceFeature];
   readonly #options: SeatOptions;
-  readonly #routes = new Routes((call, hops, from) => this.#asked(call, hops, from));
+  readonly #routes: Routes;
   readonly #told = new Set<string>();
   #claim: Claim | undefined;
   #rival: Claim | undefined;
@@ -81,6 +86,14 @@ export class Seat {
 
   constructor(options: SeatOptions) {
     this.#options = options;
+    const { telemetry: { tracer } = {} } = options;
+    this.#routes = new Routes(
+      (call, hops, from, trace) =>
+        inItsSpan(tracer, { call, hops, trace, peer: from.name }, () =>
+          this.#asked(call, hops, from, trace),
+        ),
+      tracer,
+    );
   }
 
   /**
@@ -118,7 +131,8 @@ export class Seat {
       this.#doubt ??= error instanceof Error ? error.message : String(error);
     }
     if (this.#doubt === undefined) return;
-    logger.error({ reason: this.#doubt }, "this replica is the lock authority, and does not serve");
+    const fields = { code: "lock-authority", reason: this.#doubt };
+    logger.error(fields, "this replica is the lock authority, and does not serve");
   }
 
   /** What the authority in reach promises; the least, while none is known. */
@@ -212,13 +226,18 @@ export class Seat {
   }
 
   /** What a peer asks: of the authority that is here, or of who is nearer to it. */
-  async #asked(call: Call, hops: number, from: SeatPeer): Promise<Reply> {
+  async #asked(
+    call: Call,
+    hops: number,
+    from: SeatPeer,
+    trace: TraceContext | undefined,
+  ): Promise<Reply> {
     if (call.kind === "give" || call.kind === "take") return this.#handed(call);
     const claim = this.#undisputed();
     if (this.#isOurs(claim)) return answer(await this.#serving(), call);
     const link = this.#routes.next(claim, from);
     if (!link || hops + 1 >= distanceMax) throw unreached(claim);
-    return link.remote.ask(call, hops + 1);
+    return link.remote.ask(call, hops + 1, trace);
   }
 
   /** Resolves when what is hosted here is at rest. */
@@ -332,7 +351,8 @@ export class Seat {
   }
 
   #say(message: string): void {
-    this.#options.logger.error({}, message);
+    const fields = { code: "lock-authority", reason: message };
+    this.#options.logger.error(fields, "who is the lock authority is in question");
     this.#options.onWarning(message);
   }
 

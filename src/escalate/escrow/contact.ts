@@ -11,6 +11,7 @@
  */
 import { fraction, type Timer } from "../../environment.ts";
 import { StoreRolledBackError, UsageError } from "../../errors.ts";
+import type { EscalatedCall } from "../escalated-calls.ts";
 import type { Account } from "./account.ts";
 import { chunkOf, delayOf, lowOf, Recalls, Wanting } from "./chunk.ts";
 import type { Holding } from "./holding.ts";
@@ -98,7 +99,8 @@ export class Contact {
 
   /** Waits for rights of one side. `take` takes them. */
   async wait(side: Side, by: number, take: () => boolean, how: WaitForRights): Promise<void> {
-    const waiting = this.#lines[side].enter(by, take, how, this.#round);
+    const traced = this.#at.calls.here();
+    const waiting = this.#lines[side].enter(by, take, { ...how, traced }, this.#round);
     this.#pauses = 0;
     this.ask();
     return waiting;
@@ -201,7 +203,7 @@ export class Contact {
       this.#isAsked = false;
       const round = ++this.#round;
       try {
-        await this.#perform(round);
+        await this.#refill(round);
         this.#failure = undefined;
       } catch (error) {
         this.#failed(error, round);
@@ -216,6 +218,26 @@ export class Contact {
   #hasToGoOn(): boolean {
     if (this.#isClosed || this.holding.stopped) return false;
     return this.#isAsked || this.waiting > 0 || this.#wants > 0;
+  }
+
+  /** A round, and the span of it. */
+  #refill(round: number): Promise<void> {
+    const { collection, key } = this.holding;
+    const call: EscalatedCall = { operation: "refill", route: "escrow", collection, key };
+    const waiting = this.#sides.flatMap((side) => this.#lines[side].traced);
+    return this.#at.calls.runFor(waiting, "trellis.refill", call, async (span) => {
+      const before = { granted: this.#granted, returned: this.#told.returned };
+      await this.#perform(round);
+      span.set({
+        "trellis.rights.granted": this.#granted - before.granted,
+        "trellis.rights.returned": this.#told.returned - before.returned,
+      });
+    });
+  }
+
+  /** Rights that it was ever granted. */
+  get #granted(): number {
+    return this.#sides.reduce((sum, side) => sum + (this.holding.account(side)?.granted ?? 0), 0);
   }
 
   async #perform(round: number): Promise<void> {

@@ -128,7 +128,9 @@ export class Counters {
     if (holding.stopped) return Promise.reject(holding.stopped);
     if (contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
     const { waitMs = defaultWaitMs, signal } = options ?? {};
-    return contact.wait(side, by, () => holding.spend(side, by), { waitMs, signal });
+    return this.#escalated(side === "down" ? "decrement" : "increment", contact, () =>
+      contact.wait(side, by, () => holding.spend(side, by), { waitMs, signal }),
+    );
   }
 
   /** The same once only, however often it is asked for. */
@@ -144,7 +146,8 @@ export class Counters {
     if (contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
     const windowMs = this.type.idempotencyWindowMs;
     const keyed = { by, idempotencyKey, windowMs, waitMs, signal };
-    return this.#opened().keyed.decrement(contact, keyed);
+    const { keyed: decrements } = this.#opened();
+    return this.#escalated("decrement", contact, () => decrements.decrement(contact, keyed));
   }
 
   /** Without an upper bound: at once. @throws CounterRangeError */
@@ -178,6 +181,16 @@ export class Counters {
   /** A holding of this collection that a disk had. */
   restored(key: string, holder: HolderId): Contact {
     return new Contact(this.#holding(key, holder), this.#surroundings());
+  }
+
+  /** What cannot be done with the rights that are here. */
+  #escalated(
+    operation: string,
+    { holding: { key } }: Contact,
+    work: () => Promise<void>,
+  ): Promise<void> {
+    const { calls } = this.#opened().surroundings;
+    return calls.run({ operation, route: "escrow", collection: this.name, key }, work);
   }
 
   #make(key: string): Contact {

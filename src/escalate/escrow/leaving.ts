@@ -4,6 +4,7 @@
  */
 import type { Environment } from "../../environment.ts";
 import type { Logger } from "../../telemetry.ts";
+import { errorFields } from "../escalated-calls.ts";
 import type { Contact } from "./contact.ts";
 import type { Counters } from "./counters.ts";
 import type { FormerHolders } from "./former-holders.ts";
@@ -16,6 +17,8 @@ import type { RightsJournal } from "./rights-journal.ts";
 export interface Leaving {
   readonly environment: Environment;
   readonly logger: Logger;
+  /** Lines of the log may name keys. */
+  readonly logKeys: boolean;
   readonly journal: RightsJournal;
   readonly keyed: KeyedDecrements;
   readonly former: FormerHolders;
@@ -29,11 +32,14 @@ const atOnceMax = 32;
 
 /** Resolves when all is given back, or in bounded time. */
 export async function leaveAll(leaving: Leaving): Promise<void> {
-  const { environment, logger, journal, keyed, former } = leaving;
+  const { environment, logger, logKeys, journal, keyed, former } = leaving;
+  const beganMs = environment.monotonic();
   keyed.close();
   const gaveBack = giveBack(leaving).catch((error: unknown) => {
+    const failures = error instanceof AggregateError ? error.errors : [error];
+    const latencyMs = Math.round(environment.monotonic() - beganMs);
     logger.warn(
-      { err: error },
+      { counters: failures.length, latencyMs, ...errorFields(failures[0], logKeys) },
       "not all rights could be returned; they are when this is opened again",
     );
   });

@@ -3,11 +3,14 @@
  * wants more than there is does not keep others from less.
  */
 import type { Environment } from "../../environment.ts";
+import type { Traced } from "../spans.ts";
 
 /** How to wait. */
 export interface WaitForRights {
   readonly waitMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** The span that it waits in, if somebody takes spans. */
+  readonly traced?: Traced | undefined;
 }
 
 interface Waiter {
@@ -16,6 +19,7 @@ interface Waiter {
   readonly round: number;
   readonly isPatient: boolean;
   readonly sinceMs: number;
+  readonly traced: Traced | undefined;
   /** Takes what it wants, if it is there. */
   readonly take: () => boolean;
   readonly served: () => void;
@@ -53,6 +57,11 @@ export class Line {
     return false;
   }
 
+  /** The spans that are waited in, in the order of coming. */
+  get traced(): readonly Traced[] {
+    return [...this.#waiters].flatMap(({ traced }) => traced ?? []);
+  }
+
   /** All that is waited for by those who can have it. */
   wantedWithin(reach: number): number {
     let wanted = 0;
@@ -77,7 +86,7 @@ export class Line {
   enter(
     by: number,
     take: () => boolean,
-    { waitMs, signal }: WaitForRights,
+    { waitMs, signal, traced }: WaitForRights,
     round: number,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -88,7 +97,7 @@ export class Line {
       };
       const waiter: Waiter = {
         ...{ by, round, isPatient: waitMs > 0, take },
-        sinceMs: this.#environment.monotonic(),
+        ...{ sinceMs: this.#environment.monotonic(), traced },
         served: () => {
           leave();
           resolve(this.#events.taken());

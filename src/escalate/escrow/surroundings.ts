@@ -1,5 +1,6 @@
 /** What the contacts of one collection share. */
 import type { Environment } from "../../environment.ts";
+import type { EscalatedCalls } from "../escalated-calls.ts";
 import type { GuardedUpdates } from "../guarded-updates.ts";
 import type { ShownFigures } from "./figures.ts";
 import type { Holding } from "./holding.ts";
@@ -13,6 +14,7 @@ export interface Surroundings {
   readonly name: string;
   readonly bounds: PoolBounds;
   readonly updates: GuardedUpdates;
+  readonly calls: EscalatedCalls;
   /** Of the store. */
   readonly birth: () => Promise<string>;
   readonly journal: RightsJournal;

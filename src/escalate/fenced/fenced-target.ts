@@ -1,5 +1,6 @@
 /** One fenced value: where its guard is, and where its copy. What a handle stands for. */
 import { checkKey } from "../../store/values.ts";
+import type { EscalatedCall } from "../escalated-calls.ts";
 import type { Copies } from "./copies.ts";
 
 /** A collection of fenced values, as all that works on them sees it. */
@@ -38,3 +39,9 @@ export class FencedTarget<V = unknown> {
 export interface FencedHandle<V = unknown> {
   readonly target: FencedTarget<V>;
 }
+
+/** An escalated call on one value. */
+export const callOf = (operation: string, target: FencedTarget): EscalatedCall => {
+  const { collection, key, resource } = target;
+  return { operation, route: "fenced", collection: collection.name, key, resource };
+};

@@ -1,4 +1,5 @@
 /** What operations on one fenced value take and give. */
+import type { CopyOrder } from "../../crdt/fenced-register.ts";
 
 /** How to wait for a fenced operation. */
 export interface FencedOptions {
@@ -18,6 +19,32 @@ export interface UpdateOptions extends FencedOptions {
 export interface UpdateContext {
   /** The same for every run of the change, and for every repetition under one idempotency key. */
   readonly operationId: string;
+  /**
+   * Of which version of the guard the value is; version 0 where nothing was ever written. Undefined if another
+   * change comes before this one in the same write.
+   */
+  readonly version: FencedVersion | undefined;
+}
+
+/** Names one commit of a guard: its version within a lineage, which grows when a store is adopted. */
+export type FencedVersion = CopyOrder;
+
+/** A value, and which commit it is of. */
+export interface Versioned<V> {
+  /** Frozen; `undefined` when absent. */
+  readonly value: V | undefined;
+  readonly version: FencedVersion;
+}
+
+/** What has to be there for a value to be replaced: that version, nothing, or anything. */
+export type Expected = FencedVersion | "absent" | "present";
+
+/** What came of a replacement. */
+export interface Replaced<V> {
+  /** What was written; by the first call, if this one repeats it. */
+  readonly value: V | undefined;
+  /** Its version; undefined for a repetition, or where another change came on top in the same write. */
+  readonly version: FencedVersion | undefined;
 }
 
 /**

@@ -13,6 +13,7 @@ import type { Telemetry } from "../../telemetry.ts";
 import { inOrder } from "../held-locks.ts";
 import type { Lease, Section as CommitSection } from "../locks.ts";
 import { defaultWaitMs, type NamedLocks } from "../named-locks.ts";
+import { commitAttributes, writeSpan } from "../spans.ts";
 import { type Earlier, Thrown, untilDecided } from "./attempts.ts";
 import { type CallIdentity, type Hash, identify } from "./call-identity.ts";
 import { checkedResult, checkFits, keysAreFull, keysBytesMax } from "./checked-result.ts";
@@ -173,7 +174,9 @@ export class Sections {
       watch,
     );
     const commitId = Buffer.from(environment.randomBytes(12)).toString("hex");
-    await watch.commit(sections, commitId);
+    await writeSpan(telemetry, "trellis.commit", commitAttributes(telemetry, watch, targets), () =>
+      watch.commit(sections, commitId),
+    );
     telemetry.count("trellis_fenced_sections");
     return result;
   }

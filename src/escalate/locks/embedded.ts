@@ -94,6 +94,11 @@ export class EmbeddedLocks extends AuthorityClient {
     this.#seated.seat = seat;
     this.#seated.needsDurable = needsDurable;
   }
+
+  /** From now on there are such rules, though the schema had none. */
+  needDurable(): void {
+    this.#seated.needsDurable = true;
+  }
 }
 
 /**

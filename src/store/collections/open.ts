@@ -71,24 +71,32 @@ function openExpiring(keyspace: Keyspace, root: Root, type: ExpiringType, lives:
   );
 }
 
+/** Makes one collection. @throws UsageError for a type that nobody knows. */
+export function openCollection(
+  keyspace: Keyspace,
+  root: Root,
+  type: KnownType,
+  { other, upkeep = new Upkeep(keyspace) }: OpenOptions,
+): unknown {
+  if (type.kind === "counter") return new CounterCollection(keyspace, root);
+  if (isExpiring(type)) return openExpiring(keyspace, root, type, upkeep.lives);
+  if (isRateWindow(type)) return new RateWindowCollection(keyspace, root, type, upkeep.sweep);
+  const collection = openRemovable(new Keys(keyspace, root), type) ?? other?.(root, type);
+  if (collection !== undefined) return collection;
+  throw new UsageError(`collection ${JSON.stringify(root.name)} has unknown type ${type.tag}`);
+}
+
 /** The collections of `schema`, which the keyspace was made with. @throws UsageError */
 export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
   { other, upkeep = new Upkeep(keyspace) }: OpenOptions = {},
 ): FreeCollections<S> {
-  const open = (root: Root, type: KnownType): unknown => {
-    if (type.kind === "counter") return new CounterCollection(keyspace, root);
-    if (isExpiring(type)) return openExpiring(keyspace, root, type, upkeep.lives);
-    if (isRateWindow(type)) return new RateWindowCollection(keyspace, root, type, upkeep.sweep);
-    const collection = openRemovable(new Keys(keyspace, root), type) ?? other?.(root, type);
-    if (collection !== undefined) return collection;
-    throw new UsageError(`collection ${JSON.stringify(root.name)} has unknown type ${type.tag}`);
-  };
+  const options: OpenOptions = { upkeep, ...(other ? { other } : {}) };
   const collections = Object.entries(schema).map(([name, type]) => {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);
-    return [name, open(root, type)] as const;
+    return [name, openCollection(keyspace, root, type, options)] as const;
   });
   return namedMembers(collections) as FreeCollections<S>;
 }

@@ -5,6 +5,8 @@
  * A host is a name; it listens at `mem://name`. What a host receives is delivered on that host's own
  * environment, so that a process which is paused or killed receives nothing.
  */
+import type { Grant } from "../../access.ts";
+import type { DoorOptions } from "../../door.ts";
 import type { Environment } from "../../environment.ts";
 import { OverloadedError, UnauthorizedError, UsageError } from "../../errors.ts";
 import type {
@@ -13,7 +15,6 @@ import type {
   ConnectionEnd,
   DialTarget,
   Listener,
-  ListenOptions,
   Receiver,
   Transport,
 } from "../transport.ts";
@@ -42,7 +43,7 @@ const scheme = "mem://";
 interface Bound {
   readonly host: string;
   readonly environment: Environment;
-  readonly options: ListenOptions;
+  readonly options: DoorOptions;
   readonly acceptor: Acceptor;
   links: number;
 }
@@ -185,7 +186,7 @@ export class MemoryNetwork {
     const { token } = target;
     const request = { remoteAddress: from, ...(token === undefined ? {} : { token }) };
     const verdict = bound.options.authenticate?.(request) ?? true;
-    if (typeof verdict === "boolean") return letIn(wire, bound, verdict);
+    if (!(verdict instanceof Promise)) return letIn(wire, bound, verdict);
     verdict.then(
       (accepted) => letIn(wire, bound, accepted),
       () => letIn(wire, bound, undefined),
@@ -199,9 +200,10 @@ export class MemoryNetwork {
 }
 
 /** `accepted` is undefined when nobody could tell. */
-function letIn(wire: Wire, bound: Bound, accepted: boolean | undefined): void {
+function letIn(wire: Wire, bound: Bound, accepted: boolean | Grant | undefined): void {
   const { host, acceptor } = bound;
-  if (accepted === false) {
+  const replicate = typeof accepted === "object" ? accepted.replicate : "write";
+  if (accepted === false || replicate === "nothing") {
     const error = new UnauthorizedError(`${host} refused the token; nothing was sent`);
     return wire.refuse({ reason: error.message, error });
   }
@@ -209,7 +211,7 @@ function letIn(wire: Wire, bound: Bound, accepted: boolean | undefined): void {
     const error = new OverloadedError(`${host} takes no more links now`);
     return wire.refuse({ reason: error.message, error });
   }
-  wire.accept(bound);
+  wire.accept(bound, replicate);
 }
 
 /** One connection, both ends of it. */
@@ -243,7 +245,7 @@ class Wire {
     return this.from === host || this.to === host;
   }
 
-  accept(bound: Bound): void {
+  accept(bound: Bound, replicate: "read" | "write"): void {
     if (this.#isOver) return;
     const far = new End(this.#network, this, bound);
     far.remoteAddress = this.from;
@@ -252,7 +254,7 @@ class Wire {
     this.#far = far;
     this.accepted = bound;
     bound.links++;
-    far.receiver = bound.acceptor.accept(far);
+    far.receiver = bound.acceptor.accept(far, replicate);
     far.open();
     this.near.open();
   }

@@ -2,20 +2,21 @@
  * WebSocket connections over `ws`: each message of ours is one binary message, uncompressed. Whether
  * the peer is alive is found out above, by heartbeats; here everything that could wait has a bound.
  */
-import { createServer, type IncomingMessage, type Server, STATUS_CODES } from "node:http";
-import { isIPv4 } from "node:net";
+import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { type ClientOptions, type RawData, WebSocket, WebSocketServer } from "ws";
+import type { Grant } from "../../access.ts";
+import type { DialTlsOptions, DoorOptions } from "../../door.ts";
+import { openDoor } from "../../door/http-door.ts";
 import type { Environment, Timer } from "../../environment.ts";
 import { OverloadedError, ProtocolError, UnauthorizedError, UsageError } from "../../errors.ts";
+import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../../telemetry.ts";
 import type {
   Acceptor,
-  Address,
-  Authenticate,
   Connection,
   DialTarget,
   Listener,
-  ListenOptions,
   Receiver,
   Transport,
 } from "../transport.ts";
@@ -28,6 +29,8 @@ export interface WebSocketOptions {
   readonly handshakeMsMax?: number;
   /** How long a closing connection waits for its peer, in ms. Default 1,000. */
   readonly closeMsMax?: number;
+  readonly telemetry?: Telemetry;
+  readonly logger?: Logger;
 }
 
 type Limits = Required<WebSocketOptions> & { readonly environment: Environment };
@@ -36,14 +39,15 @@ const defaults: Required<WebSocketOptions> = {
   messageBytesMax: 64 * 1024 * 1024 + 1024,
   handshakeMsMax: 10_000,
   closeMsMax: 1_000,
+  telemetry: silentTelemetry,
+  logger: silentLogger,
 };
 
-/** Connections that have not said what they want, beside those that are links. */
-const handshakesMax = 64;
+/** Connections that are no links: they have not said what they want, or they are HTTP. */
+const othersMax = 1_024;
 const reasonBytesMax = 123;
-const loopbackHosts = new Set(["localhost", "::1", "[::1]"]);
 
-/** Dials and listens at `ws://` addresses. */
+/** Dials and listens at `ws://` and `wss://` addresses. */
 export function webSocketTransport(
   environment: Environment,
   options: WebSocketOptions = {},
@@ -130,8 +134,15 @@ class SocketConnection implements Connection {
 /** What `ws` found wrong with the peer's bytes is the peer's fault; the rest is the network's. */
 function fromSocket(error: Error): Error {
   const code = "code" in error ? String(error.code) : "";
-  return code.startsWith("WS_ERR_") ? refused(error.message, error) : error;
+  if (code.startsWith("WS_ERR_")) return refused(error.message, error);
+  if (!certificateCodes.test(code)) return error;
+  const message = `no trust between the peer's certificate and ours (${code}: ${error.message})`;
+  return new UnauthorizedError(`${message}; nothing was sent`, { cause: error });
 }
+
+/** What OpenSSL and Node say of certificates, ours or theirs. */
+const certificateCodes =
+  /^(?:CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|ERR_TLS_CERT_|ERR_SSL_(?:TLSV1_ALERT|TLSV13_ALERT|SSLV3_ALERT)_)/u;
 
 const refused = (reason: string, cause?: Error): ProtocolError =>
   new ProtocolError(`the peer broke the protocol: ${reason}; the link was ended`, {
@@ -149,9 +160,15 @@ function dial(target: DialTarget, receiver: Receiver, limits: Limits): Connectio
     handshakeTimeout: limits.handshakeMsMax,
     ...(target.token === undefined ? {} : { headers: { authorization: `Bearer ${target.token}` } }),
   };
-  const socket = new WebSocket(url, options);
+  const certificates = certificatesOf(target.tls);
+  const isUsable = !(certificates instanceof Error);
+  const socket = new WebSocket(url, isUsable ? { ...options, ...certificates } : options);
   const connection = new SocketConnection(socket, url.host, limits);
   connection.tell(receiver);
+  if (!isUsable) {
+    connection.failed(certificates);
+    socket.terminate();
+  }
   socket.on("open", () => receiver.opened());
   socket.on("unexpected-response", (request, response) => {
     connection.failed(notUpgraded(response));
@@ -160,6 +177,22 @@ function dial(target: DialTarget, receiver: Receiver, limits: Limits): Connectio
     socket.terminate();
   });
   return connection;
+}
+
+/** What to show and to ask for, as it is in the files now; or why it is not to be had. */
+function certificatesOf(options: DialTlsOptions = {}): ClientOptions | Error {
+  const { caFile, certFile, keyFile, serverName } = options;
+  try {
+    return {
+      minVersion: "TLSv1.2",
+      ...(caFile !== undefined && { ca: readFileSync(caFile) }),
+      ...(certFile !== undefined && { cert: readFileSync(certFile) }),
+      ...(keyFile !== undefined && { key: readFileSync(keyFile) }),
+      ...(serverName !== undefined && { servername: serverName }),
+    };
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
 }
 
 function notUpgraded(response: IncomingMessage): Error {
@@ -183,8 +216,10 @@ function notUpgraded(response: IncomingMessage): Error {
 
 function parseUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "ws:") {
-    throw new UsageError(`${JSON.stringify(text)} is no address of a peer: ws://host:port is`);
+  if (url?.protocol !== "ws:" && url?.protocol !== "wss:") {
+    throw new UsageError(
+      `${JSON.stringify(text)} is no address of a peer: ws://host:port and wss://host:port are`,
+    );
   }
   if (url.hash !== "" || url.username !== "" || url.password !== "") {
     throw new UsageError(`an address of a peer has no # and no user in it; give { url, token }`);
@@ -194,152 +229,76 @@ function parseUrl(text: string): URL {
 
 // Listening.
 
-async function listen(
-  options: ListenOptions,
-  acceptor: Acceptor,
-  limits: Limits,
-): Promise<Listener> {
-  const { host = "127.0.0.1", authenticate, allowUnauthenticated = false, port } = options;
-  if (!authenticate && !allowUnauthenticated && !isLoopback(host)) {
-    throw new UsageError(
-      `listening on ${host} lets everybody who reaches it write: give listen.authenticate, or say ` +
-        "listen.allowUnauthenticated: true",
-    );
-  }
-  const server = createServer({
-    headersTimeout: limits.handshakeMsMax,
-    requestTimeout: limits.handshakeMsMax,
-    connectionsCheckingInterval: Math.ceil(limits.handshakeMsMax / 4),
+async function listen(options: DoorOptions, acceptor: Acceptor, limits: Limits): Promise<Listener> {
+  const links = new AcceptedLinks(acceptor, limits);
+  const door = await openDoor({
+    ...options,
+    environment: limits.environment,
+    telemetry: limits.telemetry,
+    logger: limits.logger,
+    connectionsMax: acceptor.linksMax + othersMax,
+    handshakeMsMax: limits.handshakeMsMax,
+    upgradesLeft: () => acceptor.linksMax - links.count,
+    onUpgrade: (request, socket, head, grant) => links.add(request, { socket, head, grant }),
   });
-  server.maxConnections = acceptor.linksMax + handshakesMax;
-  server.on("request", (_, response) => {
-    response.writeHead(426, { connection: "close", upgrade: "websocket" }).end();
-  });
-  const door = new Door(server, acceptor, { ...limits, authenticate });
-  await bound(server, { host, port });
-  return { address: addressOf(server, host), close: () => door.close() };
+  const close = async (): Promise<void> => {
+    links.terminate();
+    await door.close();
+  };
+  return { address: door.address, door, close };
 }
 
-interface DoorOptions extends Limits {
-  readonly authenticate: Authenticate | undefined;
+interface Upgrade {
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly grant: Grant;
 }
 
-/** Lets connections in, one by one. */
-class Door {
-  readonly #server: Server;
+/** The links that were let in. */
+class AcceptedLinks {
   readonly #acceptor: Acceptor;
-  readonly #options: DoorOptions;
+  readonly #limits: Limits;
   readonly #upgrader: WebSocketServer;
   readonly #sockets = new Set<WebSocket>();
-  readonly #handshakes = new Set<Duplex>();
-  #closing: Promise<void> | undefined;
 
-  constructor(server: Server, acceptor: Acceptor, options: DoorOptions) {
-    this.#server = server;
+  constructor(acceptor: Acceptor, limits: Limits) {
     this.#acceptor = acceptor;
-    this.#options = options;
+    this.#limits = limits;
     this.#upgrader = new WebSocketServer({
       noServer: true,
       clientTracking: false,
       perMessageDeflate: false,
-      maxPayload: options.messageBytesMax,
+      maxPayload: limits.messageBytesMax,
     });
-    server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
-    server.on("clientError", (_, socket) => void socket.destroy());
   }
 
-  close(): Promise<void> {
-    this.#closing ??= new Promise((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
-      for (const socket of this.#handshakes) socket.destroy();
-      for (const socket of this.#sockets) socket.terminate();
-    });
-    return this.#closing;
+  get count(): number {
+    return this.#sockets.size;
   }
 
-  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { environment, handshakeMsMax } = this.#options;
-    socket.on("error", () => socket.destroy());
-    const links = this.#sockets.size + this.#handshakes.size;
-    if (this.#closing || links >= this.#acceptor.linksMax) return answer(socket, 503);
-    this.#handshakes.add(socket);
-    const timer = environment.schedule(handshakeMsMax, () => socket.destroy());
-    try {
-      const status = await this.#judge(request);
-      if (status !== 200) answer(socket, status);
-      else if (!socket.destroyed) this.#let(request, socket, head);
-    } finally {
-      timer.cancel();
-      this.#handshakes.delete(socket);
+  add(request: IncomingMessage, { socket: stream, head, grant }: Upgrade): void {
+    const { replicate } = grant;
+    if (replicate === "nothing") {
+      this.#limits.telemetry.count("trellis_refused_total", 1, { reason: "forbidden" });
+      stream.end("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+      return;
     }
-  }
-
-  /** 200, or with what to refuse. Never throws. */
-  async #judge(request: IncomingMessage): Promise<200 | 401 | 503> {
-    const { authenticate } = this.#options;
-    if (authenticate === undefined) return 200;
-    const token = /^bearer +(\S+) *$/i.exec(request.headers.authorization ?? "")?.[1];
-    const remoteAddress = request.socket.remoteAddress ?? "";
-    try {
-      const asked = { remoteAddress, ...(token === undefined ? {} : { token }) };
-      // Untyped callers may return anything; only `true` opens the door.
-      const accepted: unknown = await authenticate(asked);
-      return accepted === true ? 200 : 401;
-    } catch {
-      return 503;
-    }
-  }
-
-  #let(request: IncomingMessage, stream: Duplex, head: Buffer): void {
-    if (this.#closing) return answer(stream, 503);
     this.#upgrader.handleUpgrade(request, stream, head, (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
       const { remoteAddress = "", remotePort = 0 } = request.socket;
       const address = `${remoteAddress}:${remotePort}`;
-      const connection = new SocketConnection(socket, address, this.#options);
-      const receiver = this.#acceptor.accept(connection);
+      const connection = new SocketConnection(socket, address, this.#limits);
+      const receiver = this.#acceptor.accept(connection, replicate);
       connection.tell(receiver);
       receiver.opened();
     });
   }
-}
 
-function answer(socket: Duplex, status: 401 | 503): void {
-  const more = status === 503 ? "Retry-After: 1\r\n" : "WWW-Authenticate: Bearer\r\n";
-  socket.end(
-    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${more}Connection: close\r\nContent-Length: 0\r\n\r\n`,
-    () => socket.destroy(),
-  );
+  terminate(): void {
+    for (const socket of this.#sockets) socket.terminate();
+  }
 }
-
-function bound(server: Server, { host, port }: Address): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once("error", (error) => {
-      reject(
-        new UsageError(`cannot listen on ${host}:${port}: ${error.message}; nothing was bound`, {
-          cause: error,
-        }),
-      );
-    });
-    server.listen(port, host, () => {
-      server.removeAllListeners("error");
-      // An accept that fails, out of descriptors for instance, ends that one connection.
-      server.on("error", () => undefined);
-      resolve();
-    });
-  });
-}
-
-function addressOf(server: Server, host: string): Address {
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("assertion: not bound");
-  return { host, port: address.port };
-}
-
-const isLoopback = (host: string): boolean =>
-  loopbackHosts.has(host) || (isIPv4(host) && host.startsWith("127."));
 
 function shortened(reason: string): string {
   let short = reason.slice(0, reasonBytesMax);

@@ -1,0 +1,115 @@
+/** Collections by name: those of the schema, and those that peers brought or that are opened later. */
+import type { BoundedCounterType } from "./crdt/bounded-counter.ts";
+import type { CounterType } from "./crdt/counter.ts";
+import type { DataType } from "./crdt/data-type.ts";
+import type { FencedRegisterType } from "./crdt/fenced-register.ts";
+import type { FlagType } from "./crdt/flag.ts";
+import type { LwwMapType } from "./crdt/lww-map.ts";
+import type { LwwRegisterType } from "./crdt/lww-register.ts";
+import type { MvRegisterType } from "./crdt/mv-register.ts";
+import type { FieldTypes, OrMapType } from "./crdt/or-map.ts";
+import type { OrSetType } from "./crdt/or-set.ts";
+import { isKnownType, typeOf } from "./crdt/type-of.ts";
+import type { UniqueClaimsType } from "./crdt/unique-claims.ts";
+import type { Name } from "./crdt/data-type.ts";
+import { UsageError } from "./errors.ts";
+import type { BoundedCounterCollection } from "./escalate/collections/bounded-counters.ts";
+import type { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
+import type { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
+import type { CounterCollection } from "./store/collections/counters.ts";
+import type { OrMapCollection } from "./store/collections/entries.ts";
+import type { FlagCollection } from "./store/collections/flags.ts";
+import type { LwwMapCollection } from "./store/collections/maps.ts";
+import type { LwwRegisterCollection, MvRegisterCollection } from "./store/collections/registers.ts";
+import type { SetCollection } from "./store/collections/sets.ts";
+import { openCollection, type OpenOptions } from "./store/collections/open.ts";
+import type { Keyspace } from "./store/keyspace.ts";
+import type { Root } from "./store/nodes.ts";
+import type { Schema } from "./store/schema.ts";
+import { checkKey } from "./store/values.ts";
+
+/** A type and a collection of it. */
+interface Of<T extends DataType & { readonly kind: string }, C> {
+  readonly kind: T["kind"];
+  readonly type: T;
+  readonly collection: C;
+}
+
+/** A collection of whatever type, told apart by `kind`. */
+export type AnyCollection =
+  | Of<CounterType, CounterCollection>
+  | Of<OrSetType, SetCollection<Name>>
+  | Of<LwwRegisterType, LwwRegisterCollection>
+  | Of<MvRegisterType, MvRegisterCollection>
+  | Of<LwwMapType, LwwMapCollection>
+  | Of<FlagType, FlagCollection>
+  | Of<OrMapType, OrMapCollection<FieldTypes>>
+  | Of<BoundedCounterType, BoundedCounterCollection>
+  | Of<FencedRegisterType, FencedRegisterCollection>
+  | Of<UniqueClaimsType, UniqueClaimsCollection>;
+
+/** What a replica holds under one name. */
+export interface CollectionEntry {
+  readonly name: string;
+  readonly tag: string;
+  /** Live keys. */
+  readonly keys: number;
+}
+
+/** What opening needs. */
+export interface AnyCollectionsOptions {
+  readonly keyspace: Keyspace;
+  readonly schema: Schema;
+  /** Those of the schema, by name. */
+  readonly collections: object;
+  /** What collections are opened with. */
+  readonly opening: OpenOptions;
+  /** @throws UsageError where the locks promise too little for the type. */
+  readonly accept: (name: string, type: DataType) => void;
+}
+
+/** The collections of one replica, by name. */
+export class AnyCollections {
+  readonly #options: AnyCollectionsOptions;
+  readonly #opened = new Map<string, AnyCollection>();
+
+  constructor(options: AnyCollectionsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The collection of that name; undefined if there is none, or of a type that is none of ours. With `type`
+   * it is made if there is none.
+   * @throws SchemaMismatchError it has another type; UsageError the locks promise too little for it.
+   */
+  open(name: string, type?: DataType): AnyCollection | undefined {
+    const known = this.#opened.get(name);
+    if (known && (type === undefined || type.tag === known.type.tag)) return known;
+    const { keyspace, schema, collections, opening, accept } = this.#options;
+    const isOurs = Object.hasOwn(schema, name);
+    const root = this.#root(name, type);
+    const given = isOurs ? schema[name] : (type ?? (root && typeOf(root.tag)));
+    if (root === undefined || given === undefined || !isKnownType(given)) return undefined;
+    if (!isOurs) accept(name, given);
+    const collection = isOurs
+      ? (collections as Readonly<Record<string, unknown>>)[name]
+      : openCollection(keyspace, root, given, opening);
+    const opened = { kind: given.kind, type: given, collection } as AnyCollection;
+    this.#opened.set(name, opened);
+    return opened;
+  }
+
+  /** All that is held, also of types that are none of ours. */
+  list(): CollectionEntry[] {
+    return this.#options.keyspace.nodes.roots.map(({ name, tag, live }) => ({
+      ...{ name, tag, keys: live },
+    }));
+  }
+
+  #root(name: string, type: DataType | undefined): Root | undefined {
+    const { nodes } = this.#options.keyspace;
+    if (type === undefined) return nodes.root(name);
+    if (!isKnownType(type)) throw new UsageError(`no type of ours has the tag ${type.tag}`);
+    return nodes.adopt(checkKey(name, "the name of a collection"), type.tag, type.shape);
+  }
+}

@@ -1,0 +1,322 @@
+/**
+ * What can be done to a key, by the type of its collection. One table: routes, batches and the OpenAPI
+ * document are made of it. A free operation is done at once, so it can stand in a transaction; an escalated
+ * one is waited for.
+ */
+import type { AnyCollection } from "../any-collection.ts";
+import type { Name } from "../crdt/data-type.ts";
+import type { KnownKind } from "../crdt/type-of.ts";
+import { InvalidValueError, UsageError } from "../errors.ts";
+import type { Json } from "../store/values.ts";
+import type { MemberName } from "./members.ts";
+
+/** What an operation is about, and with. Names that a route does not have are empty. */
+export interface Given {
+  readonly key: string;
+  /** Of a map, or of an entry. */
+  readonly field: string;
+  readonly entry: string;
+  /** Of a map in an entry. */
+  readonly name: string;
+  readonly by: number;
+  readonly value: unknown;
+  readonly element: Name;
+  readonly owner: string;
+}
+
+/** How to wait for an escalated operation. */
+export interface Waits {
+  readonly waitMs?: number;
+  readonly signal: AbortSignal;
+  /** Of the guard's memory. */
+  readonly idempotencyKey?: string;
+}
+
+/** The collection of a type. */
+export type CollectionOfKind<K extends KnownKind> = Extract<
+  AnyCollection,
+  { readonly kind: K }
+>["collection"];
+
+/** Those that return nothing have nothing to say. */
+type Free = {
+  readonly [K in KnownKind]?: (collection: CollectionOfKind<K>, given: Given) => Json | void;
+};
+
+type Escalated = {
+  readonly [K in KnownKind]?: (
+    collection: CollectionOfKind<K>,
+    given: Given,
+    waits: Waits,
+  ) => Promise<Json | undefined>;
+};
+
+/** One operation. */
+export interface Operation {
+  /** In a batch. */
+  readonly name: string;
+  readonly method: "POST" | "PUT" | "DELETE";
+  /** After the path of the key. */
+  readonly path: string;
+  readonly summary: string;
+  /** What its body has, and whether that must be there. */
+  readonly members: { readonly [M in MemberName]?: "required" | "optional" };
+  readonly free: Free;
+  readonly escalated: Escalated;
+  /** Types for which the version has to be said that the write rests on; see `conditional.ts`. */
+  readonly conditional?: boolean;
+}
+
+const none = {};
+const byWait = { by: "optional", waitMs: "optional" } as const;
+const value = { value: "required" } as const;
+const element = { element: "required" } as const;
+const owner = { owner: "required", waitMs: "optional" } as const;
+
+/** A field of an entry that has this method. @throws UsageError for a field of another type. */
+function inEntry(
+  maps: CollectionOfKind<"or-map">,
+  { key, entry, field }: Given,
+  method: string,
+  call: readonly unknown[],
+): undefined {
+  const fields: object = maps.entry(key, entry);
+  const handle: unknown = Object.getOwnPropertyDescriptor(fields, field)?.value;
+  if (handle === undefined) {
+    throw new InvalidValueError(`entries have no field ${JSON.stringify(field)}`, {
+      ...{ path: "field", reason: "is no field of the entries" },
+    });
+  }
+  const run: unknown = (handle as Readonly<Record<string, unknown>>)[method];
+  if (typeof run !== "function") {
+    throw new UsageError(
+      `the field ${JSON.stringify(field)} has no ${method}; nothing was changed`,
+    );
+  }
+  Reflect.apply(run, handle, call);
+  return undefined;
+}
+
+const entryPath = "/entries/{entry}";
+const fieldPath = `${entryPath}/{field}`;
+
+/** All operations. */
+export const operations: readonly Operation[] = [
+  {
+    ...{ name: "increment", method: "POST", path: "/increment", members: byWait },
+    summary: "Adds `by` (default 1).",
+    free: {
+      counter: (counters, given) => {
+        counters.increment(given.key, given.by);
+        return { value: counters.value(given.key) };
+      },
+    },
+    escalated: {
+      "bounded-counter": async (counters, given, { idempotencyKey, ...waits }) => {
+        if (idempotencyKey !== undefined) {
+          throw new UsageError(
+            "an increment of a bounded counter takes no Idempotency-Key: nothing was changed",
+          );
+        }
+        await counters.increment(given.key, given.by, waits);
+        return { value: counters.value(given.key) };
+      },
+    },
+  },
+  {
+    ...{ name: "decrement", method: "POST", path: "/decrement", members: byWait },
+    summary: "Takes `by` (default 1) away; of a bounded counter once there are rights to it.",
+    free: {
+      counter: (counters, given) => {
+        counters.decrement(given.key, given.by);
+        return { value: counters.value(given.key) };
+      },
+    },
+    escalated: {
+      "bounded-counter": async (counters, given, waits) => {
+        await counters.decrement(given.key, given.by, waits);
+        return { value: counters.value(given.key) };
+      },
+    },
+  },
+  {
+    ...{ name: "add", method: "POST", path: "/add", members: element, escalated: none },
+    summary: "Adds an element.",
+    free: {
+      "or-set": (sets, given) => {
+        sets.add(given.key, given.element);
+        return { size: sets.size(given.key) };
+      },
+    },
+  },
+  {
+    ...{ name: "remove", method: "POST", path: "/remove", members: element, escalated: none },
+    summary: "Removes an element, as far as its additions are seen here.",
+    free: {
+      "or-set": (sets, given) => {
+        sets.remove(given.key, given.element);
+        return { size: sets.size(given.key) };
+      },
+    },
+  },
+  {
+    ...{ name: "clear", method: "POST", path: "/clear", members: none, escalated: none },
+    summary: "Removes all elements that are seen here.",
+    free: {
+      "or-set": (sets, given) => {
+        sets.clear(given.key);
+        return { size: 0 };
+      },
+    },
+  },
+  {
+    ...{ name: "set", method: "PUT", path: "", members: { ...value, waitMs: "optional" } },
+    ...{ escalated: none, conditional: true },
+    summary: "Sets the value; of a fenced register if it is at the version that is named.",
+    free: {
+      "lww-register": (registers, given) => registers.set(given.key, given.value),
+      "mv-register": (registers, given) => registers.set(given.key, given.value),
+    },
+  },
+  {
+    ...{ name: "delete", method: "DELETE", path: "", members: none, conditional: true },
+    summary:
+      "Removes what is seen here; of a fenced register if it is at the version that is named.",
+    free: {
+      "or-set": (sets, given) => sets.delete(given.key),
+      "lww-register": (registers, given) => registers.delete(given.key),
+      "mv-register": (registers, given) => registers.delete(given.key),
+      "lww-map": (maps, given) => maps.delete(given.key),
+      "or-map": (maps, given) => maps.delete(given.key),
+      flag: (flags, given) => flags.delete(given.key),
+    },
+    escalated: {
+      "unique-claims": async (claims, given, { idempotencyKey: _isNotNeeded, ...waits }) => {
+        await claims.delete(given.key, waits);
+        return undefined;
+      },
+    },
+  },
+  {
+    ...{ name: "setField", method: "PUT", path: "/fields/{field}", members: value },
+    ...{ summary: "Sets a field of a map.", escalated: none },
+    free: { "lww-map": (maps, given) => maps.set(given.key, given.field, given.value) },
+  },
+  {
+    ...{ name: "deleteField", method: "DELETE", path: "/fields/{field}", members: none },
+    ...{ summary: "Removes a field of a map.", escalated: none },
+    free: { "lww-map": (maps, given) => maps.delete(given.key, given.field) },
+  },
+  {
+    ...{ name: "deleteEntry", method: "DELETE", path: entryPath, members: none },
+    ...{ summary: "Removes what is seen here of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => maps.delete(given.key, given.entry) },
+  },
+  {
+    ...{ name: "setEntryField", method: "PUT", path: fieldPath, members: value },
+    ...{ summary: "Sets a register of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "set", [given.value]) },
+  },
+  {
+    ...{ name: "deleteEntryField", method: "DELETE", path: fieldPath, members: none },
+    ...{ summary: "Removes what is seen here of a register of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "delete", []) },
+  },
+  {
+    ...{ name: "addToEntryField", method: "POST", path: `${fieldPath}/add`, members: element },
+    ...{ summary: "Adds an element to a set of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "add", [given.element]) },
+  },
+  {
+    ...{ name: "removeFromEntryField", method: "POST", path: `${fieldPath}/remove` },
+    ...{ summary: "Removes an element of a set of an entry.", members: element, escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "remove", [given.element]) },
+  },
+  {
+    ...{ name: "clearEntryField", method: "POST", path: `${fieldPath}/clear`, members: none },
+    ...{ summary: "Removes all elements of a set of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "clear", []) },
+  },
+  {
+    ...{ name: "enableEntryField", method: "POST", path: `${fieldPath}/enable`, members: none },
+    ...{ summary: "Turns on a flag of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "enable", []) },
+  },
+  {
+    ...{ name: "disableEntryField", method: "POST", path: `${fieldPath}/disable`, members: none },
+    ...{ summary: "Turns off a flag of an entry.", escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "disable", []) },
+  },
+  {
+    ...{ name: "setEntryMapField", method: "PUT", path: `${fieldPath}/fields/{name}` },
+    ...{ summary: "Sets a field of a map of an entry.", members: value, escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "set", [given.name, given.value]) },
+  },
+  {
+    ...{ name: "deleteEntryMapField", method: "DELETE", path: `${fieldPath}/fields/{name}` },
+    ...{ summary: "Removes a field of a map of an entry.", members: none, escalated: none },
+    free: { "or-map": (maps, given) => inEntry(maps, given, "delete", [given.name]) },
+  },
+  {
+    ...{ name: "enable", method: "POST", path: "/enable", members: none, escalated: none },
+    summary: "Turns a flag on.",
+    free: {
+      flag: (flags, given) => {
+        flags.enable(given.key);
+        return { value: true };
+      },
+    },
+  },
+  {
+    ...{ name: "disable", method: "POST", path: "/disable", members: none, escalated: none },
+    summary: "Turns a flag off, as far as it is seen on here.",
+    free: {
+      flag: (flags, given) => {
+        flags.disable(given.key);
+        return { value: flags.isEnabled(given.key) };
+      },
+    },
+  },
+  {
+    ...{ name: "claim", method: "POST", path: "/claim", members: owner, free: none },
+    summary: "Makes `owner` the owner of a name that has none. Repeating one's own claim succeeds.",
+    escalated: {
+      "unique-claims": async (claims, given, { idempotencyKey: _isNotNeeded, ...waits }) => {
+        await claims.claim(given.key, given.owner, waits);
+        return { owner: given.owner };
+      },
+    },
+  },
+  {
+    ...{ name: "release", method: "POST", path: "/release", members: owner, free: none },
+    summary: "Makes a name of `owner` free. One that is free stays so.",
+    escalated: {
+      "unique-claims": async (claims, given, { idempotencyKey: _isNotNeeded, ...waits }) => {
+        await claims.release(given.key, given.owner, waits);
+        return { owner: null };
+      },
+    },
+  },
+];
+
+/** What an operation does to a collection of this type, if it can be part of a transaction. */
+export const freeRun = (
+  operation: Operation,
+  kind: KnownKind,
+): ((collection: unknown, given: Given) => Json | undefined) | undefined =>
+  operation.free[kind] as ((collection: unknown, given: Given) => Json | undefined) | undefined;
+
+/** What it does there, if it has to wait. */
+export const escalatedRun = (
+  operation: Operation,
+  kind: KnownKind,
+): ((collection: unknown, given: Given, waits: Waits) => Promise<Json | undefined>) | undefined =>
+  operation.escalated[kind] as
+    | ((collection: unknown, given: Given, waits: Waits) => Promise<Json | undefined>)
+    | undefined;
+
+/** Whether a collection of that type has the operation at all. */
+export const has = (operation: Operation, kind: KnownKind): boolean =>
+  operation.free[kind] !== undefined ||
+  operation.escalated[kind] !== undefined ||
+  (operation.conditional === true && kind === "fenced-register");
