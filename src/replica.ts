@@ -106,10 +106,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.locks = this.#escalation.locks;
     this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
-    const opening = {
-      other: this.#escalation.open.bind(this.#escalation),
-      upkeep: this.#upkeep,
-    };
+    const other = this.#escalation.open.bind(this.#escalation);
+    const opening = { other, upkeep: this.#upkeep };
     const open = openCollections(this.#keyspace, options.schema, opening);
     this.collections = open as Collections<S>;
     this.#any = new AnyCollections({
@@ -117,17 +115,14 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       accept: this.#locking.accept.bind(this.#locking),
     });
     this.#sync = new Sync({
-      keyspace: this.#keyspace,
+      ...{ keyspace: this.#keyspace, environment, name: this.#name },
       exchanges: new Exchanges(this.#keyspace, limits),
-      environment,
       transport:
         options.environment?.network ??
         webSocketTransport(environment, { telemetry: this.#telemetry, logger: this.#logger }),
-      name: this.#name,
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
-      logger: this.#logger,
-      telemetry: this.#telemetry,
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
       onReceived: (received) => this.#received(received),
       onForked: (forked) => this.#forked(forked),
       onChange: () => this.#changed(),

@@ -3,7 +3,7 @@
  * that whatever changes goes out on all of them. There is no queue between a change and the links: they
  * are told that something changed, and make their frames from what is newest when there is room.
  */
-import { type ActorId, isActorId } from "../crdt/dot.ts";
+import type { ActorId } from "../crdt/dot.ts";
 import { defaultClockAheadMsMax } from "../crdt/hybrid-logical-clock.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
@@ -159,9 +159,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   /** What survives a crash of each that is connected, and what those had that are away and have not ended. */
   settled(): VersionVector[] {
-    const { endings } = this.#keyspace;
-    const away = this.memory.known().filter(({ name }) => !isActorId(name) || !endings.of(name));
-    return [...this.members.kept(), ...away.map(({ acknowledged }) => acknowledged)];
+    return [...this.members.kept(), ...this.memory.awaited()];
   }
 
   /** How far the peers are that are connected or were seen lately. */

@@ -2,7 +2,7 @@
 // it is overwrites with "expired up to D"; what is shown is a function of what is held; the content goes, by an observed remove, once
 // everybody is known to have heard. Clocks are skewed within a bound, replicas are cut off, crash back to what their disk has and go on as
 // another actor. Its oracle is causal, and it has never heard of the removal: who can tell whether it happened yet has found a fault.
-//   node test/models/expiry.mjs [runs] [fault]     no fault: 0 wrong in 100,000 runs
+//   node test/models/expiry.mjs [runs] [fault]     no fault: 0 wrong in 20,000 runs
 //   node test/models/expiry.mjs seed:17 [fault]    one run
 
 import { specification } from "./expiry-specification.mjs";
