@@ -101,8 +101,10 @@ export class AnyCollections {
 
   /** All that is held, also of types that are none of ours. */
   list(): CollectionEntry[] {
-    return this.#options.keyspace.nodes.roots.map(({ name, tag, live }) => ({
-      ...{ name, tag, keys: live },
+    const { keyspace, opening } = this.#options;
+    const shown = opening.upkeep?.keys() ?? {};
+    return keyspace.nodes.roots.map(({ name, tag, live }) => ({
+      ...{ name, tag, keys: shown[name] ?? live },
     }));
   }
 
