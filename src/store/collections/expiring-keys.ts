@@ -61,6 +61,7 @@ export class ExpiringKeys implements CollectionKeys {
     const { untilMs, expiredMs } = lifeIn(keyspace, life);
     const isNew = isOver({ untilMs, expiredMs });
     if (isNew) {
+      this.#lives.revive(node);
       keyspace.clearAll(content);
       keyspace.reserve();
     }
@@ -93,7 +94,6 @@ export class ExpiringKeys implements CollectionKeys {
     return content !== undefined && this.keyspace.isLive(content);
   }
 
-  /** O(1), and the keys that have just expired. */
   size(): number {
     this.keyspace.assertOpen();
     return this.#root.live - this.#lives.hidden(this.#root);

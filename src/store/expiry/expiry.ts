@@ -119,7 +119,7 @@ export class Expiry {
   }
 
   #look(key: number, nowMs: number): number | undefined {
-    const keyspace = this.#keyspace;
+    const { keyspace, lives } = this.#options;
     const dueMs = this.#isKey(key) ? this.#dueMs(key) : undefined;
     if (dueMs === undefined || dueMs > nowMs) return dueMs;
     const [content, slot] = [contentOf(keyspace, key), lifeSlotOf(keyspace, key)];
@@ -131,6 +131,7 @@ export class Expiry {
     const life = lifeIn(keyspace, slot);
     if (!isOver(life)) {
       keyspace.assign(slot, writeExpired(life.untilMs));
+      lives.settle(key);
       this.#suspects.delete(key);
       return nowMs + keepMs;
     }
@@ -140,6 +141,7 @@ export class Expiry {
     }
     keyspace.clearAll(content);
     keyspace.clear(slot);
+    lives.settle(key);
     return undefined;
   }
 

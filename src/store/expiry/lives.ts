@@ -20,8 +20,10 @@ export interface LifeListener {
 export class Lives implements SlotFollower {
   readonly #keyspace: Keyspace;
   readonly #touched: TouchedSlots;
-  /** Of each expiring collection: keys that have expired, and perhaps some that live again. */
+  /** Of each expiring collection: keys that are held, but do not show. */
   readonly #expired = new Map<Root, Set<number>>();
+  /** Of these, some that may live again: they are looked at when they are counted. */
+  readonly #revived = new Set<number>();
   #listener: LifeListener | undefined;
 
   constructor(keyspace: Keyspace, touched: TouchedSlots) {
@@ -58,31 +60,42 @@ export class Lives implements SlotFollower {
 
   touched(slot: number): void {
     const { nodes } = this.#keyspace;
-    if (!nodes.isAside(slot)) return;
-    const key = nodes.parent(slot);
-    if (hasExpired(this.#keyspace, key)) this.#expired.get(nodes.rootOf(key))?.add(key);
-    this.#listener?.touched(key);
+    const key = nodes.keyOf(slot);
+    const isLife = nodes.isAside(slot);
+    if (isLife || this.#expired.get(nodes.rootOf(key))?.has(key) === true) this.settle(key);
+    if (isLife) this.#listener?.touched(key);
   }
 
   forgot(node: number): void {
+    if (this.#keyspace.nodes.isUsed(node)) return;
     for (const expired of this.#expired.values()) expired.delete(node);
-    if (!this.#keyspace.nodes.isUsed(node)) this.#listener?.forgot(node);
+    this.#revived.delete(node);
+    this.#listener?.forgot(node);
   }
 
-  /** How many keys of the collection are held, but do not show. O(those that were so lately). */
+  /** Looks whether the key is held, but does not show. */
+  settle(key: number): void {
+    const expired = this.#expired.get(this.#keyspace.nodes.rootOf(key));
+    if (this.#isHidden(key)) expired?.add(key);
+    else expired?.delete(key);
+    this.#revived.delete(key);
+  }
+
+  /** The key lives again, unless that is undone with its transaction. */
+  revive(key: number): void {
+    this.#revived.add(key);
+  }
+
+  /** How many keys of the collection are held, but do not show. O(keys that live again since the last batch). */
   hidden(root: Root): number {
-    const { nodes, isTransacting } = this.#keyspace;
     const expired = this.#expired.get(root);
-    let hidden = 0;
-    for (const key of expired ?? []) {
-      const isHere = nodes.isUsed(key) && nodes.parent(key) === ~root.index;
-      if (isHere && hasExpired(this.#keyspace, key)) {
-        if (this.#keyspace.isLive(key)) hidden++;
-      } else if (!isTransacting) {
-        // In a transaction it may yet be undone that the key lives again.
-        expired?.delete(key);
-      }
-    }
+    if (expired === undefined) return 0;
+    let hidden = expired.size;
+    for (const key of this.#revived) if (expired.has(key) && !this.#isHidden(key)) hidden--;
     return hidden;
+  }
+
+  #isHidden(key: number): boolean {
+    return this.#keyspace.isLive(key) && hasExpired(this.#keyspace, key);
   }
 }
