@@ -22,7 +22,7 @@ import type { FlagCollection } from "./store/collections/flags.ts";
 import type { LwwMapCollection } from "./store/collections/maps.ts";
 import type { LwwRegisterCollection, MvRegisterCollection } from "./store/collections/registers.ts";
 import type { SetCollection } from "./store/collections/sets.ts";
-import { openCollection } from "./store/collections/open.ts";
+import { openCollection, type OpenOptions } from "./store/collections/open.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import type { Root } from "./store/nodes.ts";
 import type { Schema } from "./store/schema.ts";
@@ -62,8 +62,8 @@ export interface AnyCollectionsOptions {
   readonly schema: Schema;
   /** Those of the schema, by name. */
   readonly collections: object;
-  /** The collection of a guarded type; `undefined` for any other. */
-  readonly openGuarded: (root: Root, type: DataType) => unknown;
+  /** What collections are opened with. */
+  readonly opening: OpenOptions;
   /** @throws UsageError where the locks promise too little for the type. */
   readonly accept: (name: string, type: DataType) => void;
 }
@@ -85,7 +85,7 @@ export class AnyCollections {
   open(name: string, type?: DataType): AnyCollection | undefined {
     const known = this.#opened.get(name);
     if (known && (type === undefined || type.tag === known.type.tag)) return known;
-    const { keyspace, schema, collections, openGuarded, accept } = this.#options;
+    const { keyspace, schema, collections, opening, accept } = this.#options;
     const isOurs = Object.hasOwn(schema, name);
     const root = this.#root(name, type);
     const given = isOurs ? schema[name] : (type ?? (root && typeOf(root.tag)));
@@ -93,7 +93,7 @@ export class AnyCollections {
     if (!isOurs) accept(name, given);
     const collection = isOurs
       ? (collections as Readonly<Record<string, unknown>>)[name]
-      : openCollection(keyspace, root, given, openGuarded);
+      : openCollection(keyspace, root, given, opening);
     const opened = { kind: given.kind, type: given, collection } as AnyCollection;
     this.#opened.set(name, opened);
     return opened;
@@ -101,8 +101,10 @@ export class AnyCollections {
 
   /** All that is held, also of types that are none of ours. */
   list(): CollectionEntry[] {
-    return this.#options.keyspace.nodes.roots.map(({ name, tag, live }) => ({
-      ...{ name, tag, keys: live },
+    const { keyspace, opening } = this.#options;
+    const shown = opening.upkeep?.keys() ?? {};
+    return keyspace.nodes.roots.map(({ name, tag, live }) => ({
+      ...{ name, tag, keys: shown[name] ?? live },
     }));
   }
 

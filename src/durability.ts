@@ -52,6 +52,7 @@ export interface DurabilityOptions {
 interface Opened {
   readonly engine: StorageEngine;
   readonly peers: readonly KnownPeer[];
+  readonly former: number | undefined;
   readonly hasCrashed: boolean;
 }
 
@@ -62,6 +63,8 @@ export class Durability {
   readonly #journal: Journal;
   /** The peers that were known when the storage was last written, and how far they were. */
   readonly peers: readonly KnownPeer[];
+  /** The number of the actor that wrote here before us. */
+  readonly former: number | undefined;
   /** Whether the run before this one was not closed: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
   #hasFailed = false;
@@ -83,14 +86,14 @@ export class Durability {
         const latencyMs = Math.round(environment.monotonic() - beganMs);
         logger.info({ records, location: engine.location, latencyMs }, "reading the storage");
       };
-      const { numbers, peers, hasCrashed } = await restore({
+      const { numbers, peers, hasCrashed, writer } = await restore({
         keyspace,
         engine,
         environment,
         onProgress,
       });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, { engine, peers, hasCrashed }, (onChange) => {
+      return new Durability(options, { engine, peers, hasCrashed, former: writer }, (onChange) => {
         const state = { keyspace, engine, environment, numbers, peers: options.peers };
         return new Journal({ ...state, fsync, intervalMs, onChange });
       });
@@ -102,12 +105,13 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    { engine, peers, hasCrashed }: Opened,
+    { engine, peers, hasCrashed, former }: Opened,
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
     this.#engine = engine;
     this.peers = peers;
+    this.former = former;
     this.hasCrashed = hasCrashed;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {

@@ -5,6 +5,8 @@ export {
   type Bounds,
   counter,
   type CounterType,
+  type ExpiringType,
+  type ExpiryOptions,
   fencedRegister,
   type FencedRegisterType,
   type FieldType,
@@ -23,6 +25,9 @@ export {
   type OrMapType,
   orSet,
   type OrSetType,
+  rateWindow,
+  type RateWindowOptions,
+  type RateWindowType,
   uniqueClaims,
   type UniqueClaimsType,
 } from "./crdt/index.ts";
@@ -42,7 +47,8 @@ export type {
   Section,
 } from "./escalate/locks.ts";
 export type { Explanation, Route } from "./escalate/policy.ts";
-export { openReplica, type Replica } from "./replica.ts";
+export { openReplica } from "./open-replica.ts";
+export type { Replica } from "./replica.ts";
 export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
   PeerOption,
@@ -51,7 +57,9 @@ export type {
   StorageOptions,
 } from "./replica-options.ts";
 export type { Collections } from "./collections.ts";
+export type { Expiring, ExpiringHandle } from "./store/collections/expiring.ts";
 export type { KeysOptions } from "./store/collections/keys.ts";
+export type { RateWindowCollection, RateWindowHandle } from "./store/collections/rate-windows.ts";
 export type { Conflict } from "./store/conflicts.ts";
 export type { FsyncPolicy } from "./store/journal.ts";
 export type { Schema } from "./store/schema.ts";

@@ -20,7 +20,7 @@ import { Activity, type ActivitySource } from "./insight/activity.ts";
 import { Locking } from "./locking.ts";
 import { collectFigures } from "./replica-figures.ts";
 import { replicaLogger } from "./replica-logger.ts";
-import { checkOptions, optional, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import { optional, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { statusOf } from "./status-of.ts";
 import { openCollections } from "./store/collections/open.ts";
@@ -32,17 +32,22 @@ import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
 import type { Schema } from "./store/schema.ts";
+import { Upkeep } from "./store/upkeep.ts";
 import { versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
-import { type Forked, Sync } from "./sync/sync.ts";
+import type { Forked } from "./sync/forked.ts";
+import { Sync } from "./sync/sync.ts";
 import type { Address, Door, HttpHandler } from "./door.ts";
+import type { Transport } from "./sync/transport.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
 import { rightsStorageOf } from "./witnesses.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
 import { harmless } from "./telemetry/harmless.ts";
+
+const nothing = new VersionVector();
 
 /** A replica. Every call after `close` throws `ClosedError`. */
 export class Replica<S extends Schema> implements AsyncDisposable {
@@ -61,6 +66,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #locking: Locking;
   readonly #escalation: Escalation;
   #durability: Durability | undefined;
+  readonly #upkeep: Upkeep;
   readonly #watchers: Watchers;
   readonly #waiting: Waiting;
   readonly #logger: Logger;
@@ -110,28 +116,27 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
-    const openGuarded = this.#escalation.open.bind(this.#escalation);
-    const open = openCollections(this.#keyspace, options.schema, openGuarded);
+    this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
+    const other = this.#escalation.open.bind(this.#escalation);
+    const opening = { other, upkeep: this.#upkeep };
+    const open = openCollections(this.#keyspace, options.schema, opening);
     this.collections = open as Collections<S>;
     this.#any = new AnyCollections({
-      ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, openGuarded },
+      ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, opening },
       accept: this.#locking.accept.bind(this.#locking),
     });
-    const seen = this.activity.listening(this.#telemetry);
     this.#sync = new Sync({
       ...{ keyspace: this.#keyspace, environment, name: this.#name },
       ...{ logger: this.#logger, telemetry: this.#telemetry },
       exchanges: new Exchanges(this.#keyspace, limits),
-      transport:
-        options.environment?.network ??
-        webSocketTransport(environment, { telemetry: seen, logger: this.#logger }),
+      transport: options.environment?.network ?? this.#network(),
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
       onReceived: (received) => this.#received(received),
       onForked: (forked) => this.#forked(forked),
       onLink: (event) => this.activity.linked(event),
       onChange: () => this.#changed(),
-      ...(syncs(options.storage) ? { durable: () => this.#durable } : {}),
+      ...(syncs(options.storage) ? { durable: () => this.#durability?.durable ?? nothing } : {}),
       ...optional("listen", options.listen),
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("peerSilentMsMax", options.retention?.peerSilentMsMax),
@@ -182,6 +187,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         ...{ locking: this.#locking, escalation: this.#escalation, versions: this.#versions },
         durability: this.#durability,
       });
+      this.#upkeep.start(this.#durability?.former);
     } catch (error) {
       await this.#locking.close();
       await this.#durability?.close();
@@ -203,6 +209,11 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     const { door } = this.#sync;
     if (door === undefined) throw new UsageError("there is no port: the replica does not listen");
     return door;
+  }
+
+  #network(): Transport {
+    const telemetry = this.activity.listening(this.#telemetry);
+    return webSocketTransport(this.#environment, { telemetry, logger: this.#logger });
   }
 
   /** The bound host and port; undefined if the replica only dials. */
@@ -353,7 +364,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return statusOf({
       ...{ name: this.#name, environment: this.#environment, keyspace: this.#keyspace },
       ...{ sync: this.#sync, locking: this.#locking, escalation: this.#escalation },
-      ...{ durability: this.#durability, forks: this.#forks },
+      ...{ durability: this.#durability, forks: this.#forks, keys: this.#upkeep.keys() },
     });
   }
 
@@ -369,6 +380,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#keyspace.seal();
+    this.#upkeep.stop();
     this.#forgetter.stop();
     this.#waiting.close();
     this.#watchers.close();
@@ -386,11 +398,6 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     if (this.#keyspace.isTransacting && call !== "on") {
       throw new UsageError(`${call} cannot be called inside a transaction`);
     }
-  }
-
-  /** What is on the disk. */
-  get #durable(): VersionVector {
-    return this.#durability?.durable ?? new VersionVector();
   }
 
   /** The disk has more. */
@@ -414,18 +421,4 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#forks++;
     this.#events.tell("warning", { kind: "forked", message: messageOfFork(forked) });
   }
-}
-
-/**
- * Opens a replica. Resolves when its storage is read and its port listens; never waits for a peer.
- * @throws UsageError, InvalidValueError for wrong options; StorageError, CorruptStorageError,
- * SchemaMismatchError for what is stored; the cause when the port cannot be bound.
- */
-export async function openReplica<const S extends Schema>(
-  options: ReplicaOptions<S>,
-): Promise<Replica<S>> {
-  checkOptions(options);
-  const replica = new Replica(options);
-  await replica.start();
-  return replica;
 }

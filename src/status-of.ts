@@ -17,11 +17,13 @@ export interface StatusParts {
   readonly escalation: Escalation;
   readonly durability: Durability | undefined;
   readonly forks: number;
+  /** Keys that show, by collection. */
+  readonly keys: Readonly<Record<string, number>>;
 }
 
 /** What to show now. O(peers x actors). */
 export function statusOf(parts: StatusParts): ReplicaStatus {
-  const { name, environment, keyspace, sync, locking, escalation, durability, forks } = parts;
+  const { name, environment, keyspace, sync, locking, escalation, durability, forks, keys } = parts;
   const { nodes, cells, clock, retention, actor } = keyspace;
   const lastStampMs = Math.floor(clock.last / 2048);
   return {
@@ -33,7 +35,7 @@ export function statusOf(parts: StatusParts): ReplicaStatus {
     storage: durability?.status ?? { kind: "memory" },
     locks: locking.status,
     rights: escalation.rights,
-    keys: Object.fromEntries(nodes.roots.map((root) => [root.name, root.live])),
+    keys,
     bytes: nodes.bytes + cells.bytes,
     forks,
     removalsKept: retention.count,

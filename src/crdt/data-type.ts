@@ -17,6 +17,8 @@ export type Payload = "sum" | "mark" | "stamped";
 export interface LeafShape {
   readonly kind: "leaf";
   readonly payload: Payload;
+  /** It stands beside the content and is none: a key with nothing else is not there. Not told to peers. */
+  readonly isAside?: true;
 }
 
 /** Any number of like children, named by set elements or by strings. */
@@ -30,6 +32,8 @@ export interface ItemsShape {
 export interface FieldsShape {
   readonly kind: "fields";
   readonly fields: ReadonlyMap<string, Shape>;
+  /** What is under a key stands here beside what is aside, one level down. Not told to peers. */
+  readonly isEnvelope?: true;
 }
 
 export type Shape = LeafShape | ItemsShape | FieldsShape;

@@ -1,6 +1,7 @@
 /** The built-in data types, each once. */
 export { boundedCounter, type BoundedCounterType, type Bounds } from "./bounded-counter.ts";
 export { counter, type CounterType } from "./counter.ts";
+export { type ExpiringType, type ExpiryOptions } from "./expiring.ts";
 export {
   fencedRegister,
   type FencedRegisterType,
@@ -13,4 +14,5 @@ export { lwwRegister, type LwwRegisterType } from "./lww-register.ts";
 export { mvRegister, type MvRegisterType } from "./mv-register.ts";
 export { type FieldType, type FieldTypes, orMap, type OrMapType } from "./or-map.ts";
 export { orSet, type OrSetType } from "./or-set.ts";
+export { rateWindow, type RateWindowOptions, type RateWindowType } from "./rate-window.ts";
 export { uniqueClaims, type UniqueClaimsType } from "./unique-claims.ts";

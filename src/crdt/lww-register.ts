@@ -9,6 +9,7 @@
  * concurrent writes. A delete leaves no tombstone, and a set concurrent to it survives.
  */
 import { type DataType, stampedShape } from "./data-type.ts";
+import { expiring, type ExpiringType, type ExpiryOptions } from "./expiring.ts";
 
 /** A register of one JSON value. */
 export interface LwwRegisterType<V = unknown> extends DataType {
@@ -18,11 +19,19 @@ export interface LwwRegisterType<V = unknown> extends DataType {
 }
 
 /** Declares a collection of last-writer-wins registers. */
-export const lwwRegister = <V = unknown>(): LwwRegisterType<V> => ({
-  kind: "lww-register",
-  tag: "lww-register/1",
-  shape: stampedShape,
-});
+export function lwwRegister<V = unknown>(): LwwRegisterType<V>;
+/** The same, with keys that expire. */
+export function lwwRegister<V = unknown>(options: ExpiryOptions): ExpiringType<LwwRegisterType<V>>;
+export function lwwRegister<V>(
+  options?: ExpiryOptions,
+): LwwRegisterType<V> | ExpiringType<LwwRegisterType<V>> {
+  const type: LwwRegisterType<V> = {
+    kind: "lww-register",
+    tag: "lww-register/1",
+    shape: stampedShape,
+  };
+  return options === undefined ? type : expiring(type, options);
+}
 
 /** What decides between concurrent writes. */
 export interface Write<A> {

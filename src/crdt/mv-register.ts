@@ -7,6 +7,7 @@
  * @see DeCandia et al. 2007, "Dynamo"; Shapiro et al. 2011, MV-Register
  */
 import { type DataType, stampedShape } from "./data-type.ts";
+import { expiring, type ExpiringType, type ExpiryOptions } from "./expiring.ts";
 
 /** A register of all concurrently written JSON values. */
 export interface MvRegisterType<V = unknown> extends DataType {
@@ -16,8 +17,16 @@ export interface MvRegisterType<V = unknown> extends DataType {
 }
 
 /** Declares a collection of multi-value registers. */
-export const mvRegister = <V = unknown>(): MvRegisterType<V> => ({
-  kind: "mv-register",
-  tag: "mv-register/1",
-  shape: stampedShape,
-});
+export function mvRegister<V = unknown>(): MvRegisterType<V>;
+/** The same, with keys that expire. */
+export function mvRegister<V = unknown>(options: ExpiryOptions): ExpiringType<MvRegisterType<V>>;
+export function mvRegister<V>(
+  options?: ExpiryOptions,
+): MvRegisterType<V> | ExpiringType<MvRegisterType<V>> {
+  const type: MvRegisterType<V> = {
+    kind: "mv-register",
+    tag: "mv-register/1",
+    shape: stampedShape,
+  };
+  return options === undefined ? type : expiring(type, options);
+}

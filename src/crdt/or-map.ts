@@ -9,6 +9,7 @@
  * tell which increments the remove has seen.
  */
 import { type DataType, type Shape } from "./data-type.ts";
+import { expiring, type ExpiringType, type ExpiryOptions } from "./expiring.ts";
 import { type FlagType } from "./flag.ts";
 import { type LwwMapType } from "./lww-map.ts";
 import { type LwwRegisterType } from "./lww-register.ts";
@@ -28,13 +29,23 @@ export interface OrMapType<F extends FieldTypes = FieldTypes> extends DataType {
 }
 
 /** Declares a collection of observed-remove maps whose entries have these fields. */
-export function orMap<const F extends FieldTypes>(fields: F): OrMapType<F> {
+export function orMap<const F extends FieldTypes>(fields: F): OrMapType<F>;
+/** The same, with keys that expire, each with all its entries. */
+export function orMap<const F extends FieldTypes>(
+  fields: F,
+  options: ExpiryOptions,
+): ExpiringType<OrMapType<F>>;
+export function orMap<const F extends FieldTypes>(
+  fields: F,
+  options?: ExpiryOptions,
+): OrMapType<F> | ExpiringType<OrMapType<F>> {
   const sorted = Object.entries(fields).toSorted(([left], [right]) => (left < right ? -1 : 1));
   const shapes = new Map<string, Shape>(sorted.map(([name, type]) => [name, type.shape]));
-  return {
+  const type: OrMapType<F> = {
     kind: "or-map",
-    tag: `or-map/1${JSON.stringify(sorted.map(([name, type]) => [name, type.tag]))}`,
+    tag: `or-map/1${JSON.stringify(sorted.map(([name, field]) => [name, field.tag]))}`,
     shape: { kind: "items", names: "string", item: { kind: "fields", fields: shapes } },
     fields,
   };
+  return options === undefined ? type : expiring(type, options);
 }

@@ -10,6 +10,7 @@
  * @see Bieniusa et al. 2012, arXiv:1210.3368
  */
 import { type DataType, markShape, type Name } from "./data-type.ts";
+import { expiring, type ExpiringType, type ExpiryOptions } from "./expiring.ts";
 
 /** A set of strings, numbers, booleans and null. */
 export interface OrSetType<E extends Name = Name> extends DataType {
@@ -19,8 +20,16 @@ export interface OrSetType<E extends Name = Name> extends DataType {
 }
 
 /** Declares a collection of sets. */
-export const orSet = <E extends Name = string>(): OrSetType<E> => ({
-  kind: "or-set",
-  tag: "or-set/1",
-  shape: { kind: "items", names: "element", item: markShape },
-});
+export function orSet<E extends Name = string>(): OrSetType<E>;
+/** The same, with keys that expire. */
+export function orSet<E extends Name = string>(options: ExpiryOptions): ExpiringType<OrSetType<E>>;
+export function orSet<E extends Name>(
+  options?: ExpiryOptions,
+): OrSetType<E> | ExpiringType<OrSetType<E>> {
+  const type: OrSetType<E> = {
+    kind: "or-set",
+    tag: "or-set/1",
+    shape: { kind: "items", names: "element", item: markShape },
+  };
+  return options === undefined ? type : expiring(type, options);
+}

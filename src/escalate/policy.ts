@@ -8,6 +8,7 @@
  */
 import type { BoundedCounterType } from "../crdt/bounded-counter.ts";
 import type { DataType } from "../crdt/data-type.ts";
+import { isExpiring } from "../crdt/expiring.ts";
 
 /** What an operation needs before it takes effect: nothing, a right that is held here, or the guard. */
 export type Route = "free" | "escrow" | "fenced";
@@ -26,6 +27,8 @@ const addRemove = "add wins over what it has not seen; merging two such states b
 const register = "concurrent sets are both kept until one is seen; the later stamp shows";
 const oneSuccessor = "the next value is computed from the last one: two such writes do not merge";
 const latest = "the latest value is in the guard; get() is the copy that is here";
+
+const expireAt: Row = ["expireAt", "of concurrent deadlines the longest wins, also over an expiry"];
 
 const operations: Readonly<Record<string, readonly Row[]>> = {
   counter: [
@@ -56,6 +59,11 @@ const operations: Readonly<Record<string, readonly Row[]>> = {
   flag: [
     ["enable", addRemove],
     ["disable", addRemove],
+  ],
+  "rate-window": [
+    ["hit", "each replica counts in a slot of its own; sums merge by adding"],
+    ["tryHit", "looks at the count that is here: together replicas may pass the limit a little"],
+    ["delete", "an observed remove: concurrent hits survive"],
   ],
   "fenced-register": [
     ["update", oneSuccessor, "fenced"],
@@ -88,8 +96,16 @@ function boundedRows({ min, max }: BoundedCounterType): readonly Row[] {
 
 /** What each operation on a collection of this type needs, and why. */
 export function explain(collection: string, type: DataType): Explanation[] {
-  const rows = isBounded(type)
-    ? boundedRows(type)
-    : (operations[type.tag.slice(0, type.tag.indexOf("/"))] ?? []);
-  return rows.map(([operation, why, route = "free"]) => ({ collection, operation, route, why }));
+  return rowsOf(type).map(([operation, why, route = "free"]) => ({
+    collection,
+    operation,
+    route,
+    why,
+  }));
+}
+
+function rowsOf(type: DataType): readonly Row[] {
+  if (isBounded(type)) return boundedRows(type);
+  if (isExpiring(type)) return [...rowsOf(type.base), expireAt];
+  return operations[type.tag.slice(0, type.tag.indexOf("/"))] ?? [];
 }

@@ -1,5 +1,6 @@
 /** Which concurrent writes lost: told, since last-writer-wins would otherwise drop them silently. */
 import type { DataType, Name } from "../crdt/data-type.ts";
+import { isExpiring } from "../crdt/expiring.ts";
 import { liveCells } from "./collections/registers.ts";
 import type { Keyspace } from "./keyspace.ts";
 import type { Schema } from "./schema.ts";
@@ -21,13 +22,17 @@ export interface Conflict {
 export function conflictIn(keyspace: Keyspace, schema: Schema, slot: number): Conflict | undefined {
   const { nodes, cells } = keyspace;
   const root = nodes.rootOf(slot);
+  if (nodes.isAside(slot)) return undefined;
   const path: Name[] = [];
   let at = slot;
   for (let parent = nodes.parent(at); parent >= 0; parent = nodes.parent(at)) {
     path.unshift(nodes.name(at));
     at = parent;
   }
-  if (!isLastWriterWins(schema[root.name], path)) return undefined;
+  const type = schema[root.name];
+  const isWrapped = type !== undefined && isExpiring(type);
+  if (isWrapped) path.shift();
+  if (!isLastWriterWins(isWrapped ? type.base : type, path)) return undefined;
   const [winner, ...losers] = liveCells(keyspace, slot).map((cell) => cells.payload(cell) as Json);
   if (winner === undefined || losers.length === 0) return undefined;
   const key = String(nodes.name(at));

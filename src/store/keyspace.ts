@@ -19,7 +19,7 @@ import { HybridLogicalClock } from "../crdt/hybrid-logical-clock.ts";
 import { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError, UsageError } from "../errors.ts";
-import { batchBytesMax, touchBytes, transactionBytesMax } from "./batch-limits.ts";
+import { batchBytesMax, reservedBytes, touchBytes, transactionBytesMax } from "./batch-limits.ts";
 import { Endings } from "./endings.ts";
 import { Forgetting } from "./forgetting.ts";
 import type { KeyspaceListener } from "./keyspace-listener.ts";
@@ -50,7 +50,7 @@ export class Keyspace {
   readonly names: Names;
   readonly forgetting: Forgetting;
   readonly listeners: Set<KeyspaceListener> = new Set();
-  readonly #environment: Environment;
+  readonly environment: Environment;
   #me: number;
   /** Our own touches. */
   #log: ChangeLog;
@@ -70,7 +70,7 @@ export class Keyspace {
 
   constructor(options: KeyspaceOptions) {
     checkSchema(options.schema);
-    this.#environment = options.environment;
+    this.environment = options.environment;
     this.names = new Names(this.nodes);
     this.clock = new HybridLogicalClock({
       now: () => options.environment.now(),
@@ -175,7 +175,7 @@ export class Keyspace {
   /** An addition in a transaction, to a counter that others have, or one that is new or out of range. */
   #addSlowly(node: number, by: number): void {
     if (this.#isGuarded) this.#enter(node);
-    const { cells, nodes } = this;
+    const { cells, nodes, publication } = this;
     let cell = cells.find(node, this.#me);
     const sum = cell === noCell ? by : cells.value(cell) + by;
     const before = nodes.total(node);
@@ -184,8 +184,7 @@ export class Keyspace {
     if (!isSafe(sum) || !(isSafe(before + by) || isNearer)) outOfRange(nodes, node, by);
     if (cell === noCell) cell = this.#addOwn(node, true);
     else if (cells.sequence(cell) !== this.#open) {
-      const { notes } = this.publication;
-      if (notes) this.publication.note(node, cells.value(cell), cells.sequence(cell));
+      if (publication.notes) publication.note(node, cells.value(cell), cells.sequence(cell));
       this.#touch(cell);
     }
     cells.advance(cell);
@@ -235,6 +234,11 @@ export class Keyspace {
 
   // Batches.
 
+  /** The next few writes, of one value, will not be parted by the end of a batch. */
+  reserve(): void {
+    if (this.#batchBytes >= batchBytesMax - reservedBytes) this.flush();
+  }
+
   /**
    * Closes the open batch, but not inside a transaction: its writes get their dot. O(1).
    * @returns whether there was anything to close.
@@ -259,9 +263,8 @@ export class Keyspace {
 
   /** The slots of the local batch that was closed last. */
   *lastBatch(): Generator<number> {
-    const log = this.#log;
-    for (let entry = log.firstAfter(this.#open - 2); entry < log.count; entry++) {
-      yield this.cells.slot(log.cell(entry));
+    for (let entry = this.#log.firstAfter(this.#open - 2); entry < this.#log.count; entry++) {
+      yield this.cells.slot(this.#log.cell(entry));
     }
   }
 
@@ -317,7 +320,7 @@ export class Keyspace {
 
   /** A name that no actor has. */
   newActor(): ActorId {
-    return actorIdFromBytes(this.#environment.randomBytes(actorBytes));
+    return actorIdFromBytes(this.environment.randomBytes(actorBytes));
   }
 
   /** Writes as another actor from now on, or again as this one, which was renamed. */
@@ -352,8 +355,7 @@ export class Keyspace {
 
   /** Nothing is joined into an open batch, so the first stamp is later than all that any of it saw. */
   #batchStamp(): number {
-    if (this.#stamp === 0) this.#stamp = this.clock.now();
-    return this.#stamp;
+    return (this.#stamp ||= this.clock.now());
   }
 
   #guard(isGuarded: boolean): void {
@@ -394,7 +396,7 @@ export class Keyspace {
     this.#weigh(touchBytes);
     if (this.#dirty) return;
     this.#dirty = true;
-    this.#environment.defer(this.#flushLater);
+    this.environment.defer(this.#flushLater);
   }
 
   #addOwn(node: number, live: boolean): number {

@@ -7,6 +7,7 @@
  * leave nothing behind.
  */
 import { type Cells, noCell } from "../crdt/cells.ts";
+import { toldShape } from "../crdt/expiring.ts";
 import { OverloadedError } from "../errors.ts";
 import { collectionsMax, mismatch } from "./schema.ts";
 import type { FieldsShape, ItemsShape, Name, Payload, Shape } from "../crdt/data-type.ts";
@@ -30,8 +31,8 @@ export interface Root {
   live: number;
 }
 
-const kinds = { free: 0, sum: 1, mark: 2, stamped: 3, container: 4 } as const;
-const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped"];
+const kinds = { free: 0, sum: 1, mark: 2, stamped: 3, container: 4, aside: 5 } as const;
+const payloads: readonly Payload[] = ["mark", "sum", "mark", "stamped", "mark", "stamped"];
 
 /** No node. */
 export const noNode = -1;
@@ -91,7 +92,7 @@ export class Nodes {
       if (this.roots.length >= collectionsMax) {
         throw new OverloadedError(`more than ${collectionsMax} collections`, {});
       }
-      return this.addRoot(name, tag, shape);
+      return this.addRoot(name, tag, toldShape(tag, shape));
     }
     if (root.tag !== tag) throw mismatch(name, root.tag, tag);
     return root;
@@ -142,6 +143,17 @@ export class Nodes {
     return this.#kinds[node] === kinds.sum;
   }
 
+  /** Whether the leaf stands beside the content of its key, and is none of it. */
+  isAside(node: number): boolean {
+    return this.#kinds[node] === kinds.aside;
+  }
+
+  /** Whether the content of the key stands one level down. */
+  isEnvelope(key: number): boolean {
+    const shape = this.container(key)?.shape;
+    return shape?.kind === "fields" && shape.isEnvelope === true;
+  }
+
   /** The container behind a node that is one. */
   container(node: number): Container | undefined {
     const entry = this.#names[node];
@@ -189,6 +201,7 @@ export class Nodes {
 
   /** A leaf has become live, or has ceased to be: its ancestors count it. */
   countLive(leaf: number, by: 1 | -1): void {
+    if (this.#kinds[leaf] === kinds.aside) return;
     let parent = this.parent(leaf);
     while (parent >= 0) {
       const before = this.total(parent);
@@ -227,7 +240,7 @@ export class Nodes {
     while (node >= this.#kinds.length) this.#grow();
     if (shape.kind === "leaf") {
       this.#names[node] = name;
-      this.#kinds[node] = kinds[shape.payload];
+      this.#kinds[node] = shape.isAside ? kinds.aside : kinds[shape.payload];
     } else {
       this.#names[node] = { name, node, shape, children: new Map() };
       this.#kinds[node] = kinds.container;

@@ -52,6 +52,8 @@ export interface Restored {
   readonly numbers: StoredNumbers;
   /** The peers that were known, and how far they were. */
   readonly peers: readonly KnownPeer[];
+  /** The number of the actor that wrote it last, if anything of it is held. */
+  readonly writer: number | undefined;
   /** Whether who wrote here last did not close the store: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
 }
@@ -74,7 +76,8 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   await reading.each("node", (number, from) => reading.node(number, from));
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
-  return { numbers: reading.end(), peers, hasCrashed: reading.hasCrashed };
+  const numbers = reading.end();
+  return { numbers, peers, hasCrashed: reading.hasCrashed, writer: reading.writer };
 }
 
 class Reading {
@@ -212,6 +215,11 @@ class Reading {
     this.#unordered.moveTo(cells, held);
     this.#endWriter();
     return this.#numbers;
+  }
+
+  /** The number of who wrote here last. */
+  get writer(): number | undefined {
+    return this.#writer === undefined ? undefined : this.#keyspace.actors.find(this.#writer);
   }
 
   /** Who wrote here last, and did not close the store, has crashed. */

@@ -160,7 +160,12 @@ export class Watchers {
     if (slot === keyNode) return {};
     const { nodes } = this.#keyspace;
     let at = slot;
-    for (let parent = nodes.parent(at); parent !== keyNode; parent = nodes.parent(at)) at = parent;
-    return { field: nodes.name(at) };
+    let below: number | undefined;
+    for (let parent = nodes.parent(at); parent !== keyNode; parent = nodes.parent(at)) {
+      below = at;
+      at = parent;
+    }
+    if (!nodes.isEnvelope(keyNode)) return { field: nodes.name(at) };
+    return below === undefined ? {} : { field: nodes.name(below) };
   }
 }

@@ -1,6 +1,7 @@
 /** What two ends of a link tell each other of actors that ended. */
 import type { ActorId } from "../crdt/dot.ts";
 import { endingCode } from "../crdt/ending.ts";
+import type { Environment } from "../environment.ts";
 import type { Endings } from "../store/endings.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Entry } from "./digest.ts";
@@ -26,14 +27,40 @@ export function untold(endings: Endings, told: readonly Entry[]): Ended[] {
   return inMessages(rest);
 }
 
-/** What is known of `actors`. */
-export const obituaries = (endings: Endings, actors: Iterable<ActorId>): Ended[] =>
-  inMessages(
-    [...actors].flatMap((actor) => {
-      const ending = endings.of(actor);
+/** Actors that ended, of whom peers are told at the end of the turn. */
+export class Obituaries {
+  readonly #endings: Endings;
+  readonly #environment: Environment;
+  readonly #tell: (messages: readonly Ended[]) => void;
+  readonly #actors = new Set<ActorId>();
+
+  constructor(
+    endings: Endings,
+    environment: Environment,
+    tell: (messages: readonly Ended[]) => void,
+  ) {
+    this.#endings = endings;
+    this.#environment = environment;
+    this.#tell = tell;
+  }
+
+  /** One more has. */
+  add(actor: ActorId): void {
+    if (this.#actors.size === 0) this.#environment.defer(() => this.send());
+    this.#actors.add(actor);
+  }
+
+  /** Tells of those that were not told of yet. */
+  send(): void {
+    if (this.#actors.size === 0) return;
+    const known = [...this.#actors].flatMap((actor) => {
+      const ending = this.#endings.of(actor);
       return ending ? [[actor, ending] as const] : [];
-    }),
-  );
+    });
+    this.#actors.clear();
+    this.#tell(inMessages(known));
+  }
+}
 
 function inMessages(endings: Ended["endings"]): Ended[] {
   const messages: Ended[] = [];

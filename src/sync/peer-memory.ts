@@ -3,7 +3,7 @@
  * have not heard of are kept for a while; the beginnings of series that they were sending us; and who
  * was refused.
  */
-import type { ActorId } from "../crdt/dot.ts";
+import { type ActorId, isActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { Exchange } from "../store/exchange.ts";
@@ -107,6 +107,14 @@ export class PeerMemory {
       this.#silent.delete(peer);
     }
     return [...this.#silent.values()].map(({ acknowledged }) => acknowledged);
+  }
+
+  /** What those of the silent had that have not ended. */
+  awaited(): VersionVector[] {
+    const { endings } = this.#keyspace;
+    return this.known()
+      .filter(({ name }) => !isActorId(name) || endings.of(name) === undefined)
+      .map(({ acknowledged }) => acknowledged);
   }
 
   /** A peer that dialed us was refused. */

@@ -24,7 +24,7 @@ import { Farewell } from "./farewell.ts";
 import { Greeter } from "./greeter.ts";
 import { Link } from "./link.ts";
 import { Members } from "./members.ts";
-import { obituaries } from "./obituary.ts";
+import { Obituaries } from "./obituary.ts";
 import type { Admission, LinkOwner } from "./link-owner.ts";
 import type { Hello, ServiceMessage } from "./message.ts";
 import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
@@ -40,7 +40,6 @@ import type { Address, Door } from "../door.ts";
 import type { Acceptor, Connection, DialTarget, Listener } from "./transport.ts";
 import { PastTraffic, type SyncFigures } from "./traffic.ts";
 
-export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
 export type { SyncOptions } from "./sync-options.ts";
 
@@ -73,13 +72,12 @@ export class Sync implements LinkOwner, KeyspaceListener {
   /** The replicas that we know. */
   readonly members: Members;
   readonly #farewell: Farewell;
+  readonly #obituaries: Obituaries;
   readonly #targets: readonly DialTarget[];
   #listener: Listener | undefined;
   #linksBegun = 0;
   #pumpsLater = false;
   #tellsLater = false;
-  /** Actors that ended, of whom peers are told at the end of the turn. */
-  #ended = new Set<ActorId>();
   #isStarted = false;
   #closing: Promise<void> | undefined;
 
@@ -90,6 +88,10 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#keyspace = keyspace;
     this.#environment = environment;
     this.#farewell = new Farewell(environment);
+    this.#obituaries = new Obituaries(keyspace.endings, environment, (messages) => {
+      for (const link of this.#links) link.tell(messages);
+      this.#tell();
+    });
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     const { tracer } = this.#telemetry;
@@ -174,6 +176,11 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return [...this.members.held(), ...this.memory.vectors()];
   }
 
+  /** What survives a crash of each that is connected, and what those had that are away and have not ended. */
+  settled(): VersionVector[] {
+    return [...this.members.kept(), ...this.memory.awaited()];
+  }
+
   /** How far the peers are that are connected or were seen lately. */
   knownPeers(): KnownPeer[] {
     const nowMs = this.#environment.now();
@@ -197,7 +204,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   async #close(): Promise<void> {
     for (const dialer of this.#dialers.values()) dialer.stop();
-    this.#tellEnded();
+    this.#obituaries.send();
     this.#observers.leave();
     for (const link of [...this.#links]) link.endWhenDone();
     await this.#untilGone(() => {
@@ -235,16 +242,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   /** Peers are told once a turn. */
   actorEnded(actor: ActorId): void {
-    if (this.#ended.size === 0) this.#environment.defer(() => this.#tellEnded());
-    this.#ended.add(actor);
-  }
-
-  #tellEnded(): void {
-    if (this.#ended.size === 0) return;
-    const messages = obituaries(this.#keyspace.endings, this.#ended);
-    this.#ended.clear();
-    for (const link of this.#links) link.tell(messages);
-    this.#tell();
+    this.#obituaries.add(actor);
   }
 
   // Links.

@@ -8,7 +8,7 @@ import type { Json } from "../../src/store/values.ts";
 
 /** What was asked of one key. */
 export type Operation =
-  | { readonly name: "increment"; readonly by: number }
+  | { readonly name: "increment" | "hit"; readonly by: number }
   | { readonly name: "add" | "remove"; readonly element: Name }
   | { readonly name: "set"; readonly value: Json }
   | { readonly name: "set-field"; readonly field: string; readonly value: Json }
@@ -71,6 +71,26 @@ export function setSpecification(history: History): Name[] {
       !history.some((other) => touches(other.operation, add.operation) && saw(other, add)),
   );
   return [...new Set(survivors.map(({ operation }) => elementOf(operation)))].toSorted(byText);
+}
+
+/**
+ * The sum of all hits that no delete has taken away. A writer's later hits carry its earlier ones with them,
+ * so a delete takes a hit that it saw unless its writer hit again, and neither had seen the other.
+ */
+export function rateSpecification(history: History): number {
+  const deletes = history.filter(({ operation }) => operation.name === "delete");
+  const hits = history.filter(({ operation }) => operation.name === "hit");
+  const isCarriedPast = (hit: Write, remove: Write): boolean =>
+    hits.some(
+      (later) =>
+        later.actor === hit.actor &&
+        later.order > hit.order &&
+        !saw(remove, later) &&
+        !saw(later, remove),
+    );
+  return hits
+    .filter((hit) => !deletes.some((one) => saw(one, hit) && !isCarriedPast(hit, one)))
+    .reduce((sum, { operation }) => sum + (operation.name === "hit" ? operation.by : 0), 0);
 }
 
 /** The values of all sets that no other set or delete has seen, what wins first. */

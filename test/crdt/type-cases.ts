@@ -7,6 +7,7 @@ import {
   mvRegister,
   orMap,
   orSet,
+  rateWindow,
 } from "../../src/crdt/index.ts";
 import type { Name } from "../../src/crdt/data-type.ts";
 import type { FreeCollections } from "../../src/store/collections/types.ts";
@@ -21,10 +22,13 @@ import {
   mapSpecification,
   multiSpecification,
   type Operation,
+  rateSpecification,
   type Reader,
   registerSpecification,
   setSpecification,
 } from "./specifications.ts";
+
+const longMs = 31 * 24 * 60 * 60 * 1_000;
 
 /** One collection of each type, and entries of all that may stand in one. */
 export const schema = {
@@ -41,6 +45,9 @@ export const schema = {
     extras: lwwMap<Json>(),
     chosen: flag(),
   }),
+  /** Nothing expires here, and every hit counts: what time does is tested in `test/expiry`. */
+  rates: rateWindow({ windowMs: longMs }),
+  sessions: orSet<Name>({ expireAfterMs: longMs }),
 };
 
 export type TestCollections = FreeCollections<typeof schema>;
@@ -256,5 +263,24 @@ export const typeCases: readonly TypeCase[] = [
         extras: mapSpecification,
         chosen: flagSpecification,
       }),
+  },
+  {
+    collection: "rates",
+    draw: (random) =>
+      random.chance(0.1) ? { name: "delete" } : { name: "hit", by: 1 + random.below(50) },
+    perform: ({ rates }, key, operation) => {
+      if (operation.name === "hit") rates.hit(key, operation.by);
+      else if (operation.name === "delete") rates.delete(key);
+      else wrong(operation);
+    },
+    read: ({ rates }, key) => rates.value(key),
+    specification: rateSpecification,
+  },
+  {
+    collection: "sessions",
+    draw: drawSet,
+    perform: ({ sessions }, key, operation) => performSet(sessions.at(key), operation),
+    read: ({ sessions }, key) => sessions.values(key).toSorted(byText),
+    specification: setSpecification,
   },
 ];

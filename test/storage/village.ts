@@ -87,7 +87,7 @@ export class Village {
   }
 
   /** The process is killed; its disk keeps what was synced, and as much more as it likes. */
-  crash({ host, environment }: Resident): void {
+  crash({ host, environment }: Pick<Resident, "host" | "environment">): void {
     environment.stop();
     this.network.kill(host);
     this.#disks.get(host)?.crash();

@@ -12,6 +12,7 @@ import {
   mvRegister,
   orMap,
   orSet,
+  rateWindow,
   uniqueClaims,
 } from "../../src/crdt/index.ts";
 import type { Replica } from "../../src/replica.ts";
@@ -33,6 +34,10 @@ const schema = {
   coupon: fencedRegister<Profile>(),
   balance: fencedRegister<number>(),
   username: uniqueClaims(),
+  sessions: lwwMap<string>({ expireAfterMs: 1_000 }),
+  seen: orSet<number>({ expireAfterMs: Number.POSITIVE_INFINITY }),
+  carts: orMap({ quantity: lwwRegister<number>() }, { expireAfterMs: 1_000 }),
+  logins: rateWindow({ windowMs: 60_000 }),
   cart: orMap({
     quantity: lwwRegister<number>(),
     // oxlint-disable-next-line typescript/no-unnecessary-type-arguments -- the context would widen it
@@ -51,6 +56,7 @@ const holds = <_T extends true>(): void => undefined;
 
 export function mustCompile(collections: Collections<typeof schema>): void {
   const { likes, tags, scores, mixed, profile, draft, prefs, live, cart } = collections;
+  const { sessions, seen, carts, logins } = collections;
   likes.increment("k");
   likes.decrement("k", 2);
   likes.at("k").increment();
@@ -67,6 +73,16 @@ export function mustCompile(collections: Collections<typeof schema>): void {
   cart.delete("k", "sku");
   cart.delete("k");
   tags.keys({ prefix: "a", limit: 1, after: "b" });
+
+  sessions.set("k", "user", "u");
+  sessions.at("k").set("user", "u");
+  seen.add("k", 1);
+  carts.at("k").entry("sku").quantity.set(1);
+  logins.at("k").hit(2);
+  holds<Same<ReturnType<typeof sessions.expireAt>, boolean>>();
+  holds<Same<ReturnType<ReturnType<typeof carts.at>["expiresAt"]>, number | undefined>>();
+  holds<Same<ReturnType<typeof seen.values>, number[]>>();
+  holds<Same<ReturnType<typeof logins.tryHit>, boolean>>();
 
   holds<Same<ReturnType<typeof likes.value>, number>>();
   holds<Same<ReturnType<typeof tags.values>, string[]>>();
@@ -129,6 +145,16 @@ export function mustNotCompile(collections: Collections<typeof schema>): void {
   orMap({ count: counter() });
   // @ts-expect-error nor is an orMap
   orMap({ inner: orMap({ x: flag() }) });
+  // @ts-expect-error nor what expires by itself: an entry goes with its key
+  orMap({ inner: flag({ expireAfterMs: 1_000 }) });
+  // @ts-expect-error a counter does not expire
+  counter({ expireAfterMs: 1_000 });
+  // @ts-expect-error nor does what is guarded
+  fencedRegister({ expireAfterMs: 1_000 });
+  // @ts-expect-error a set whose keys do not expire has no deadlines
+  void tags.expireAt;
+  // @ts-expect-error nor have its handles
+  void tags.at("k").expiresAt;
 }
 
 export async function guardedMustCompile(shop: Replica<typeof schema>): Promise<void> {

@@ -5,7 +5,8 @@ import type { Keyspace } from "../keyspace.ts";
 import { noNode, type Root } from "../nodes.ts";
 import { Keys, type KeysOptions } from "./keys.ts";
 
-function checkBy(by: number): number {
+/** How much to move by. @throws InvalidValueError */
+export function checkBy(by: number): number {
   if (typeof by === "number" && (by | 0) === by && by > 0) return by;
   if (Number.isSafeInteger(by) && by > 0) return by;
   throw new InvalidValueError(`a counter cannot move by ${by}; nothing was changed`, {

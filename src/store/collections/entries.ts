@@ -3,9 +3,9 @@ import type { Name } from "../../crdt/data-type.ts";
 import type { FieldType, FieldTypes, OrMapType } from "../../crdt/or-map.ts";
 import { UsageError } from "../../errors.ts";
 import type { Keyspace } from "../keyspace.ts";
-import type { Container, Root } from "../nodes.ts";
-import { checkKey, copyValue, type Json } from "../values.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import type { Container } from "../nodes.ts";
+import { checkElement, checkKey, copyValue, type Json } from "../values.ts";
+import type { CollectionKeys, KeysOptions } from "./keys.ts";
 import { Fields } from "./maps.ts";
 import { namedMembers } from "./named-members.ts";
 import { allValues, latest } from "./registers.ts";
@@ -14,18 +14,18 @@ import type { EntryHandle, EntrySnapshot } from "./types.ts";
 
 /** Where an entry is; nothing is made until something is written under it. */
 interface EntryPlace {
-  readonly keys: Keys;
+  readonly keys: CollectionKeys;
   readonly key: string;
   readonly entry: string;
 }
 
 /** A collection of observed-remove maps. */
 export class OrMapCollection<F extends FieldTypes> {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
   readonly #type: OrMapType<F>;
 
-  constructor(keyspace: Keyspace, root: Root, type: OrMapType<F>) {
-    this.#keys = new Keys(keyspace, root);
+  constructor(keys: CollectionKeys, type: OrMapType<F>) {
+    this.#keys = keys;
     this.#type = type;
   }
 
@@ -182,6 +182,11 @@ class EntryField {
     return this.#place.keys.keyspace;
   }
 
+  /** Whether making it writes by itself. */
+  get renews(): boolean {
+    return this.#place.keys.renews;
+  }
+
   find(): number | undefined {
     const { keys, key, entry } = this.#place;
     const node = keys.children(key)?.children.get(entry);
@@ -280,6 +285,7 @@ class EntrySet {
   }
 
   add(element: Name): void {
+    if (this.#field.renews) checkElement(element);
     this.#elements.add(this.#field.container(), element);
   }
 

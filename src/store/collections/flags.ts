@@ -1,14 +1,12 @@
 /** Enable-wins flags by key. */
-import type { Keyspace } from "../keyspace.ts";
-import type { Root } from "../nodes.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import type { CollectionKeys, KeysOptions } from "./keys.ts";
 
 /** A collection of flags. */
 export class FlagCollection {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
 
-  constructor(keyspace: Keyspace, root: Root) {
-    this.#keys = new Keys(keyspace, root);
+  constructor(keys: CollectionKeys) {
+    this.#keys = keys;
   }
 
   /** Turns the flag on; it wins over concurrent disables. O(1). @throws InvalidValueError */

@@ -1,5 +1,6 @@
 /** What every collection says of its keys. */
 import { checkKey } from "../values.ts";
+import type { Name } from "../../crdt/data-type.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Container, Root } from "../nodes.ts";
 import { InvalidValueError } from "../../errors.ts";
@@ -14,14 +15,44 @@ export interface KeysOptions {
   readonly after?: string;
 }
 
+/** What a collection asks of its keys. */
+export interface CollectionKeys {
+  readonly keyspace: Keyspace;
+  /** Nodes that may be written without asking `make`. */
+  readonly quick: ReadonlyMap<Name, number>;
+  /** Whether `make` writes by itself, so that what follows must not be refused. */
+  readonly renews: boolean;
+  /** The node of a key's content for reading: undefined if there is none. */
+  find(key: string): number | undefined;
+  /** The node of a key's content for writing. */
+  make(key: string): number;
+  /** The content's children for reading. */
+  children(key: string): Container | undefined;
+  /** The content's children for writing. */
+  container(key: string): Container;
+  /** The keys that have any content, in the order of code units. O(n log n). */
+  list(options?: KeysOptions): string[];
+  /** Whether the key has any content. O(1). */
+  has(key: string): boolean;
+  /** How many keys have any content. */
+  size(): number;
+  /** An observed remove of all under the key. */
+  remove(key: string): void;
+  /** Whether anything is live at or under a node. */
+  isLive(node: number): boolean;
+}
+
 /** The keys of one collection. */
-export class Keys {
+export class Keys implements CollectionKeys {
+  readonly renews = false;
   readonly keyspace: Keyspace;
   readonly root: Root;
+  readonly quick: ReadonlyMap<Name, number>;
 
   constructor(keyspace: Keyspace, root: Root) {
     this.keyspace = keyspace;
     this.root = root;
+    this.quick = root.keys;
   }
 
   /** The key's node for reading: undefined if nothing was ever there. */
@@ -53,18 +84,7 @@ export class Keys {
 
   /** The keys under which anything is live, in the order of code units. O(n log n). */
   list(options: KeysOptions = {}): string[] {
-    this.keyspace.assertOpen();
-    const { prefix, after } = options;
-    const limit = checkLimit(options);
-    const keys: string[] = [];
-    for (const [key, node] of this.root.keys) {
-      if (typeof key !== "string" || !this.isLive(node)) continue;
-      if (prefix !== undefined && !key.startsWith(prefix)) continue;
-      if (after !== undefined && key <= after) continue;
-      keys.push(key);
-    }
-    keys.sort();
-    return limit === undefined ? keys : keys.slice(0, limit);
+    return listKeys(this.keyspace, this.root, (node) => this.isLive(node), options);
   }
 
   /** Whether anything is live under the key. O(1). */
@@ -89,6 +109,27 @@ export class Keys {
   isLive(node: number): boolean {
     return this.keyspace.isLive(node);
   }
+}
+
+/** The keys that show, as they were asked for. O(n log n). */
+export function listKeys(
+  keyspace: Keyspace,
+  root: Root,
+  isShown: (node: number) => boolean,
+  options: KeysOptions,
+): string[] {
+  keyspace.assertOpen();
+  const { prefix, after } = options;
+  const limit = checkLimit(options);
+  const keys: string[] = [];
+  for (const [key, node] of root.keys) {
+    if (typeof key !== "string" || !isShown(node)) continue;
+    if (prefix !== undefined && !key.startsWith(prefix)) continue;
+    if (after !== undefined && key <= after) continue;
+    keys.push(key);
+  }
+  keys.sort();
+  return limit === undefined ? keys : keys.slice(0, limit);
 }
 
 /** How many keys were asked for. @throws InvalidValueError */

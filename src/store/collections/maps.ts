@@ -1,8 +1,8 @@
 /** Last-writer-wins maps by key, and the fields of one. */
 import type { Keyspace } from "../keyspace.ts";
-import type { Container, Root } from "../nodes.ts";
+import type { Container } from "../nodes.ts";
 import { checkKey, copyValue, type Json } from "../values.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import type { CollectionKeys, KeysOptions } from "./keys.ts";
 import { latest } from "./registers.ts";
 
 /** The fields under one container: a map of a collection, or a field of an entry. */
@@ -50,12 +50,12 @@ export class Fields {
 
 /** A collection of last-writer-wins maps. */
 export class LwwMapCollection<V = unknown> {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
   readonly #fields: Fields;
 
-  constructor(keyspace: Keyspace, root: Root) {
-    this.#keys = new Keys(keyspace, root);
-    this.#fields = new Fields(keyspace);
+  constructor(keys: CollectionKeys) {
+    this.#keys = keys;
+    this.#fields = new Fields(keys.keyspace);
   }
 
   /** Sets a field to a copy of a JSON value. O(size). @throws InvalidValueError */

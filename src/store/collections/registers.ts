@@ -3,9 +3,8 @@ import { noCell } from "../../crdt/cells.ts";
 import type { Name } from "../../crdt/data-type.ts";
 import { wins } from "../../crdt/lww-register.ts";
 import type { Keyspace } from "../keyspace.ts";
-import type { Root } from "../nodes.ts";
 import { copyValue, type Json } from "../values.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import type { CollectionKeys, KeysOptions } from "./keys.ts";
 
 /** The live cells of a stamped slot, the one that wins first. */
 export function liveCells(keyspace: Keyspace, node: number): number[] {
@@ -42,14 +41,14 @@ export const allValues = (keyspace: Keyspace, node: number | undefined): Json[] 
 
 /** A collection of last-writer-wins registers. */
 export class LwwRegisterCollection<V = unknown> {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
   readonly #keyspace: Keyspace;
   readonly #nodes: ReadonlyMap<Name, number>;
 
-  constructor(keyspace: Keyspace, root: Root) {
-    this.#keys = new Keys(keyspace, root);
-    this.#keyspace = keyspace;
-    this.#nodes = root.keys;
+  constructor(keys: CollectionKeys) {
+    this.#keys = keys;
+    this.#keyspace = keys.keyspace;
+    this.#nodes = keys.quick;
   }
 
   /** Sets a copy of a JSON value. O(size). @throws InvalidValueError */
@@ -118,14 +117,14 @@ export class LwwRegisterHandle<V = unknown> {
 
 /** A collection of multi-value registers. */
 export class MvRegisterCollection<V = unknown> {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
   readonly #keyspace: Keyspace;
   readonly #nodes: ReadonlyMap<Name, number>;
 
-  constructor(keyspace: Keyspace, root: Root) {
-    this.#keys = new Keys(keyspace, root);
-    this.#keyspace = keyspace;
-    this.#nodes = root.keys;
+  constructor(keys: CollectionKeys) {
+    this.#keys = keys;
+    this.#keyspace = keys.keyspace;
+    this.#nodes = keys.quick;
   }
 
   /** Sets a copy of a JSON value; it replaces all that are seen here. @throws InvalidValueError */

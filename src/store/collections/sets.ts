@@ -1,9 +1,9 @@
 /** Add-wins sets by key. */
 import type { Name } from "../../crdt/data-type.ts";
 import type { Keyspace } from "../keyspace.ts";
-import type { Container, Root } from "../nodes.ts";
+import type { Container } from "../nodes.ts";
 import { checkElement } from "../values.ts";
-import { Keys, type KeysOptions } from "./keys.ts";
+import type { CollectionKeys, KeysOptions } from "./keys.ts";
 
 /** The elements under one container: a set of a collection, or a field of an entry. */
 export class Elements {
@@ -50,16 +50,17 @@ export class Elements {
 
 /** A collection of sets. */
 export class SetCollection<E extends Name = string> {
-  readonly #keys: Keys;
+  readonly #keys: CollectionKeys;
   readonly #elements: Elements;
 
-  constructor(keyspace: Keyspace, root: Root) {
-    this.#keys = new Keys(keyspace, root);
-    this.#elements = new Elements(keyspace);
+  constructor(keys: CollectionKeys) {
+    this.#keys = keys;
+    this.#elements = new Elements(keys.keyspace);
   }
 
   /** Adds an element; it wins over concurrent removes. O(1). @throws InvalidValueError */
   add(key: string, element: E): void {
+    if (this.#keys.renews) checkElement(element);
     this.#elements.add(this.#keys.container(key), element);
   }
 

@@ -2,6 +2,7 @@
 import type { Name } from "../../crdt/data-type.ts";
 import type {
   CounterType,
+  ExpiringType,
   FieldType,
   FieldTypes,
   FlagType,
@@ -10,17 +11,29 @@ import type {
   MvRegisterType,
   OrMapType,
   OrSetType,
+  RateWindowType,
 } from "../../crdt/index.ts";
 import type { Schema } from "../schema.ts";
 import type { CounterCollection } from "./counters.ts";
 import type { OrMapCollection } from "./entries.ts";
+import type { Expiring } from "./expiring.ts";
 import type { FlagCollection } from "./flags.ts";
 import type { LwwMapCollection } from "./maps.ts";
+import type { RateWindowCollection } from "./rate-windows.ts";
 import type { LwwRegisterCollection, MvRegisterCollection } from "./registers.ts";
 import type { SetCollection } from "./sets.ts";
 
 /** The collection of a data type whose operations never wait. */
-export type FreeCollectionOf<T> = T extends CounterType
+export type FreeCollectionOf<T> =
+  T extends ExpiringType<infer B>
+    ? FreeCollectionOf<B> extends infer C extends { at(key: string): unknown }
+      ? Expiring<C>
+      : never
+    : T extends RateWindowType
+      ? RateWindowCollection
+      : PlainCollectionOf<T>;
+
+type PlainCollectionOf<T> = T extends CounterType
   ? CounterCollection
   : T extends OrSetType<infer E>
     ? SetCollection<E>
