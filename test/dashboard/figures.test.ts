@@ -1,5 +1,5 @@
 /** What is kept for those who look: it is right, it is bounded, and nobody pays for it who is not looked at. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { systemEnvironment } from "../../src/environment.ts";
 import { LockTimeoutError } from "../../src/errors.ts";
@@ -33,8 +33,8 @@ describe("hot keys", () => {
           expect(said - error).toBeLessThanOrEqual(real);
         }
         const names = new Set(top.map(({ key }) => key));
-        for (const [key, real] of truth)
-          if (real > touches.length / 8) expect(names).toContain(key);
+        const hot = [...truth].filter(([, real]) => real > touches.length / 8);
+        for (const [key] of hot) expect(names).toContain(key);
       }),
     );
   });

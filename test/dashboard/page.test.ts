@@ -230,7 +230,7 @@ describe.skipIf(isSkipped)("the dashboard", () => {
     const { page } = opened;
     await says(page, "#link", /live/u);
     for (const each of ["header", "nav[aria-label]", "main", "footer", "h1"]) {
-      expect(await page.locator(each).count(), each).toBe(1);
+      expect([each, await page.locator(each).count()]).toEqual([each, 1]);
     }
     expect(await page.locator("canvas:not([role=img][aria-label])").count()).toBe(0);
     expect(await page.locator("table:not(:has(caption))").count()).toBe(0);
@@ -269,7 +269,7 @@ describe.skipIf(isSkipped)("the dashboard", () => {
     await using serving = await Serving.open(evil);
     const { shop } = serving;
     await using peer = await openReplica({
-      schema: { ...schema, [`${evil}`]: schema.likes },
+      schema: { ...schema, [evil]: schema.likes },
       name: `\u202e${evil}`,
       peers: [urlOf(shop)],
     });

@@ -1,5 +1,5 @@
 /** The parts of the page's script that think: they read any stream, keep a bounded past, and know rates from totals. */
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import {
   eventCharactersMax,
