@@ -10,11 +10,12 @@ import type { KnownPeer } from "./store/known-peer.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import { restore } from "./store/restore.ts";
 import type { Schema } from "./store/schema.ts";
+import { measuredStorage } from "./store/measured-storage.ts";
 import type { StorageBackend, StorageEngine } from "./store/storage.ts";
 import { levelStorage } from "./store/storage/level.ts";
 import { coversNamed, type NamedVector } from "./store/version-token.ts";
 import type { Waiting, WaitOptions } from "./store/waiting.ts";
-import type { Logger } from "./telemetry.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
 
 /** What a replica says of its storage. */
 export interface StorageStatus {
@@ -38,10 +39,12 @@ export interface DurabilityOptions {
   readonly environment: Environment;
   readonly waiting: Waiting;
   readonly logger: Logger;
+  /** Absent: nobody takes figures. */
+  readonly telemetry: Telemetry | undefined;
   /** How far peers are. */
   readonly peers: () => readonly KnownPeer[];
-  /** The disk has begun to refuse. */
-  readonly onRefused: (failure: Error) => void;
+  /** The disk has begun to refuse; for people. */
+  readonly onRefused: (message: string) => void;
   /** More is durable, or a write failed, or none fails any longer. */
   readonly onChange: () => void;
 }
@@ -71,8 +74,9 @@ export class Durability {
    * @throws StorageError, CorruptStorageError, SchemaMismatchError; the storage is closed then.
    */
   static async open(options: DurabilityOptions): Promise<Durability> {
-    const { storage, keyspace, environment, logger } = options;
-    const engine = await backendOf(storage).open();
+    const { storage, keyspace, environment, logger, telemetry } = options;
+    const opened = await backendOf(storage).open();
+    const engine = telemetry ? measuredStorage(opened, { environment, telemetry }) : opened;
     try {
       let told = 0;
       const beganMs = environment.monotonic();
@@ -174,7 +178,8 @@ export class Durability {
         { err: failure, location },
         "the disk refuses; what is written is in memory only",
       );
-      onRefused(failure);
+      const until = "what is written is in memory only, until it does not";
+      onRefused(`the disk refuses (${failure.message}); ${until}`);
     } else if (failure === undefined && this.#hasFailed) {
       logger.info({ location }, "the disk takes writes again; all is durable");
     }

@@ -16,8 +16,11 @@ import { Births } from "./escalate/fenced/births.ts";
 import { FencedWatch, sightingsOfOthers } from "./escalate/fenced/fenced-watch.ts";
 import { KeptBirth } from "./escalate/fenced/kept-birth.ts";
 import { FencedValues } from "./escalate/fenced.ts";
+import type { PoolSighting } from "./escalate/escrow/pool-sightings.ts";
 import { GuardedUpdates } from "./escalate/guarded-updates.ts";
-import { NamedLocks } from "./escalate/named-locks.ts";
+import { byHeat, type LaneFigure } from "./escalate/lane-figures.ts";
+import type { LockFigure, LockTotals } from "./escalate/lock-figures.ts";
+import { NamedLocks, type OnFailure } from "./escalate/named-locks.ts";
 import { OutsideLocks } from "./escalate/outside-locks.ts";
 import { RecentSightings, RollbackWatch } from "./escalate/rollback-watch.ts";
 import type { Locking } from "./locking.ts";
@@ -25,6 +28,12 @@ import type { Conflict } from "./store/conflicts.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import type { Root } from "./store/nodes.ts";
 import type { Logger, Telemetry } from "./telemetry.ts";
+
+/** Keeps what failed. */
+export interface FailureMemory {
+  /** A lock was not granted or was lost, or an update was refused. Never throws. */
+  failed(kind: "lock" | "update", resource: string, error: unknown): void;
+}
 
 /** What it is made of. */
 export interface EscalationOptions {
@@ -38,8 +47,26 @@ export interface EscalationOptions {
   /** Lines of the log may name keys. */
   readonly logKeys: boolean;
   readonly onConflict: (conflict: Conflict) => void;
+  readonly activity: FailureMemory;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
+}
+
+/** What there is to look at. */
+export interface EscalationFigures {
+  readonly locks: { readonly totals: LockTotals; readonly latest: readonly LockFigure[] };
+  /** Values that are contended, the hottest first. */
+  readonly hotSpots: readonly LaneFigure[];
+  /** Rights by holder. */
+  readonly pools: readonly PoolSighting[];
+}
+
+/** What is counted of it. */
+export interface EscalationCounts {
+  /** Of guards: those of fenced values, and the pools of rights. */
+  readonly updates: Readonly<Record<"values" | "rights", GuardedUpdates["counts"]>>;
+  readonly locks: NamedLocks["counts"];
+  readonly rights: Escrow["figures"];
 }
 
 /** How long closing waits for those who hold locks, in ms. */
@@ -71,8 +98,13 @@ export class Escalation {
     const sightings = sightingsOfOthers(new RecentSightings());
     const rollbacks = new RollbackWatch(locking.backend, sightings);
     this.#watch = new FencedWatch(rollbacks, { environment, births });
-    this.#updates = new GuardedUpdates(this.#watch, environment, undefined, telemetry);
-    this.#named = new NamedLocks(this.#watch, environment, telemetry);
+    const failed =
+      (kind: "lock" | "update"): OnFailure =>
+      (resource, error) =>
+        options.activity.failed(kind, resource, error);
+    const update = failed("update");
+    this.#updates = new GuardedUpdates(this.#watch, environment, undefined, telemetry, update);
+    this.#named = new NamedLocks(this.#watch, environment, telemetry, failed("lock"));
     this.locks = new OutsideLocks(this.#named, new EscalatedCalls(options));
     this.fenced = new FencedValues({
       ...options,
@@ -80,13 +112,33 @@ export class Escalation {
       isAway: () => locking.isAway,
     });
     const seldom = (): PoolStrategy => new PoolStrategy(environment);
-    this.#poolUpdates = new GuardedUpdates(this.#watch, environment, seldom, telemetry);
+    this.#poolUpdates = new GuardedUpdates(this.#watch, environment, seldom, telemetry, update);
     this.escrow = new Escrow({ ...options, backend: this.#watch, updates: this.#poolUpdates });
   }
 
   /** What to show of rights. */
   get rights(): readonly RightsStatus[] {
     return this.escrow.status;
+  }
+
+  /** Locks, contention and rights, for those who look: at most `count` of each. O(values that were changed). */
+  figures(count: number): EscalationFigures {
+    const { totals } = this.#named.figures;
+    const hotSpots = [this.#updates, this.#poolUpdates].flatMap((all) => all.hotSpots(count));
+    return {
+      locks: { totals, latest: this.#named.figures.latest(count) },
+      hotSpots: hotSpots.toSorted(byHeat).slice(0, count),
+      pools: this.escrow.sightings.latest(count),
+    };
+  }
+
+  /** What there is to count. O(counters and guards that were used here). */
+  get counts(): EscalationCounts {
+    return {
+      updates: { values: this.#updates.counts, rights: this.#poolUpdates.counts },
+      locks: this.#named.counts,
+      rights: this.escrow.figures,
+    };
   }
 
   /** The collection of a guarded type; `undefined` for any other. */

@@ -8,13 +8,22 @@ type Listeners = {
   readonly [E in keyof ReplicaEvents]: Set<(told: ReplicaEvents[E]) => void>;
 };
 
+/** Keeps what was told. */
+export interface EventMemory {
+  /** Never throws. */
+  told<E extends keyof ReplicaEvents>(event: E, told: ReplicaEvents[E]): void;
+}
+
 /** The listeners of one replica. */
 export class Events {
   readonly #environment: Environment;
   readonly #logger: Logger;
+  readonly #memory: EventMemory;
   readonly #listeners: Listeners = { conflict: new Set(), warning: new Set() };
 
-  constructor(environment: Environment, logger: Logger) {
+  /** `memory` is told of everything, whoever listens. */
+  constructor(environment: Environment, logger: Logger, memory: EventMemory) {
+    this.#memory = memory;
     this.#environment = environment;
     this.#logger = logger;
   }
@@ -34,6 +43,7 @@ export class Events {
 
   /** At the end of the turn, so that a listener may write; its throw is its own. */
   tell<E extends keyof ReplicaEvents>(event: E, told: ReplicaEvents[E]): void {
+    this.#memory.told(event, told);
     const listeners = this.#listeners[event];
     if (listeners.size === 0) return;
     this.#environment.defer(() => {

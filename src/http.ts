@@ -6,6 +6,7 @@ import { HttpService } from "./http/service.ts";
 import type { HttpOptions } from "./http/options.ts";
 import type { ServedReplica } from "./http/served-replica.ts";
 
+export { dashboard } from "./http/dashboard.ts";
 export { HttpService } from "./http/service.ts";
 export type { HttpLimits, HttpOptions, MetricsText, PageHandler } from "./http/options.ts";
 export type { ServedReplica } from "./http/served-replica.ts";

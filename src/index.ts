@@ -68,6 +68,7 @@ export type { WaitOptions } from "./store/waiting.ts";
 export type { Change, Watcher, WatchOptions } from "./store/watch.ts";
 export type { Grant, Scope } from "./access.ts";
 export { grantOf } from "./access.ts";
+export { anyOf } from "./access/any-of.ts";
 export type {
   Address,
   Authenticate,

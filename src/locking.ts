@@ -8,7 +8,7 @@ import { UsageError } from "./errors.ts";
 import { type Ambition, Seat, type SeatStatus } from "./escalate/embedded/seat.ts";
 import type { LockBackend, LockGuarantees } from "./escalate/locks.ts";
 import { EmbeddedLocks } from "./escalate/locks/embedded.ts";
-import { type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
+import { type BackendFigures, type BackendStatus, ResilientLocks } from "./escalate/resilience.ts";
 import type { ReplicaOptions } from "./replica-options.ts";
 import type { Schema } from "./store/schema.ts";
 import type { StorageEngine } from "./store/storage.ts";
@@ -56,7 +56,7 @@ export class Locking {
     this.#check(replica.schema);
     this.seat = new Seat({ ...options, ambition });
     if (given instanceof EmbeddedLocks) given.attach(this.seat, needsDurable(replica.schema));
-    this.#resilient = new ResilientLocks(given, environment);
+    this.#resilient = new ResilientLocks(given, environment, options.telemetry);
     this.backend = this.#resilient;
   }
 
@@ -85,6 +85,11 @@ export class Locking {
     }
     const { status } = this.seat;
     return status ? { kind: "embedded", ...status } : { kind: "none" };
+  }
+
+  /** What is counted of the backend. */
+  get figures(): BackendFigures {
+    return this.#resilient.figures;
   }
 
   /** It failed so often that it is not asked for a while. */

@@ -19,7 +19,7 @@ export interface ReceivedOptions {
 export function tellReceived(received: Received, options: ReceivedOptions): void {
   const { keyspace, schema, telemetry, events } = options;
   if (received.heldStamps > 0) {
-    telemetry.count("trellis_stamps_held", received.heldStamps);
+    telemetry.count("trellis_stamps_held_total", received.heldStamps);
     const message =
       `${received.heldStamps} writes have stamps too far ahead of our clock; they lose to ` +
       "every other until somebody writes over them";
@@ -29,7 +29,7 @@ export function tellReceived(received: Received, options: ReceivedOptions): void
     const conflict = conflictIn(keyspace, schema, slot);
     if (conflict === undefined) continue;
     const { collection } = conflict;
-    telemetry.count("trellis_lww_conflicts", conflict.lost.length, { collection });
+    telemetry.count("trellis_lww_losers_total", conflict.lost.length, { collection });
     events.tell("conflict", conflict);
   }
 }

@@ -101,6 +101,13 @@ export function checkOptions(given: ReplicaOptions<Schema>): void {
   checkNumber("retention.peerSilentMsMax", given.retention?.peerSilentMsMax);
 }
 
+/** An option that was given, or none: `undefined` is not passed on. */
+export const optional = <N extends string, V>(
+  name: N,
+  value: V | undefined,
+): { readonly [K in N]?: V } =>
+  value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });
+
 const fsyncPolicies = new Set(["always", "interval", "never"]);
 
 function checkStorage(storage: ReplicaOptions<Schema>["storage"]): void {

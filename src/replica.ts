@@ -7,7 +7,6 @@ import { VersionVector } from "./crdt/version-vector.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
 import { UsageError } from "./errors.ts";
-import type { EscrowStorage } from "./escalate/escrow.ts";
 import type { EscalateOptions, FencedSection } from "./escalate/fenced/sections.ts";
 import type { Adopted } from "./escalate/fenced/adoption.ts";
 import type { FencedHandle } from "./escalate/fenced/fenced-target.ts";
@@ -17,9 +16,11 @@ import { explain, type Explanation } from "./escalate/policy.ts";
 import { Escalation } from "./escalation.ts";
 import { Events } from "./events.ts";
 import { Forgetter } from "./forgetter.ts";
+import { Activity, type ActivitySource } from "./insight/activity.ts";
 import { Locking } from "./locking.ts";
+import { collectFigures } from "./replica-figures.ts";
 import { replicaLogger } from "./replica-logger.ts";
-import { checkOptions, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
+import { checkOptions, optional, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { statusOf } from "./status-of.ts";
 import { openCollections } from "./store/collections/open.ts";
@@ -36,12 +37,14 @@ import { versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
+import { settled } from "./sync/settled.ts";
 import { type Forked, Sync } from "./sync/sync.ts";
 import type { Address, Door, HttpHandler } from "./door.ts";
 import { webSocketTransport } from "./sync/transport/websocket.ts";
 import { type AcknowledgedOptions, Versions } from "./versions.ts";
-import { isExclusive, witnessOf } from "./witnesses.ts";
-import { type Logger, silentTelemetry, type Telemetry } from "./telemetry.ts";
+import { rightsStorageOf } from "./witnesses.ts";
+import type { Logger, Telemetry } from "./telemetry.ts";
+import { harmless } from "./telemetry/harmless.ts";
 
 const nothing = new VersionVector();
 
@@ -51,6 +54,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly collections: Collections<S>;
   /** Locks for what stands outside Trellis. */
   readonly locks: OutsideLocks;
+  /** What it does, for tools that look at it: see `trellis-state/http`. */
+  readonly activity: Activity;
   readonly #name: string;
   readonly #environment: Environment;
   readonly #keyspace: Keyspace;
@@ -69,6 +74,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #versions: Versions;
   readonly #forgetter: Forgetter;
   #forks = 0;
+  #endFigures: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
   /** `limits` are for tests: smaller frames make more series. */
@@ -77,18 +83,21 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#options = options;
     this.#name = options.name ?? "replica";
     this.#environment = environment;
-    this.#telemetry = options.telemetry ?? silentTelemetry;
     this.#logger = replicaLogger(options, environment);
-    this.#events = new Events(environment, this.#logger);
+    this.#telemetry = harmless(options.telemetry, this.#logger);
     this.#keyspace = new Keyspace({
       schema: options.schema,
       environment,
       ...optional("clockAheadMsMax", options.clockAheadMsMax),
       ...optional("logEntriesMax", options.retention?.logEntriesMax),
     });
+    const escalation: ActivitySource = (count) => this.#escalation.figures(count);
+    this.activity = new Activity({ keyspace: this.#keyspace, environment, escalation });
+    this.#events = new Events(environment, this.#logger, this.activity);
     this.#waiting = new Waiting(environment);
     this.#versions = new Versions({
       ...{ keyspace: this.#keyspace, waiting: this.#waiting },
+      ...{ environment, telemetry: this.#telemetry },
       members: () => this.#sync.members,
       durability: () => this.#durability,
     });
@@ -102,29 +111,30 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       ...{ name: this.#name, keyspace: this.#keyspace, locking: this.#locking, environment },
       ...{ logger: this.#logger, telemetry: this.#telemetry, logKeys: options.logKeys ?? false },
       onConflict: (conflict) => this.#events.tell("conflict", conflict),
+      activity: this.activity,
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
-    this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
-    const other = this.#escalation.open.bind(this.#escalation);
-    const opening = { other, upkeep: this.#upkeep };
+    this.#upkeep = new Upkeep(this.#keyspace, () => settled(this.#sync));
+    const opening = { other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep };
     const open = openCollections(this.#keyspace, options.schema, opening);
     this.collections = open as Collections<S>;
     this.#any = new AnyCollections({
       ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, opening },
       accept: this.#locking.accept.bind(this.#locking),
     });
+    const seen = this.activity.listening(this.#telemetry);
     this.#sync = new Sync({
       ...{ keyspace: this.#keyspace, environment, name: this.#name },
+      ...{ logger: this.#logger, telemetry: this.#telemetry },
       exchanges: new Exchanges(this.#keyspace, limits),
       transport:
         options.environment?.network ??
-        webSocketTransport(environment, { telemetry: this.#telemetry, logger: this.#logger }),
+        webSocketTransport(environment, { telemetry: seen, logger: this.#logger }),
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
-      ...{ logger: this.#logger, telemetry: this.#telemetry },
-      onReceived: (received) => this.#received(received),
-      onForked: (forked) => this.#forked(forked),
+      ...{ onReceived: this.#received.bind(this), onForked: this.#forked.bind(this) },
+      onLink: (event) => this.activity.linked(event),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durability?.durable ?? nothing } : {}),
       ...optional("listen", options.listen),
@@ -159,12 +169,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         environment: this.#environment,
         waiting: this.#waiting,
         logger: this.#logger,
+        telemetry: this.#options.telemetry && this.#telemetry,
         peers: () => this.#sync.knownPeers(),
-        onRefused: ({ message }) =>
-          this.#events.tell("warning", {
-            kind: "not-durable",
-            message: `the disk refuses (${message}); what is written is in memory only, until it does not`,
-          }),
+        onRefused: (message) => this.#events.tell("warning", { kind: "not-durable", message }),
         onChange: () => this.#stored(),
       });
       this.#sync.memory.remind(this.#durability.peers);
@@ -172,9 +179,15 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     }
     try {
       await this.#locking.start(this.#durability?.engine);
-      await this.#escalation.start(await this.#rightsStorage());
+      const engine = this.#durability?.engine;
+      await this.#escalation.start(engine && (await rightsStorageOf(this.#options, engine)));
       await this.#sync.start();
       this.#upkeep.start(this.#durability?.former);
+      this.#endFigures = collectFigures(this.#telemetry, {
+        ...{ environment: this.#environment, keyspace: this.#keyspace, sync: this.#sync },
+        ...{ locking: this.#locking, escalation: this.#escalation, versions: this.#versions },
+        durability: this.#durability,
+      });
     } catch (error) {
       await this.#locking.close();
       await this.#durability?.close();
@@ -188,17 +201,13 @@ export class Replica<S extends Schema> implements AsyncDisposable {
    */
   serve(handler: HttpHandler): void {
     this.#assertOpen("serve");
-    this.#doorFor("serve").serve(handler);
+    this.door.serve(handler);
   }
 
   /** The port that we listen at. @throws UsageError without `listen` */
   get door(): Door {
-    return this.#doorFor("door");
-  }
-
-  #doorFor(call: string): Door {
     const { door } = this.#sync;
-    if (door === undefined) throw new UsageError(`${call} needs a replica that listens`);
+    if (door === undefined) throw new UsageError("there is no port: the replica does not listen");
     return door;
   }
 
@@ -375,14 +384,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
-  }
-
-  /** Where rights are kept, if this replica is durable. */
-  async #rightsStorage(): Promise<EscrowStorage | undefined> {
-    const engine = this.#durability?.engine;
-    if (!engine) return undefined;
-    const witness = await witnessOf(this.#options);
-    return { engine, witness, isExclusive: isExclusive(this.#options) };
+    this.#endFigures?.();
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */
@@ -429,7 +431,3 @@ export async function openReplica<const S extends Schema>(
   await replica.start();
   return replica;
 }
-
-/** An option that was given, or none: `undefined` is not passed on. */
-const optional = <N extends string, V>(name: N, value: V | undefined): { readonly [K in N]?: V } =>
-  value === undefined ? {} : ({ [name]: value } as { readonly [K in N]: V });

@@ -1,7 +1,8 @@
 /** Causal tokens of one replica: what it holds as text, and waiting until it, or others, hold as much. */
 import type { Dot } from "./crdt/dot.ts";
 import { type Durability, notDurable } from "./durability.ts";
-import { InvalidValueError, VersionLostError } from "./errors.ts";
+import type { Environment } from "./environment.ts";
+import { InvalidValueError, VersionLostError, WaitTimeoutError } from "./errors.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import {
   coversNamed,
@@ -12,6 +13,7 @@ import {
 } from "./store/version-token.ts";
 import type { Waiting, WaitOptions } from "./store/waiting.ts";
 import type { Members } from "./sync/members.ts";
+import type { Telemetry } from "./telemetry.ts";
 
 /** How many must have a version: other replicas, a majority or all of the known members. */
 export type AcknowledgedBy = "durable" | number | "majority" | "all";
@@ -27,11 +29,15 @@ export interface VersionsOptions {
   readonly waiting: Waiting;
   readonly members: () => Members;
   readonly durability: () => Durability | undefined;
+  readonly environment: Environment;
+  readonly telemetry: Telemetry;
 }
 
 /** The versions of one replica. */
 export class Versions {
   readonly #options: VersionsOptions;
+  /** Calls of `waitFor`. */
+  waits = 0;
 
   constructor(options: VersionsOptions) {
     this.#options = options;
@@ -55,6 +61,7 @@ export class Versions {
   async waitFor(version: string, options: WaitOptions): Promise<void> {
     const { keyspace, waiting, members } = this.#options;
     const vector = parseVersionToken(version);
+    this.waits++;
     keyspace.flush();
     const covers = (): boolean => coversNamed((actor) => keyspace.held.at(actor), keyspace, vector);
     let lost: Dot | undefined;
@@ -63,8 +70,21 @@ export class Versions {
       lost = lostDot(keyspace, vector, (actor, sequence) => members().mayBring(actor, sequence));
       return lost !== undefined;
     };
-    await waiting.until(isDecided, "the version", options);
+    const met = waiting.until(isDecided, "the version", options);
+    if (!isDecided()) this.#measure(met);
+    await met;
     if (lost) throw new VersionLostError(`batch ${lost.sequence} of ${lost.actor} is lost`, lost);
+  }
+
+  /** Beside the wait: who waits is not told any later. */
+  #measure(met: Promise<void>): void {
+    const { environment, telemetry } = this.#options;
+    const beganMs = environment.monotonic();
+    const over = (error?: unknown): void => {
+      if (error instanceof WaitTimeoutError) telemetry.count("trellis_causal_wait_timeouts_total");
+      telemetry.observe("trellis_causal_wait_ms", environment.monotonic() - beganMs);
+    };
+    met.then(() => over(), over);
   }
 
   /** See `Replica.acknowledged`. */

@@ -61,10 +61,26 @@ function lockFamily(names: string, clients: string): Rule {
   };
 }
 
+/** What shows figures sees their port, the catalogue and its one library. */
+const telemetryAdapter = (name: string, library: string): Rule => ({
+  files: new RegExp(`^src/telemetry/${name}\\.ts$`, "u"),
+  may: new RegExp(
+    `^(?:src/telemetry\\.ts|src/telemetry/(?:catalogue|figures|metric|series)\\.ts|${library})$`,
+    "u",
+  ),
+});
+
 const rules: readonly Rule[] = [
   { files: /^src\/(?:errors|telemetry|trace-context)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
   { files: /^src\/cli\//u, may: /^/u },
+  telemetryAdapter("prometheus", "prom-client"),
+  telemetryAdapter("opentelemetry", "@opentelemetry/api"),
+  // What they share: the catalogue, and what is kept of figures.
+  {
+    files: /^src\/telemetry\/(?!opentelemetry-tracer)/u,
+    may: /^src\/(?:telemetry\.ts|telemetry\/.+)$/u,
+  },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
   // An adapter sees its port, the ambient ports, files of its own family, and its one library.
   {
@@ -77,6 +93,14 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/sync\/transport\//u,
     may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/sync/transport\\.ts|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/access\/(?:jwt|json-web-keys)\.ts$/u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/access/.+|jose|node:.+)$`, "u"),
+  },
+  {
+    files: /^src\/access\//u,
+    may: new RegExp(`^(?:${ports}|src/(?:access|door)\\.ts|src/access/.+|node:.+)$`, "u"),
   },
   {
     files: /^src\/door\//u,
@@ -151,13 +175,24 @@ const rules: readonly Rule[] = [
       "u",
     ),
   },
+  { files: /^src\/page\//u, may: /^(?:src\/page\/.+|node:.+)$/u },
+  // What runs in a browser gets nothing but what it is given.
+  {
+    files: /^src\/dashboard\/browser\//u,
+    may: /^src\/(?:page\/browser|insight\/snapshot|dashboard\/browser\/[^/]+)\.ts$/u,
+  },
+  {
+    files: /^src\/dashboard\//u,
+    may: /^(?:src\/(?:page|dashboard)\/.+|node:.+)$/u,
+  },
+  { files: /^src\/insight\//u, may: /^src\/(?!cli\/|dashboard\/|page\/).+$/u },
   // HTTP stands on top of a replica, and nothing but commands on top of it.
   { files: /^src\/http\.ts$/u, may: /^src\/http\/.+$/u },
   {
     files: /^src\/http\//u,
     may: new RegExp(
       `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-status|versions)\\.ts|` +
-        "src/crdt/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
+        "src/crdt/.+|src/dashboard/page\\.ts|src/insight/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
       "u",
     ),
   },
@@ -198,7 +233,12 @@ const isAdapter = (path: string): boolean => {
 
 describe("the ambient world", () => {
   const pure = sources.filter(
-    (path) => path !== "src/environment.ts" && !path.startsWith("src/cli/") && !isAdapter(path),
+    (path) =>
+      path !== "src/environment.ts" &&
+      !path.startsWith("src/cli/") &&
+      // A browser has no environment.
+      !path.startsWith("src/dashboard/browser/") &&
+      !isAdapter(path),
   );
   test.each(pure)("%s takes clocks, timers and randomness from the environment", (file) => {
     expect(strip(read(file), true).match(ambient) ?? []).toEqual([]);

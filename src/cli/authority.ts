@@ -18,14 +18,14 @@ import { tmpfsWitness } from "../escalate/witness/tmpfs.ts";
 import { openReplica } from "../index.ts";
 import type { StorageEngine } from "../store/storage.ts";
 import { levelStorage } from "../store/storage/level.ts";
+import { type DialOptions, dialTarget } from "./dialing.ts";
 import { isUrl } from "./flags.ts";
 
 /** The options of `trellis authority move`. */
-export interface MoveCommandOptions {
+export interface MoveCommandOptions extends DialOptions {
   /** A directory, or the URL of the live host. */
   readonly from?: string;
   readonly to: string;
-  readonly token?: string;
   /** In seconds. */
   readonly timeout: number;
   readonly name?: string;
@@ -63,12 +63,12 @@ const askAgainMs = 200;
 
 /** From a host that is open, and stays open. */
 async function take(url: string, options: MoveCommandOptions): Promise<void> {
-  const { to, token, timeout } = options;
+  const { to, timeout } = options;
   const directory = resolve(to);
   const locks = new EmbeddedLocks({});
   await using replica = await openReplica({
     ...{ schema: {}, storage: directory, locks, name: options.name ?? basename(directory) },
-    peers: [token === undefined ? url : { url, token }],
+    peers: [dialTarget(url, options)],
   });
   const endMs = performance.now() + timeout * 1_000;
   for (;;) {

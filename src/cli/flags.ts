@@ -14,10 +14,23 @@ export const integer =
 /** Adds one URL of a peer to those before it. */
 export function peerUrl(text: string, before: readonly string[] = []): readonly string[] {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url?.protocol !== "ws:" || url.username !== "" || url.hash !== "") {
-    throw new InvalidArgumentError("It is not a URL such as ws://127.0.0.1:7001.");
+  const isPeer = url?.protocol === "ws:" || url?.protocol === "wss:";
+  if (!isPeer || url.username !== "" || url.hash !== "") {
+    throw new InvalidArgumentError(
+      "It is not a URL such as ws://127.0.0.1:7001 or wss://peer.example:7001.",
+    );
   }
   return before.includes(text) ? before : [...before, text];
+}
+
+/** The URL of a peer that is asked over HTTP, which is at the port of its links. */
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isHttp = url !== undefined && /^(?:ws|http)s?:$/u.test(url.protocol);
+  if (!isHttp || url.username !== "" || url.hash !== "") {
+    throw new InvalidArgumentError("It is not a URL such as http://127.0.0.1:7001.");
+  }
+  return text;
 }
 
 /** Whether what names a replica is the URL of a peer, not a directory. */

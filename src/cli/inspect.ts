@@ -4,12 +4,10 @@
  */
 import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
-import { systemEnvironment } from "../environment.ts";
-import { Keyspace } from "../store/keyspace.ts";
+import type { Keyspace } from "../store/keyspace.ts";
 import type { KnownPeer } from "../store/known-peer.ts";
-import { restore } from "../store/restore.ts";
-import { levelStorage } from "../store/storage/level.ts";
 import { versionToken } from "../store/version-token.ts";
+import { readStoredState } from "./stored-state.ts";
 import { shown, table } from "./table.ts";
 
 /** One actor that wrote. */
@@ -64,25 +62,17 @@ export interface Inspection {
 
 /** @throws StorageError, CorruptStorageError */
 export async function inspect(directory: string): Promise<Inspection> {
-  const engine = await levelStorage(directory).open({ readOnly: true });
-  try {
-    const keyspace = new Keyspace({ schema: {}, environment: systemEnvironment });
-    const { peers } = await restore({ keyspace, engine, environment: systemEnvironment });
-    const { clock, retention } = keyspace;
-    return {
-      directory: engine.location,
-      bytes: await engine.size(),
-      tornBytes: engine.tornBytes,
-      version: versionToken(keyspace),
-      clockBoundMs: stampMs(clock.last),
-      removalsKept: retention.count,
-      actors: actorsOf(keyspace),
-      peers: peersOf(keyspace, peers),
-      collections: collectionsOf(keyspace),
-    };
-  } finally {
-    await engine.close();
-  }
+  const { keyspace, peers, location, bytes, tornBytes } = await readStoredState(directory);
+  const { clock, retention } = keyspace;
+  return {
+    ...{ directory: location, bytes, tornBytes },
+    version: versionToken(keyspace),
+    clockBoundMs: stampMs(clock.last),
+    removalsKept: retention.count,
+    actors: actorsOf(keyspace),
+    peers: peersOf(keyspace, peers),
+    collections: collectionsOf(keyspace),
+  };
 }
 
 /** Prints what a directory holds, as tables or as one JSON object. */

@@ -2,6 +2,7 @@
 /**
  * The command `trellis`: which subcommands there are, and what the process' status says.
  * 0 is success, 1 a failure or a difference, 2 a wrong command line; 130 and 143 are a run stopped by a signal.
+ * `trellis peer` has more: `peer/exit-status.ts`.
  */
 import { readFileSync } from "node:fs";
 import { Command, Option } from "commander";
@@ -13,11 +14,12 @@ import {
 import { type BenchCommandOptions, benchCommand } from "./bench/command.ts";
 import { serverUrl } from "./bench/bench-servers.ts";
 import { type DemoCommandOptions, demoCommand } from "./demo.ts";
+import { withDialing } from "./dialing.ts";
 import { explainFailure } from "./exit-status.ts";
 import { type ExplainCommandOptions, explainCommand } from "./explain.ts";
 import { integer, peerUrl, replicaPlace } from "./flags.ts";
 import { inspectCommand } from "./inspect.ts";
-import { type PeerCommandOptions, peerCommand } from "./peer.ts";
+import { addPeerCommand } from "./peer/command.ts";
 import { repairCommand } from "./repair.ts";
 import { type ReplayCommandOptions, replayCommand } from "./replay/command.ts";
 import { requestsMax } from "./replay/log.ts";
@@ -29,6 +31,7 @@ import {
 } from "./rights.ts";
 import { lockServers } from "./servers/lock-url.ts";
 import { stopSignal } from "./stop-signal.ts";
+import { addTools } from "./tools.ts";
 import { type VerifyCommandOptions, verifyCommand } from "./verify.ts";
 
 const logLevels = ["fatal", "error", "warn", "info", "debug", "trace", "silent"];
@@ -45,33 +48,7 @@ const program = new Command("trellis")
   .exitOverride()
   .showHelpAfterError("(add --help for the options)");
 
-program
-  .command("peer")
-  .description("run a sync peer: it stores, joins and relays the collections of its peers")
-  .addOption(
-    new Option("--listen <port>", "take links on this port; 0 picks one").argParser(
-      integer(0, 65_535),
-    ),
-  )
-  .option("--host <host>", "listen on this address; beyond loopback a token is needed", "127.0.0.1")
-  .addOption(new Option("--join <url>", "dial this peer; may be repeated").argParser(peerUrl))
-  .option("--storage <dir>", "keep everything in this directory; omitted: in memory only")
-  .addOption(
-    new Option("--fsync <policy>", "when the disk is waited for")
-      .choices(["always", "interval", "never"])
-      .default("interval"),
-  )
-  .option("--name <name>", "shown in the tools of other replicas", "peer")
-  .addOption(
-    new Option("--token <token>", "secret that is asked of peers and shown to them").env(
-      "TRELLIS_TOKEN",
-    ),
-  )
-  .option("--allow-unauthenticated", "listen beyond loopback to everybody")
-  .addOption(new Option("--log-level <level>", "what to log").choices(logLevels).default("info"))
-  .action(async (options: PeerCommandOptions) => {
-    await peerCommand(options, stopSignal());
-  });
+addPeerCommand(program, manifest.version);
 
 program
   .command("inspect")
@@ -80,12 +57,10 @@ program
   .option("--json", "print it as JSON")
   .action(inspectCommand);
 
-program
-  .command("repair")
+withDialing(program.command("repair"))
   .description("put a damaged directory aside and rebuild it from peers")
   .argument("<dir>", "what was given as storage")
   .addOption(new Option("--join <url>", "a peer; may be repeated").argParser(peerUrl))
-  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--timeout <seconds>", "the longest to wait for the peers")
       .argParser(integer(1, 86_400))
@@ -103,8 +78,7 @@ authority
   .argument("<dir>", "what was given as storage")
   .action(showAuthorityCommand);
 
-authority
-  .command("move")
+withDialing(authority.command("move"))
   .description("move the lock authority, with all its guards, or replace one that is lost")
   .addOption(
     new Option("--from <place>", "who has it: a directory, or the URL of the live host").argParser(
@@ -119,7 +93,6 @@ authority
   .option("--exclusive", "no copy of --from runs anywhere, and there never was a newer state of it")
   .option("--lost", "the host is gone for good, and its guards with it; says what that means")
   .option("--yes", "with --lost: do it")
-  .addOption(new Option("--token <token>", "secret that the host asks for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--timeout <seconds>", "the longest to wait for a live host")
       .argParser(integer(1, 86_400))
@@ -129,12 +102,10 @@ authority
     await moveAuthorityCommand(options);
   });
 
-program
-  .command("verify")
+withDialing(program.command("verify"))
   .description("compare two replicas, directories or live peers, without sending what they hold")
   .argument("<a>", "a directory, or the URL of a peer", replicaPlace)
   .argument("<b>", "the same", replicaPlace)
-  .addOption(new Option("--token <token>", "secret that the peers ask for").env("TRELLIS_TOKEN"))
   .addOption(
     new Option("--limit <count>", "keys that are listed for each collection")
       .argParser(integer(0, 100_000))
@@ -166,7 +137,7 @@ const rights = program
 
 /** Where the pool is. */
 const withPlace = (command: Command): Command =>
-  command
+  withDialing(command)
     .argument("<collection>", "the name of the collection in the schema")
     .argument("<key>", "the counter")
     .addOption(
@@ -179,9 +150,6 @@ const withPlace = (command: Command): Command =>
         "--join <url>",
         "a replica of a cluster with embedded locks; may be repeated",
       ).argParser(peerUrl),
-    )
-    .addOption(
-      new Option("--token <token>", "secret that the replica asks for").env("TRELLIS_TOKEN"),
     )
     .addOption(
       new Option("--timeout <seconds>", "the longest to wait for the replica")
@@ -308,6 +276,8 @@ program
     const { version } = manifest;
     process.exitCode = (await benchCommand(options, { version, signal: stopSignal() })) ? 0 : 1;
   });
+
+addTools(program);
 
 try {
   await program.parseAsync();

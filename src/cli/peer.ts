@@ -1,94 +1,138 @@
 /**
- * The command `trellis peer`: a replica without a schema. It stores, joins and relays whatever
+ * The command `trellis peer`: a replica that is run as a service. It stores, joins and relays whatever
  * collections its peers have, so it gives services a place to meet that is always up.
  */
-import { createHash, timingSafeEqual } from "node:crypto";
-import { destination, pino } from "pino";
-import { UsageError } from "../errors.ts";
-import {
-  type Authenticate,
-  type FsyncPolicy,
-  type Logger,
-  openReplica,
-  type Replica,
-  type Schema,
-} from "../index.ts";
-import { checkToken } from "./flags.ts";
+import { destination, type Logger as Pino, pino } from "pino";
+import { explainFailure } from "./exit-status.ts";
+import { peerStatusOf, peerStatus } from "./peer/exit-status.ts";
+import { Life, within } from "./peer/life.ts";
+import { offerOf } from "./peer/offer.ts";
+import { machineWarnings, readMachine } from "./peer/machine.ts";
+import { type Resolved, resolve, type Sources } from "./peer/resolve.ts";
+import { RunningPeer } from "./peer/running.ts";
+import type { PeerSettings } from "./peer/settings.ts";
+import { printed } from "./peer/show.ts";
 
-/** The options of `trellis peer`, as the command line gives them. */
+/** What the command line says, besides settings. */
 export interface PeerCommandOptions {
-  readonly listen?: number;
-  readonly host: string;
-  readonly join?: readonly string[];
-  readonly storage?: string;
-  readonly fsync: FsyncPolicy;
-  readonly name: string;
-  readonly token?: string;
-  readonly allowUnauthenticated?: boolean;
-  readonly logLevel: string;
+  readonly sources: Sources;
+  /** Prints the settings, with where each comes from, and ends. */
+  readonly printConfig: boolean;
+  /** Of the package. */
+  readonly version: string;
 }
+
+/** Links and storage are closed within that, in ms, after requests have ended. */
+const closeMsMax = 10_000;
+/** Timers of Node end there. */
+const timerMsMax = 2 ** 31 - 1;
 
 /**
- * Runs a peer until `signal` aborts, then closes it. Its address goes to standard output as one
- * line, its log to standard error as JSON lines.
- * @throws UsageError for what cannot be done, what `openReplica` throws otherwise.
+ * Runs a peer until a signal asks for its end. Its address goes to standard output as one line, its log to
+ * standard error as JSON lines. Returns the status of the process; never rejects.
  */
-export async function peerCommand(options: PeerCommandOptions, signal: AbortSignal): Promise<void> {
-  const { listen, join = [], name, token, logLevel } = options;
-  if (listen === undefined && join.length === 0) {
-    throw new UsageError("a peer needs --listen PORT, or somebody to --join, or both");
-  }
-  if (token !== undefined) checkToken(token);
-  // Written at once, so that the last lines before the end are not lost.
-  const logger = pino({ name, level: logLevel }, destination({ dest: 2, sync: true }));
-  await using replica = await openPeer(options, logger);
-  if (replica.address !== undefined) {
-    const url = `ws://${hostInUrl(replica.address.host)}:${replica.address.port}`;
-    process.stdout.write(`${url}\n`);
-    logger.info({ url, join }, "the peer listens");
-  }
-  await aborted(signal);
-  logger.info({ reason: String(signal.reason) }, "the peer closes");
-}
-
-async function openPeer(options: PeerCommandOptions, logger: Logger): Promise<Replica<Schema>> {
-  const { listen: port, host, join = [], name, token, allowUnauthenticated = false } = options;
-  const { storage: directory, fsync } = options;
-  const authenticate = token === undefined ? undefined : knows(token);
+export async function peerCommand(options: PeerCommandOptions): Promise<number> {
   try {
-    return await openReplica<Schema>({
-      schema: {},
-      name,
-      logger,
-      peers: join.map((url) => (token === undefined ? url : { url, token })),
-      ...(directory !== undefined && { storage: { directory, fsync } }),
-      ...(port !== undefined && {
-        listen: { port, host, allowUnauthenticated, ...(authenticate && { authenticate }) },
-      }),
-    });
+    const resolved = await resolve(options.sources);
+    if (options.printConfig) {
+      process.stdout.write(printed(resolved));
+      for (const warning of resolved.warnings) process.stderr.write(`warning: ${warning}\n`);
+      return peerStatus.ok;
+    }
+    return await runPeer(resolved, options);
   } catch (error) {
-    if (!(error instanceof UsageError) || error.cause !== undefined) throw error;
-    // The sentence names the options of the library.
-    const flags = "on the command line: --token TOKEN or TRELLIS_TOKEN, or --allow-unauthenticated";
-    throw new UsageError(`${error.message} (${flags})`);
+    explainFailure(error);
+    return peerStatusOf(error);
   }
 }
 
-/** Accepts who shows the same token; the comparison takes as long for every wrong one. */
-function knows(expected: string): Authenticate {
-  const digest = (text: string): Buffer => createHash("sha256").update(text).digest();
-  const wanted = digest(expected);
-  return ({ token }) => token !== undefined && timingSafeEqual(digest(token), wanted);
+async function runPeer(
+  resolved: Resolved,
+  { sources, version }: PeerCommandOptions,
+): Promise<number> {
+  const { settings } = resolved;
+  // Written at once, so that the last lines before the end are not lost.
+  const to = destination({ dest: 2, sync: true });
+  const logger = pino({ name: settings.name, level: settings["log.level"] }, to);
+  const running: { peer?: RunningPeer } = {};
+  const life = new Life({
+    reload: async () => {
+      if (running.peer) await reload(running.peer, { sources, logger });
+    },
+    onUncaught: (error) =>
+      logger.fatal({ err: error }, "an error that nobody caught: a fault of ours"),
+  });
+  sayStart(resolved, { sources, version, logger });
+  const peer = await RunningPeer.open(settings, { logger, offer: offerOf(settings, logger) });
+  running.peer = peer;
+  const { address } = peer.replica;
+  if (address !== undefined) {
+    const scheme = settings["listen.tls.certFile"] === undefined ? "ws" : "wss";
+    const url = `${scheme}://${hostInUrl(address.host)}:${address.port}`;
+    // Whoever started us may read no more; the log has the address as well.
+    process.stdout.on("error", (error) => logger.warn({ err: error }, "nobody reads the address"));
+    process.stdout.write(`${url}\n`);
+    logger.info({ url, join: settings.join.map((join) => join.url) }, "the peer listens");
+  }
+  // A promise does not keep the process alive, and a peer may have nothing else to do.
+  const alive = setInterval(() => undefined, timerMsMax);
+  const reason = await life.stopped;
+  logger.info({ reason }, "the peer closes");
+  clearInterval(alive);
+  const drainMs = Math.min(settings.drainMs + closeMsMax, timerMsMax);
+  await within(drainMs, peer.drain(), () => {
+    logger.fatal({ drainMs }, "the peer did not end in time; it is ended as it stands");
+  });
+  logger.info({}, "the peer has ended");
+  return peerStatus.ok;
+}
+
+function sayStart(
+  { settings, origins, warnings }: Resolved,
+  { sources, version, logger }: { sources: Sources; version: string; logger: Pino },
+): void {
+  const machine = readMachine();
+  const given = [...origins].filter(([, origin]) => origin !== "default");
+  const fields = {
+    version,
+    node: process.version,
+    config: sources.config,
+    settings: Object.fromEntries(given),
+    limits: machine,
+  };
+  logger.info(fields, "the peer starts");
+  const unwise = [...warnings, ...machineWarnings(machine, Date.now()), ...unwiseIn(settings)];
+  for (const warning of unwise) logger.warn({}, warning);
+}
+
+function unwiseIn(settings: PeerSettings): string[] {
+  const warnings: string[] = [];
+  if (settings["storage.directory"] === undefined && settings["locks.host"]) {
+    warnings.push("the lock authority has no storage: its guards are gone when it ends");
+  }
+  const isShown = settings.token !== undefined || settings.tokenFile !== undefined;
+  const plain = settings.join.filter(({ url }) => url.startsWith("ws:") && !isLoopbackUrl(url));
+  if (isShown && plain.length > 0) {
+    warnings.push(`the token travels unencrypted to ${plain.map(({ url }) => url).join(", ")}`);
+  }
+  return warnings;
+}
+
+const isLoopbackUrl = (url: string): boolean =>
+  /^(?:localhost|127\.[\d.]+|\[::1\])$/u.test(new URL(url).hostname);
+
+async function reload(
+  peer: RunningPeer,
+  { sources, logger }: { sources: Sources; logger: Pino },
+): Promise<void> {
+  try {
+    const { settings, warnings } = await resolve(sources);
+    for (const warning of warnings) logger.warn({}, warning);
+    await peer.reload(settings);
+    logger.info({}, "the settings were read again");
+  } catch (error) {
+    logger.error({ err: error }, "the settings cannot be read again; the old ones stay");
+  }
 }
 
 const hostInUrl = (host: string): string => (host.includes(":") ? `[${host}]` : host);
-
-/** A pending listener does not keep the process alive, so something that does stands beside it. */
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const alive = setInterval(() => undefined, 60_000);
-  await new Promise<void>((resolve) => {
-    signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-  clearInterval(alive);
-}

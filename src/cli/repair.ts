@@ -6,12 +6,12 @@ import { rename, rm } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CorruptStorageError, UsageError } from "../errors.ts";
 import { openReplica } from "../index.ts";
+import { type DialOptions, dialTarget } from "./dialing.ts";
 import { inspect } from "./inspect.ts";
 
 /** The options of `trellis repair`. */
-export interface RepairCommandOptions {
+export interface RepairCommandOptions extends DialOptions {
   readonly join?: readonly string[];
-  readonly token?: string;
   /** In seconds. */
   readonly timeout: number;
 }
@@ -24,13 +24,13 @@ export interface RepairCommandOptions {
 export async function repairCommand(given: string, options: RepairCommandOptions): Promise<void> {
   // With a slash at its end it would be put aside within itself.
   const directory = resolve(given);
-  const { join = [], token, timeout } = options;
+  const { join = [], timeout } = options;
   if (join.length === 0) throw new UsageError("repair needs a peer to --join: the rest is theirs");
   const damage = await damageOf(directory);
   const aside = `${directory}.damaged-${Date.now()}`;
   await rename(directory, aside);
   try {
-    const peers = join.map((url) => (token === undefined ? url : { url, token }));
+    const peers = join.map((url) => dialTarget(url, options));
     await using replica = await openReplica({ schema: {}, storage: directory, peers });
     const timeoutMs = timeout * 1_000;
     await replica.synced({ timeoutMs });

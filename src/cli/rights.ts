@@ -15,15 +15,15 @@ import { GuardedUpdates } from "../escalate/guarded-updates.ts";
 import type { LockBackend } from "../escalate/locks.ts";
 import { embeddedLocks } from "../escalate/locks/embedded.ts";
 import { ResilientLocks } from "../escalate/resilience.ts";
+import { type DialOptions, dialTarget } from "./dialing.ts";
 import { locksOfUrl } from "./locks-url.ts";
 import { until } from "./servers/until.ts";
 import { shown, table } from "./table.ts";
 
 /** Where the pool is: a lock store, or a replica of the cluster whose authority has it. */
-export interface PoolPlace {
+export interface PoolPlace extends DialOptions {
   readonly locks?: string;
   readonly join?: readonly string[];
-  readonly token?: string;
   /** Seconds. */
   readonly timeout: number;
 }
@@ -102,12 +102,8 @@ export interface OpenedPools extends AsyncDisposable {
 }
 
 /** Opens it. @throws UsageError, LockUnavailableError */
-export async function openPools({
-  locks,
-  join = [],
-  token,
-  timeout,
-}: PoolPlace): Promise<OpenedPools> {
+export async function openPools(options: PoolPlace): Promise<OpenedPools> {
+  const { locks, join = [], timeout } = options;
   if ((locks === undefined) === (join.length === 0)) {
     throw new UsageError(
       "say where the pool is: --locks URL of the lock store, or --join URL of a replica",
@@ -115,7 +111,7 @@ export async function openPools({
   }
   if (locks !== undefined) return over(await locksOfUrl(locks), async () => undefined);
   const embedded = embeddedLocks();
-  const peers = join.map((url) => (token === undefined ? url : { url, token }));
+  const peers = join.map((url) => dialTarget(url, options));
   const replica = await openReplica({ schema: {}, name: "trellis rights", peers, locks: embedded });
   try {
     await until("a lock authority is in reach", timeout * 1_000, () => {

@@ -4,10 +4,7 @@
  */
 import { systemEnvironment } from "../environment.ts";
 import type { DifferingKey, Pair } from "../store/compare/differences.ts";
-import { Keyspace } from "../store/keyspace.ts";
 import { KeyspaceWitness } from "../store/compare/keyspace-witness.ts";
-import { restore } from "../store/restore.ts";
-import { levelStorage } from "../store/storage/level.ts";
 import {
   type ComparedCollection,
   isOfTwoTypes,
@@ -18,12 +15,13 @@ import {
 import type { KeyRange, Witness } from "../store/compare/witness.ts";
 import { PeerWitness } from "../sync/peer-witness.ts";
 import { webSocketTransport } from "../sync/transport/websocket.ts";
-import { checkToken, isUrl } from "./flags.ts";
+import { checkDialing, type DialOptions, dialTarget } from "./dialing.ts";
+import { isUrl } from "./flags.ts";
+import { readStoredState } from "./stored-state.ts";
 import { quoted, shown, table } from "./table.ts";
 
 /** The options of `trellis verify`. */
-export interface VerifyCommandOptions {
-  readonly token?: string;
+export interface VerifyCommandOptions extends DialOptions {
   /** Keys that are listed for each collection. */
   readonly limit: number;
   /** After so long nothing is asked about again, in seconds. */
@@ -46,11 +44,11 @@ export async function verifyCommand(
   b: string,
   options: VerifyCommandOptions,
 ): Promise<boolean> {
-  const { token, limit, timeout, json = false } = options;
-  if (token !== undefined) checkToken(token);
-  const one = await open(a, token);
+  const { limit, timeout, json = false } = options;
+  checkDialing(options);
+  const one = await open(a, options);
   try {
-    const other = await open(b, token);
+    const other = await open(b, options);
     try {
       const found = await verify([one, other], {
         environment: systemEnvironment,
@@ -68,27 +66,20 @@ export async function verifyCommand(
   }
 }
 
-const open = (place: string, token: string | undefined): Promise<Witness> =>
-  isUrl(place) ? openPeer(place, token) : readDirectory(place);
+const open = (place: string, options: DialOptions): Promise<Witness> =>
+  isUrl(place) ? openPeer(place, options) : readDirectory(place);
 
-function openPeer(url: string, token: string | undefined): Promise<Witness> {
+function openPeer(url: string, options: DialOptions): Promise<Witness> {
   return PeerWitness.open({
-    target: token === undefined ? { url } : { url, token },
+    target: dialTarget(url, options),
     transport: webSocketTransport(systemEnvironment),
     environment: systemEnvironment,
   });
 }
 
 async function readDirectory(directory: string): Promise<Witness> {
-  const engine = await levelStorage(directory).open({ readOnly: true });
-  try {
-    const environment = systemEnvironment;
-    const keyspace = new Keyspace({ schema: {}, environment });
-    await restore({ keyspace, engine, environment });
-    return new KeyspaceWitness({ keyspace, environment, isStill: true });
-  } finally {
-    await engine.close();
-  }
+  const { keyspace } = await readStoredState(directory);
+  return new KeyspaceWitness({ keyspace, environment: systemEnvironment, isStill: true });
 }
 
 // What is printed.

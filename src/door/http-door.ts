@@ -210,7 +210,7 @@ class HttpDoor implements Door {
         { err: error },
         "the certificates cannot be read; the old ones stay",
       );
-      this.#options.telemetry.count("trellis_certificate_failures");
+      this.#options.telemetry.count("trellis_certificate_failures_total");
     }
     if (this.#isListening) this.#reloadLater(tls);
   }

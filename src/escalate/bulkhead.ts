@@ -13,6 +13,8 @@ export class Bulkhead {
   #active = 0;
   /** Each is called once: with a place, or never if it left. */
   readonly #queue = new Set<() => void>();
+  /** Callers that were refused because the line was full. */
+  refused = 0;
 
   constructor(limits: BulkheadLimits) {
     this.#limits = limits;
@@ -43,6 +45,7 @@ export class Bulkhead {
 
   #place(signal: AbortSignal | undefined): Promise<void> {
     if (this.#queue.size >= this.#limits.queuedMax) {
+      this.refused++;
       const { activeMax, queuedMax } = this.#limits;
       throw new OverloadedError(`${activeMax} calls are under way and ${queuedMax} wait`);
     }

@@ -23,6 +23,8 @@ export class Circuit {
   #openMs = openMsMin;
   #openUntilMs: number | undefined;
   #isProbing = false;
+  /** Of all that was told it, so many failures; and so often it opened. */
+  readonly counts = { failures: 0, openings: 0 };
 
   constructor(environment: Environment) {
     this.#environment = environment;
@@ -55,9 +57,11 @@ export class Circuit {
 
   failed(): void {
     this.#failures++;
+    this.counts.failures++;
     const probeFailed = this.#isProbing;
     this.#isProbing = false;
     if (!probeFailed && (this.#failures < failuresMax || this.#openUntilMs !== undefined)) return;
+    this.counts.openings++;
     const jitter = 0.5 + fraction(this.#environment) / 2;
     this.#openUntilMs = this.#environment.monotonic() + this.#openMs * jitter;
     this.#openMs = Math.min(openMsMax, this.#openMs * 2);

@@ -30,8 +30,10 @@ import {
   type JudgedDirectory,
   type JudgedHolding,
 } from "./escrow/opening.ts";
+import { PoolSightings } from "./escrow/pool-sightings.ts";
 import { Recall } from "./escrow/recall.ts";
 import { RightsJournal } from "./escrow/rights-journal.ts";
+import { figuresOf, type RightsFigures } from "./escrow/rights-figures.ts";
 import { type RightsStatus, statusOf } from "./escrow/rights-status.ts";
 import type { GuardedUpdates } from "./guarded-updates.ts";
 import type { LockBackend } from "./locks.ts";
@@ -59,6 +61,8 @@ export interface EscrowOptions {
 export class Escrow {
   /** A service of the links. */
   readonly service: Recall;
+  /** What is known of the holders of other replicas. */
+  readonly sightings: PoolSightings = new PoolSightings();
   readonly #options: EscrowOptions;
   readonly #collections = new Map<string, Counters>();
   readonly #idle: IdleLooks;
@@ -101,7 +105,7 @@ export class Escrow {
    * @throws CorruptStorageError
    */
   async start(storage?: EscrowStorage): Promise<void> {
-    const { environment, updates, name, logger, onWarning } = this.#options;
+    const { environment, updates, name, logger, telemetry, onWarning } = this.#options;
     const directory = await judgeDirectory(environment, storage);
     const journal = new RightsJournal({
       ...{ environment, engine: storage?.engine, directory, stand: directory.stand },
@@ -116,9 +120,11 @@ export class Escrow {
     this.#former = new FormerHolders({ environment, journal, keyed, onWarning });
     this.#opened = {
       ...{ holder: newHolderId(environment), isDurable: storage !== undefined, journal, keyed },
+      telemetry,
       surroundings: {
         ...{ environment, name, updates, journal, birth: () => this.#birthOfStore() },
         calls: new EscalatedCalls(this.#options),
+        onSeen: (holding, pool) => this.sightings.saw(holding, pool, environment.now()),
         onStopped: (holding, why) => this.#stopped(holding, why),
       },
       recall: ({ name: collection }, key) => this.#recalled(collection, key),
@@ -131,6 +137,15 @@ export class Escrow {
   /** What to show. O(counters that were used here). */
   get status(): readonly RightsStatus[] {
     return statusOf(this.#collections.values(), this.#former?.left ?? []);
+  }
+
+  /** What there is to count. O(counters that were used here). */
+  get figures(): {
+    readonly collections: readonly RightsFigures[];
+    readonly repetitions: number;
+  } {
+    const collections = figuresOf(this.#collections.values(), this.#former?.left ?? []);
+    return { collections, repetitions: this.#opened?.keyed.repetitions ?? 0 };
   }
 
   /** Gives all rights back, in bounded time: before the links end and the storage is closed. Twice is harmless. */
@@ -184,7 +199,6 @@ export class Escrow {
   }
 
   #recalled(collection: string, key: string): void {
-    this.#options.telemetry.count("trellis_rights_recalls", 1, { collection });
     this.service.want({ collection, key });
   }
 

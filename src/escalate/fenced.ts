@@ -357,7 +357,7 @@ export class FencedValues {
       const envelope = decodeEnvelope(bytes, resource);
       const found = hash === undefined ? undefined : envelope.memory.find(hash);
       if (found) {
-        telemetry.count("trellis_fenced_repetitions", 1, { collection: collection.name });
+        telemetry.count("trellis_fenced_repetitions_total", 1, { collection: collection.name });
         return { result: found.result };
       }
       const before = envelope.memory.at(environment.now(), collection.idempotencyWindowMs);
@@ -395,7 +395,7 @@ export class FencedValues {
     const attempt = (leftMs: number): Promise<Updated<R>> =>
       updates.update(resource, step, { waitMs: leftMs, ...given });
     const isAway = this.#isAway;
-    telemetry.count("trellis_fenced_updates", 1, { collection: collection.name });
+    telemetry.count("trellis_fenced_updates_total", 1, { collection: collection.name });
     return this.#calls.run(callOf(operation, target), () =>
       untilDecided(attempt, { environment, waitMs, signal, isKeyed, isAway }),
     );

@@ -11,10 +11,11 @@ import type { Environment } from "../environment.ts";
 import { ClosedError, OverloadedError } from "../errors.ts";
 import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { Contention, type Strategy } from "./contention.ts";
+import { byHeat, type LaneFigure } from "./lane-figures.ts";
 import type { Guarded, LockBackend } from "./locks.ts";
-import { defaultTtlMs, defaultWaitMs } from "./named-locks.ts";
+import { defaultTtlMs, defaultWaitMs, type OnFailure } from "./named-locks.ts";
 import { tracedHere } from "./spans.ts";
-import { type Caller, UpdateLane } from "./update-lane.ts";
+import { type Caller, type Tally, UpdateLane } from "./update-lane.ts";
 
 /** What a change makes of the present value. */
 export interface Changed<R> {
@@ -66,16 +67,20 @@ export class GuardedUpdates {
   readonly #environment: Environment;
   readonly #newStrategy: () => Strategy;
   readonly #telemetry: Telemetry;
+  readonly #onFailure: OnFailure | undefined;
   readonly #lanes = new Map<string, UpdateLane>();
+  readonly #tally: Tally = { optimistic: 0, lease: 0, combined: 0, overtaken: 0, held: 0 };
   #isClosed = false;
 
-  /** `newStrategy`: how one resource is written, another one for each. */
+  /** `newStrategy`: how one resource is written, another one for each. `onFailure` is told of what was refused. */
   constructor(
     backend: LockBackend,
     environment: Environment,
     newStrategy: () => Strategy = () => new Contention(environment),
     telemetry: Telemetry = silentTelemetry,
+    onFailure?: OnFailure,
   ) {
+    this.#onFailure = onFailure;
     this.#backend = backend;
     this.#environment = environment;
     this.#newStrategy = newStrategy;
@@ -118,6 +123,7 @@ export class GuardedUpdates {
         },
         refused: (error) => {
           clean();
+          this.#onFailure?.(resource, error);
           reject(error);
         },
       };
@@ -142,6 +148,22 @@ export class GuardedUpdates {
     });
   }
 
+  /** The values that were contended or are waited for, the hottest first. O(values). */
+  hotSpots(count: number): readonly LaneFigure[] {
+    return [...this.#lanes.values()]
+      .map(({ figure }) => figure)
+      .filter(({ conflicts, leases, queued }) => conflicts + leases + queued > 0)
+      .toSorted(byHeat)
+      .slice(0, count);
+  }
+
+  /** What was done so far, and how many wait. O(resources). */
+  get counts(): Readonly<Tally> & { readonly queued: number } {
+    let queued = 0;
+    for (const lane of this.#lanes.values()) queued += lane.queued;
+    return { ...this.#tally, queued };
+  }
+
   /** Refuses who waits, and resolves when what is under way has ended. */
   async close(): Promise<void> {
     this.#isClosed = true;
@@ -157,6 +179,7 @@ export class GuardedUpdates {
         ...{ resource, backend: this.#backend, environment: this.#environment },
         operationId: () => this.#operationId(),
         ...{ strategy: this.#newStrategy(), telemetry: this.#telemetry },
+        tally: this.#tally,
       });
     this.#lanes.delete(resource);
     this.#lanes.set(resource, lane);

@@ -4,10 +4,11 @@
  * What must never happen twice has to ask for the token: a lock only makes it rare.
  */
 import type { Environment } from "../environment.ts";
-import { ClosedError } from "../errors.ts";
+import { ClosedError, LockTimeoutError } from "../errors.ts";
 import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { HeldLocks, inOrder } from "./held-locks.ts";
 import { LocalLines } from "./local-lines.ts";
+import { LockFigures } from "./lock-figures.ts";
 import type { Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
 import { acquireSpan, guardAttributes } from "./spans.ts";
@@ -33,34 +34,47 @@ export interface WithLockOptions {
 /** How to take one of several locks. */
 type TakeOptions = WithLockOptions & { readonly waitMs: number; readonly signal: AbortSignal };
 
+/** Told of what failed, and why. Never throws. */
+export type OnFailure = (resource: string, error: unknown) => void;
+
 /** One lock that is held here. */
 interface Holding {
   readonly lease: Lease;
   readonly renewal: Renewal;
+  readonly resource: string;
   readonly leave: () => void;
+  /** On the monotonic clock. */
+  readonly sinceMs: number;
 }
 
 /** Locks by name, of one backend. */
 export class NamedLocks {
+  readonly figures: LockFigures;
   readonly #backend: LockBackend;
   readonly #environment: Environment;
   readonly #telemetry: Telemetry;
+  readonly #onFailure: OnFailure | undefined;
   readonly #lines: LocalLines;
   readonly #held = new HeldLocks();
   readonly #holdings = new Set<Promise<unknown>>();
   /** Ends the waiting of each call that has not got all its locks yet. */
   readonly #waiting = new Set<AbortController>();
+  #heldCount = 0;
   #isClosed = false;
 
+  /** `onFailure` is told of what was not granted and of what was lost. */
   constructor(
     backend: LockBackend,
     environment: Environment,
     telemetry: Telemetry = silentTelemetry,
+    onFailure?: OnFailure,
   ) {
     this.#backend = backend;
     this.#telemetry = telemetry;
     this.#environment = environment;
+    this.#onFailure = onFailure;
     this.#lines = new LocalLines(environment);
+    this.figures = new LockFigures(environment);
   }
 
   /**
@@ -99,6 +113,11 @@ export class NamedLocks {
   /** Whether the caller runs under this lock: to wait for it would be to wait for oneself. */
   isHeldHere(resource: string): boolean {
     return this.#held.has(resource);
+  }
+
+  /** Calls that have not got all of theirs, and locks that are held here. */
+  get counts(): { readonly waiting: number; readonly held: number } {
+    return { waiting: this.#waiting.size, held: this.#heldCount };
   }
 
   /** Nobody is let in any more; resolves when nobody is in. */
@@ -147,6 +166,9 @@ export class NamedLocks {
         const waitMs = Math.max(0, endMs - this.#environment.monotonic());
         holdings.set(resource, await this.#take(resource, { ...options, waitMs, signal }));
       }
+    } catch (error) {
+      if (error instanceof LockTimeoutError) this.#telemetry.count("trellis_lock_timeouts_total");
+      throw error;
     } finally {
       this.#waiting.delete(waiting);
       given?.removeEventListener("abort", abort);
@@ -156,6 +178,7 @@ export class NamedLocks {
   async #take(resource: string, options: TakeOptions): Promise<Holding> {
     const { ttlMs = defaultTtlMs, maxHoldMs, waitMs, signal } = options;
     const startedMs = this.#environment.monotonic();
+    this.figures.waits(resource);
     let leave = (): void => undefined;
     const acquire = async (): Promise<Lease> => {
       leave = await this.#lines.enter(resource, { waitMs, signal });
@@ -169,17 +192,30 @@ export class NamedLocks {
       const { tracer } = this.#telemetry;
       const attributes = guardAttributes(tracer, this.#backend.name, resource);
       const lease = await acquireSpan(this.#telemetry, attributes, acquire);
-      return { lease, renewal: new Renewal(lease, ttlMs, this.#environment), leave };
+      const sinceMs = this.#environment.monotonic();
+      this.figures.granted(resource, sinceMs - startedMs);
+      this.#heldCount++;
+      this.#telemetry.observe("trellis_lock_wait_ms", sinceMs - startedMs);
+      const renewal = new Renewal(lease, ttlMs, this.#environment);
+      return { lease, renewal, resource, leave, sinceMs };
     } catch (error) {
+      const isLate = error instanceof LockTimeoutError;
+      this.figures.waitedInVain(resource, isLate ? "timeouts" : "failures");
+      this.#onFailure?.(resource, error);
       leave();
       throw error;
     }
   }
 
   /** The error of what ran under it matters more than that of a release: the lease runs out by itself. */
-  async #letGo({ lease, renewal, leave }: Holding): Promise<void> {
+  async #letGo({ lease, renewal, resource, leave, sinceMs }: Holding): Promise<void> {
     renewal.stop();
+    const { lost } = lease;
+    this.figures.released(resource, this.#environment.monotonic() - sinceMs, lost.aborted);
+    if (lost.aborted) this.#onFailure?.(resource, lost.reason);
     await lease[Symbol.asyncDispose]();
+    this.#heldCount--;
+    this.#telemetry.observe("trellis_lock_hold_ms", this.#environment.monotonic() - sinceMs);
     leave();
   }
 }

@@ -10,11 +10,13 @@ import type { Environment } from "../environment.ts";
 import {
   ClosedError,
   InvalidValueError,
+  LeaseLostError,
   LockUnavailableError,
   TrellisError,
   UnknownOutcomeError,
   UsageError,
 } from "../errors.ts";
+import { silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { Bulkhead } from "./bulkhead.ts";
 import { Circuit, type CircuitState } from "./circuit.ts";
 import type {
@@ -47,6 +49,23 @@ export interface BackendStatus {
   readonly queued: number;
 }
 
+/** What is counted of a backend. */
+export interface BackendFigures extends Pick<BackendStatus, "active" | "queued"> {
+  readonly circuits: readonly {
+    readonly circuit: "calls" | "leases";
+    readonly state: CircuitState;
+    readonly failures: number;
+    readonly openings: number;
+  }[];
+  /** Calls that were refused because too many waited. */
+  readonly shed: number;
+  readonly renewalFailures: number;
+  readonly leasesLost: number;
+}
+
+/** What is asked of a backend. */
+type Call = Exclude<keyof LockBackend, "name" | "guarantees" | symbol> | "renew" | "release";
+
 /** A backend behind a deadline, two circuits and a bulkhead. */
 export class ResilientLocks implements LockBackend {
   readonly operate?: NonNullable<LockBackend["operate"]>;
@@ -57,10 +76,18 @@ export class ResilientLocks implements LockBackend {
   readonly #callers = new Bulkhead(calls);
   readonly #acquirers = new Bulkhead(acquires);
   readonly #inner = new WeakMap<Lease, Lease>();
+  readonly #telemetry: Telemetry;
+  #renewalFailures = 0;
+  #leasesLost = 0;
 
-  constructor(backend: LockBackend, environment: Environment) {
+  constructor(
+    backend: LockBackend,
+    environment: Environment,
+    telemetry: Telemetry = silentTelemetry,
+  ) {
     this.#backend = backend;
     this.#environment = environment;
+    this.#telemetry = telemetry;
     this.#calls = new Circuit(environment);
     this.#leases = new Circuit(environment);
     const operate = backend.operate?.bind(backend);
@@ -85,8 +112,23 @@ export class ResilientLocks implements LockBackend {
     };
   }
 
+  /** What is counted. */
+  get figures(): BackendFigures {
+    return {
+      circuits: [
+        { circuit: "calls", state: this.#calls.state, ...this.#calls.counts },
+        { circuit: "leases", state: this.#leases.state, ...this.#leases.counts },
+      ],
+      active: this.#callers.active + this.#acquirers.active,
+      queued: this.#callers.queued,
+      shed: this.#callers.refused + this.#acquirers.refused,
+      renewalFailures: this.#renewalFailures,
+      leasesLost: this.#leasesLost,
+    };
+  }
+
   birth(options: ReadOptions = {}): Promise<string> {
-    return this.#call(() => this.#backend.birth(options), options.signal);
+    return this.#call("birth", () => this.#backend.birth(options), options.signal);
   }
 
   async acquire(resource: string, options: AcquireOptions): Promise<Lease> {
@@ -105,6 +147,7 @@ export class ResilientLocks implements LockBackend {
             return granted;
           },
           {
+            call: "acquire",
             limitMs: options.waitMs + callMsMax,
             late: () => this.#unavailable("it may be held", resource),
             // The backend gives back what it may have got.
@@ -120,7 +163,7 @@ export class ResilientLocks implements LockBackend {
   }
 
   read(resource: string, options: ReadOptions = {}): Promise<Guarded | undefined> {
-    return this.#call(() => this.#backend.read(resource, options), options.signal);
+    return this.#call("read", () => this.#backend.read(resource, options), options.signal);
   }
 
   commit(sections: readonly Section[], operationId: string): Promise<readonly Guarded[]> {
@@ -128,6 +171,7 @@ export class ResilientLocks implements LockBackend {
       return { ...section, lease: this.#inner.get(section.lease) ?? section.lease };
     });
     return this.#under(
+      "commit",
       () => this.#backend.commit(inner, operationId),
       () => this.#unknown(operationId),
     );
@@ -140,6 +184,7 @@ export class ResilientLocks implements LockBackend {
     operationId: string,
   ): Promise<Guarded> {
     return this.#call(
+      "compareAndSet",
       () => this.#backend.compareAndSet(resource, expectedVersion, value, operationId),
       undefined,
       () => this.#unknown(operationId),
@@ -157,6 +202,7 @@ export class ResilientLocks implements LockBackend {
     operationId: string,
   ): Promise<Operated> {
     return this.#call(
+      "operate",
       () => operate(resource, operation, operationId),
       undefined,
       () => this.#unknown(operationId),
@@ -165,6 +211,7 @@ export class ResilientLocks implements LockBackend {
 
   #watched(inner: Lease): Lease {
     const late = (): Error => this.#unavailable("it may be held", inner.resource);
+    let isLost = false;
     const lease: Lease = {
       resource: inner.resource,
       token: inner.token,
@@ -172,8 +219,12 @@ export class ResilientLocks implements LockBackend {
       get lost() {
         return inner.lost;
       },
-      renew: () => this.#under(() => inner.renew(), late),
-      release: () => this.#under(() => inner.release(), late),
+      renew: () => this.#under("renew", () => this.#counted(inner.renew()), late),
+      release: () => {
+        if (!isLost && inner.lost.aborted) this.#leasesLost++;
+        isLost ||= inner.lost.aborted;
+        return this.#under("release", () => inner.release(), late);
+      },
       [Symbol.asyncDispose]: async () => {
         await lease.release().catch(() => undefined);
       },
@@ -182,15 +233,24 @@ export class ResilientLocks implements LockBackend {
     return lease;
   }
 
+  #counted(renewal: Promise<void>): Promise<void> {
+    renewal.catch((error: unknown) => {
+      const isOver = error instanceof LeaseLostError || error instanceof ClosedError;
+      if (!isOver) this.#renewalFailures++;
+    });
+    return renewal;
+  }
+
   /** Without a lease: in line, and not at all while the circuit is open. */
   async #call<T>(
+    call: Call,
     work: () => Promise<T>,
     signal?: AbortSignal,
     late: () => Error = () => this.#unavailable("it did not answer in time"),
   ): Promise<T> {
     this.#checkClosed();
     return this.#callers.run(
-      () => this.#through(work, { limitMs: callMsMax, late, signal }),
+      () => this.#through(work, { call, limitMs: callMsMax, late, signal }),
       signal,
     );
   }
@@ -201,9 +261,9 @@ export class ResilientLocks implements LockBackend {
   }
 
   /** Under a lease: at once, whatever the circuits say. */
-  async #under<T>(work: () => Promise<T>, late: () => Error): Promise<T> {
+  async #under<T>(call: Call, work: () => Promise<T>, late: () => Error): Promise<T> {
     try {
-      const result = await this.#inTime(work, { limitMs: callMsMax, late });
+      const result = await this.#inTime(work, { call, limitMs: callMsMax, late });
       this.#leases.succeeded();
       return result;
     } catch (error) {
@@ -214,12 +274,7 @@ export class ResilientLocks implements LockBackend {
 
   async #through<T>(
     work: () => Promise<T>,
-    limits: {
-      readonly limitMs: number;
-      readonly late: () => Error;
-      readonly giveUp?: () => void;
-      readonly signal?: AbortSignal | undefined;
-    },
+    limits: Limits & { readonly signal?: AbortSignal | undefined },
   ): Promise<T> {
     if (!this.#calls.enter()) throw this.#open();
     try {
@@ -233,14 +288,9 @@ export class ResilientLocks implements LockBackend {
     }
   }
 
-  #inTime<T>(
-    work: () => Promise<T>,
-    limits: {
-      readonly limitMs: number;
-      readonly late: () => Error;
-      readonly giveUp?: () => void;
-    },
-  ): Promise<T> {
+  #inTime<T>(work: () => Promise<T>, limits: Limits): Promise<T> {
+    const { call } = limits;
+    const beganMs = this.#environment.monotonic();
     return new Promise((resolve, reject) => {
       const timer = this.#environment.schedule(limits.limitMs, () => {
         reject(limits.late());
@@ -248,7 +298,11 @@ export class ResilientLocks implements LockBackend {
       });
       const working = work();
       working.then(resolve, reject);
-      const over = (): void => timer.cancel();
+      const over = (): void => {
+        timer.cancel();
+        const tookMs = this.#environment.monotonic() - beganMs;
+        this.#telemetry.observe("trellis_backend_call_ms", tookMs, { call });
+      };
       working.then(over, over);
     });
   }
@@ -269,6 +323,14 @@ export class ResilientLocks implements LockBackend {
     const why = `${this.name} did not say in time what came of ${operationId}`;
     return new UnknownOutcomeError(`${why}: it may have taken effect, once`, { operationId });
   }
+}
+
+/** Of one call. */
+interface Limits {
+  readonly call: Call;
+  readonly limitMs: number;
+  readonly late: () => Error;
+  readonly giveUp?: () => void;
 }
 
 /** Tells a circuit what an error says of the backend. */

@@ -3,6 +3,7 @@ import type { Environment } from "../environment.ts";
 import { ConflictError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../errors.ts";
 import { type Attributes, spanned, type Telemetry } from "../telemetry.ts";
 import type { Strategy } from "./contention.ts";
+import { type LaneFigure, LaneFigures } from "./lane-figures.ts";
 import type { Guarded, Lease, LockBackend } from "./locks.ts";
 import { Renewal } from "./renewal.ts";
 import { acquireSpan, guardAttributes, placeOf, type Traced, writeSpan } from "./spans.ts";
@@ -35,6 +36,19 @@ export interface LaneOptions {
   readonly operationId: () => string;
   readonly strategy: Strategy;
   readonly telemetry: Telemetry;
+  readonly tally: Tally;
+}
+
+/** What all lanes together have done so far. */
+export interface Tally {
+  /** Attempts, by how they were made. */
+  optimistic: number;
+  lease: number;
+  /** Calls that were decided together with another, beyond the first of each attempt. */
+  combined: number;
+  /** Attempts that wrote nothing: another write came first, or a lease kept them out. */
+  overtaken: number;
+  held: number;
 }
 
 /** Changes in one write. */
@@ -67,6 +81,7 @@ export class UpdateLane {
   /** Those up to this number had come before the store was asked for what is known: for them it is the latest. */
   #knownFor = 0;
   #roundTripMs = 1;
+  readonly #figures = new LaneFigures();
   #restUntilMs = 0;
   #endRest: (() => void) | undefined;
   #running: Promise<void> | undefined;
@@ -77,6 +92,18 @@ export class UpdateLane {
 
   get queued(): number {
     return this.#queue.size;
+  }
+
+  /** How contended it is. */
+  get figure(): LaneFigure {
+    const { decided, conflicts, held, leases } = this.#figures;
+    return {
+      resource: this.#options.resource,
+      calls: this.#entered,
+      ...{ decided, conflicts, held, leases, queued: this.queued + this.#batch.length },
+      recentConflicts: this.#figures.heat(this.#options.environment.monotonic()),
+      roundTripMs: this.#roundTripMs,
+    };
   }
 
   get isIdle(): boolean {
@@ -131,7 +158,7 @@ export class UpdateLane {
 
   /** Writes what is in line, until it is written or refused. */
   async #write(): Promise<void> {
-    const { environment, strategy } = this.#options;
+    const { environment, strategy, tally } = this.#options;
     const beganMs = environment.monotonic();
     let held = 0;
     let takesIn = true;
@@ -139,11 +166,15 @@ export class UpdateLane {
       const [first] = this.#batch;
       const met = { conflicts, held, waitUsed: conflicts > 0 ? this.#waitUsed(beganMs) : 0 };
       const attempt = first?.exclusive === true ? "lease" : strategy.choose(met);
+      if (attempt === "lease") tally.lease++;
+      else tally.optimistic++;
       try {
+        if (attempt === "lease") this.#figures.leases++;
         const write = (): Promise<boolean> =>
           attempt === "lease" ? this.#underLease() : this.#compareAndSet(takesIn);
         // One write for all of them: it is in the span of the first.
         if (await (first?.traced ? first.traced.under(write) : write())) {
+          this.#figures.decided++;
           this.#restUntilMs = environment.monotonic() + strategy.restMs(this.#roundTripMs);
           return;
         }
@@ -159,6 +190,9 @@ export class UpdateLane {
         conflicts++;
         const isHeld = error instanceof ConflictError && error.held === true;
         held = isHeld ? held + 1 : 0;
+        this.#figures.conflicted(isHeld, environment.monotonic());
+        if (isHeld) tally.held++;
+        else tally.overtaken++;
         await this.#sleep(strategy.pauseMs({ conflicts, held }, this.#roundTripMs));
       }
     }
@@ -319,6 +353,7 @@ export class UpdateLane {
   }
 
   #answer({ failures }: Computed, guarded: Guarded | undefined): void {
+    this.#options.tally.combined += Math.max(0, this.#batch.length - 1);
     for (const caller of this.#batch) {
       if (failures.has(caller)) caller.refused(failures.get(caller));
       else caller.applied(guarded);

@@ -17,10 +17,11 @@ export interface ExchangeOptions {
   readonly environment: Environment;
   readonly limits: HttpLimits;
   readonly slots: AllSlots;
+  /** For a request that brings no id. */
+  readonly newId: () => string;
 }
 
 const requestIdPattern = /^[\w.:-]{1,128}$/u;
-const idBytes = 9;
 /** Answers below this are left to the socket without a deadline. */
 const smallBytes = 16 * 1024;
 const shedRetryMs = 1_000;
@@ -31,7 +32,8 @@ export class Exchange implements Call {
   readonly response: ServerResponse;
   readonly requestId: string;
   readonly path: string;
-  readonly query: URLSearchParams;
+  readonly #search: string;
+  #query: URLSearchParams | undefined;
   grant: Grant = nobody;
   /** Undefined before it is found. */
   route: Route | undefined;
@@ -50,14 +52,17 @@ export class Exchange implements Call {
     this.startMs = environment.monotonic();
     const given = request.headers["x-request-id"];
     this.requestId =
-      typeof given === "string" && requestIdPattern.test(given)
-        ? given
-        : Buffer.from(environment.randomBytes(idBytes)).toString("base64url");
+      typeof given === "string" && requestIdPattern.test(given) ? given : options.newId();
     const url = request.url ?? "";
     const mark = url.indexOf("?");
     this.path = mark === -1 ? url : url.slice(0, mark);
-    this.query = new URLSearchParams(mark === -1 ? "" : url.slice(mark + 1));
+    this.#search = mark === -1 ? "" : url.slice(mark + 1);
     response.once("close", () => this.#over());
+  }
+
+  get query(): URLSearchParams {
+    this.#query ??= new URLSearchParams(this.#search);
+    return this.#query;
   }
 
   get signal(): AbortSignal {

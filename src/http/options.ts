@@ -33,7 +33,7 @@ export interface HttpLimits {
   readonly heartbeatMs: number;
   /** Between two status events, in ms. Default 1,000. */
   readonly statusMs: number;
-  /** When the event loop is later than this, in ms, writes are answered 503. Default 250. */
+  /** When the event loop is later than this, in ms, writes are answered 503. Default 100. */
   readonly lagMsMax: number;
   /** Keys or elements in one answer. Default 10,000. */
   readonly listMax: number;
@@ -70,7 +70,7 @@ export const defaultLimits: HttpLimits = {
   streamStallMsMax: 30_000,
   heartbeatMs: 15_000,
   statusMs: 1_000,
-  lagMsMax: 250,
+  lagMsMax: 100,
   listMax: 10_000,
   batchMax: 1_000,
   afterMsMax: 5_000,

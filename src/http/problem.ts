@@ -22,33 +22,50 @@ interface Row {
   readonly status: number;
   /** When to ask again, in ms, unless the error tells. */
   readonly retryAfterMs?: number;
+  /** The error's fields that clients are told. */
+  readonly data: readonly string[];
+  /** Told in place of its message, which names what is no business of clients. */
+  readonly detail?: string;
 }
 
 /** By code. 503 says: nothing happened, ask again; 504: it may have happened. */
 export const rows: { readonly [C in ErrorClassCode]: Row } = {
-  TRELLIS_USAGE: { status: 400 },
-  TRELLIS_INVALID_VALUE: { status: 422 },
-  TRELLIS_COUNTER_RANGE: { status: 422 },
-  TRELLIS_CLOSED: { status: 503, retryAfterMs: 5_000 },
-  TRELLIS_INSUFFICIENT: { status: 409 },
-  TRELLIS_RIGHTS_UNAVAILABLE: { status: 503, retryAfterMs: 1_000 },
-  TRELLIS_ALREADY_CLAIMED: { status: 409 },
-  TRELLIS_CONFLICT: { status: 409 },
-  TRELLIS_STALE_TOKEN: { status: 409 },
-  TRELLIS_LEASE_LOST: { status: 503, retryAfterMs: 1_000 },
-  TRELLIS_LOCK_TIMEOUT: { status: 503, retryAfterMs: 1_000 },
-  TRELLIS_LOCK_UNAVAILABLE: { status: 503, retryAfterMs: 2_000 },
-  TRELLIS_UNKNOWN_OUTCOME: { status: 504 },
-  TRELLIS_STORE_ROLLED_BACK: { status: 500 },
-  TRELLIS_WAIT_TIMEOUT: { status: 503, retryAfterMs: 1_000 },
-  TRELLIS_VERSION_LOST: { status: 410 },
-  TRELLIS_OVERLOADED: { status: 429, retryAfterMs: 1_000 },
-  TRELLIS_CLOCK_SKEW: { status: 500 },
-  TRELLIS_SCHEMA_MISMATCH: { status: 409 },
-  TRELLIS_PROTOCOL: { status: 500 },
-  TRELLIS_UNAUTHORIZED: { status: 401 },
-  TRELLIS_STORAGE: { status: 503, retryAfterMs: 2_000 },
-  TRELLIS_CORRUPT_STORAGE: { status: 500 },
+  TRELLIS_USAGE: { status: 400, data: [] },
+  TRELLIS_INVALID_VALUE: { status: 422, data: ["reason", "path"] },
+  TRELLIS_COUNTER_RANGE: { status: 422, data: ["collection", "key", "by", "value"] },
+  TRELLIS_CLOSED: { status: 503, retryAfterMs: 5_000, data: [] },
+  TRELLIS_INSUFFICIENT: { status: 409, data: ["collection", "key", "requested", "available"] },
+  TRELLIS_RIGHTS_UNAVAILABLE: {
+    status: 503,
+    retryAfterMs: 1_000,
+    data: ["collection", "key", "requested", "holders"],
+  },
+  TRELLIS_ALREADY_CLAIMED: { status: 409, data: ["collection", "key", "owner"] },
+  TRELLIS_CONFLICT: { status: 409, data: ["held", "forgotten"] },
+  TRELLIS_STALE_TOKEN: { status: 409, data: ["token", "installed"] },
+  TRELLIS_LEASE_LOST: { status: 503, retryAfterMs: 1_000, data: ["token"] },
+  TRELLIS_LOCK_TIMEOUT: { status: 503, retryAfterMs: 1_000, data: ["backend", "waitMs"] },
+  TRELLIS_LOCK_UNAVAILABLE: { status: 503, retryAfterMs: 2_000, data: ["backend"] },
+  TRELLIS_UNKNOWN_OUTCOME: { status: 504, data: ["operationId"] },
+  TRELLIS_STORE_ROLLED_BACK: { status: 500, data: [] },
+  TRELLIS_WAIT_TIMEOUT: { status: 503, retryAfterMs: 1_000, data: ["waitMs"] },
+  TRELLIS_VERSION_LOST: { status: 410, data: ["actor", "sequence"] },
+  TRELLIS_OVERLOADED: { status: 429, retryAfterMs: 1_000, data: ["retryAfterMs"] },
+  TRELLIS_CLOCK_SKEW: { status: 500, data: ["skewMs", "boundMs"] },
+  TRELLIS_SCHEMA_MISMATCH: { status: 409, data: ["collection", "ours", "theirs"] },
+  TRELLIS_PROTOCOL: { status: 500, data: ["reason"] },
+  TRELLIS_UNAUTHORIZED: { status: 401, data: [] },
+  TRELLIS_STORAGE: {
+    status: 503,
+    retryAfterMs: 2_000,
+    data: [],
+    detail: "the disk of this peer refuses: what was written is in memory, and may not survive",
+  },
+  TRELLIS_CORRUPT_STORAGE: {
+    status: 500,
+    data: [],
+    detail: "this peer, or its lock store, holds what was not written so",
+  },
 };
 
 /** Codes that only HTTP has. */
@@ -114,9 +131,10 @@ export function problemOf(error: unknown): Problem {
     const row: Row = rows[error.code as ErrorClassCode];
     const told = "retryAfterMs" in error ? error.retryAfterMs : undefined;
     const retryAfterMs = typeof told === "number" ? told : row.retryAfterMs;
-    const { code, message: detail } = error;
+    const { code } = error;
+    const detail = row.detail ?? error.message;
     const retry = retryAfterMs === undefined ? {} : { retryAfterMs };
-    return problem(row.status, { code, detail, ...retry, data: dataOf(error) });
+    return problem(row.status, { code, detail, ...retry, data: dataOf(error, row.data) });
   }
   const detail = "something went wrong here; whether the request took effect is not known";
   return { ...problem(500, { code: "TRELLIS_INTERNAL", detail }), isInternal: true };
@@ -149,14 +167,14 @@ function problem(
   };
 }
 
-const reserved = new Set(["type", "title", "status", "code", "detail", "requestId"]);
-
-/** The error's own fields, as far as JSON has them: no bytes, and what is no safe number as text. */
-function dataOf(error: TrellisError): Readonly<Record<string, unknown>> {
-  const data: [string, unknown][] = [];
-  for (const [name, value] of Object.entries(error)) {
-    if (reserved.has(name) || name === "current" || value === undefined) continue;
-    data.push([name, typeof value === "bigint" ? String(value) : value]);
-  }
-  return Object.fromEntries(data);
+/** The fields that are named, as far as there are such; what is no safe number as text. */
+function dataOf(error: TrellisError, names: readonly string[]): Readonly<Record<string, unknown>> {
+  const fields = new Map<string, unknown>(Object.entries(error));
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = fields.get(name);
+      if (value === undefined) return [];
+      return [[name, typeof value === "bigint" ? String(value) : value]];
+    }),
+  );
 }

@@ -81,36 +81,44 @@ export interface Found {
   readonly segments: Readonly<Record<string, string>>;
 }
 
-/** Routes by the number of their segments. */
+/** Routes by the number of their segments, and by the last one where that is no name. */
 export class RouteTable {
-  readonly #byLength = new Map<number, Route[]>();
+  readonly #alike = new Map<string, Route[]>();
 
   constructor(routes: readonly Route[]) {
     for (const route of routes) {
-      const { length } = route.pattern.segments;
-      const alike = this.#byLength.get(length);
+      const { segments } = route.pattern;
+      const last = segments.at(-1);
+      const place = placeOf(segments.length, last?.kind === "literal" ? last.text : undefined);
+      const alike = this.#alike.get(place);
       if (alike) alike.push(route);
-      else this.#byLength.set(length, [route]);
+      else this.#alike.set(place, [route]);
     }
   }
 
-  /** The routes of a path; empty if it has none. O(routes of that length). */
+  /** The routes of a path; none if it has none. O(routes of that shape). */
   find(path: string): Found {
     const given = path.slice(1).split("/");
-    const routes: Route[] = [];
-    let segments: Readonly<Record<string, string>> = {};
-    let pattern = "";
-    for (const route of this.#byLength.get(given.length) ?? []) {
-      if (routes.length > 0 && route.pattern.text !== pattern) continue;
-      const found = match(route.pattern, given);
-      if (!found) continue;
-      routes.push(route);
-      pattern = route.pattern.text;
-      segments = found;
+    const { length } = given;
+    const byLast = this.#among(this.#alike.get(placeOf(length, given.at(-1))), given);
+    return byLast ?? this.#among(this.#alike.get(placeOf(length, undefined)), given) ?? nowhere;
+  }
+
+  #among(alike: readonly Route[] | undefined, given: readonly string[]): Found | undefined {
+    for (const { pattern } of alike ?? []) {
+      const segments = match(pattern, given);
+      if (!segments) continue;
+      const routes = alike?.filter((route) => route.pattern.text === pattern.text) ?? [];
+      return { routes, segments };
     }
-    return { routes, segments };
+    return undefined;
   }
 }
+
+const nowhere: Found = { routes: [], segments: {} };
+
+const placeOf = (length: number, last: string | undefined): string =>
+  last === undefined ? `${length}` : `${length}/${last}`;
 
 /** The name at a place of the path. @throws Refusal when it is not encoded as it should be. */
 export const nameIn = ({ segments }: Pick<Call, "segments">, place: string): string =>

@@ -2,6 +2,7 @@
 import type { AnyCollection, CollectionEntry } from "../any-collection.ts";
 import type { DataType } from "../crdt/data-type.ts";
 import type { HttpHandler } from "../door.ts";
+import type { Activity } from "../insight/activity.ts";
 import type { LastStop } from "../last-stop.ts";
 import type { ReplicaStatus } from "../replica-status.ts";
 import type { WaitOptions } from "../store/waiting.ts";
@@ -19,6 +20,7 @@ export interface ServedReplica {
   synced(options?: WaitOptions): Promise<void>;
   watch(collection: string, options?: WatchOptions): Watcher;
   status(): ReplicaStatus;
+  readonly activity: Activity;
   collection(name: string, type?: DataType): AnyCollection | undefined;
   inventory(): CollectionEntry[];
   readonly lastStop: LastStop;

@@ -12,6 +12,7 @@ import {
   spanned,
   type Telemetry,
 } from "../telemetry.ts";
+import { snapshotOf } from "../insight/snapshot-of.ts";
 import { readBody } from "./body.ts";
 import { EventStream } from "./event-stream.ts";
 import { type AllSlots, Exchange } from "./exchange.ts";
@@ -49,6 +50,7 @@ export class HttpService implements AsyncDisposable {
   readonly #health: Health;
   readonly #routes: readonly Route[];
   readonly #table: RouteTable;
+  readonly #newId: () => string;
   readonly #streams = new Set<EventStream>();
   readonly #exchanges = new Set<Exchange>();
   #rest: (() => void) | undefined;
@@ -64,6 +66,7 @@ export class HttpService implements AsyncDisposable {
     this.#logger = options.logger ?? silentLogger;
     this.#logsKeys = options.logKeys === true;
     this.#page = options.page;
+    this.#newId = ids(environment);
     const share = limits.perSubjectShare;
     this.#slots = {
       turn: new Slots(limits.requestsMax, share),
@@ -78,11 +81,15 @@ export class HttpService implements AsyncDisposable {
     this.#memory = new RequestMemory({ replica, environment, limits });
     this.#gate = new RetryGate(replica, environment, limits.retryGateMs);
     this.#health = new Health(replica, environment, limits.readyMsMax);
-    const status = (): string => JSON.stringify(replica.status());
+    const notReady = (): string[] => this.#health.reasons.map(({ detail }) => detail);
+    const status = (): string => JSON.stringify(snapshotOf(replica, environment, notReady()));
     const parts: Parts = {
       ...{ replica, environment, limits, isDurable, metrics: options.metrics },
       ...{ memory: this.#memory, gate: this.#gate, health: this.#health },
-      statusEvents: new StatusEvents(environment, limits.statusMs, status),
+      statusEvents: new StatusEvents(environment, limits.statusMs, {
+        status,
+        look: () => replica.activity.look(),
+      }),
       written: turnVersion(replica, environment),
       openStream: (call) => {
         call.goOnAs("stream");
@@ -138,6 +145,7 @@ export class HttpService implements AsyncDisposable {
   async #take(request: IncomingMessage, response: ServerResponse, admit: Admit): Promise<void> {
     const exchange = new Exchange(request, response, {
       ...{ environment: this.#environment, limits: this.#limits, slots: this.#slots },
+      newId: this.#newId,
     });
     response.on("error", () => response.destroy());
     this.#exchanges.add(exchange);
@@ -273,6 +281,15 @@ export class HttpService implements AsyncDisposable {
     } else if (status >= 500 && shed === undefined) this.#logger.warn(fields, "a request failed");
     else this.#logger.debug(fields, "a request was answered");
   }
+}
+
+const idBytes = 9;
+
+/** Ids of requests: of this run, and counted. */
+function ids(environment: Environment): () => string {
+  const run = Buffer.from(environment.randomBytes(idBytes)).toString("base64url");
+  let count = 0;
+  return () => `${run}-${(count++).toString(36)}`;
 }
 
 const closing = { retryAfterMs: 1_000, headers: { connection: "close" } };

@@ -36,9 +36,11 @@ export class PeerRecords {
     this.#options = options;
   }
 
-  /** Whether what was written has become old. */
+  /** Whether what was written has become old, or lacks somebody: who knows of us is told after a crash. */
   get isDue(): boolean {
-    return this.#options.environment.monotonic() - this.#writtenMs >= agedMs;
+    const { environment, peers, stored } = this.#options;
+    if (environment.monotonic() - this.#writtenMs >= agedMs) return true;
+    return peers().some(({ name }) => !stored.has(name));
   }
 
   /** Whether anything is not as it was written. O(peers x actors). */

@@ -20,6 +20,8 @@ export class Retention {
   #queue: number[] = [];
   #start = 0;
   #bare = 0;
+  /** Removals that were forgotten. */
+  forgotten = 0;
 
   constructor(cells: Cells, entriesMax: number) {
     this.#cells = cells;
@@ -77,6 +79,7 @@ export class Retention {
     const node = this.#cells.slot(cell);
     this.#cells.remove(cell);
     this.#bare--;
+    this.forgotten++;
     dropped(node);
   }
 

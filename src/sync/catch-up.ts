@@ -18,10 +18,7 @@ class LinkOver extends Error {
 }
 
 /** What is asked of a link. */
-export type CaughtLink = Pick<
-  Link,
-  "number" | "url" | "target" | "framesIn" | "bytesIn" | "bytesOut"
->;
+export type CaughtLink = Pick<Link, "number" | "url" | "target" | "traffic">;
 
 interface CatchingUp {
   readonly span: Span;
@@ -88,7 +85,7 @@ export class CatchUps {
 
   #close(link: CaughtLink, { span }: CatchingUp): void {
     this.#links.delete(link);
-    const { framesIn, bytesIn, bytesOut } = link;
+    const { framesIn, bytesIn, bytesOut } = link.traffic;
     span.set({
       ...{ "trellis.frames_in": framesIn, "trellis.bytes_in": bytesIn },
       "trellis.bytes_out": bytesOut,

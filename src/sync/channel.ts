@@ -4,6 +4,7 @@ import type { Message } from "./message.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "./protocol.ts";
 import { protocolError } from "./refusal.ts";
 import type { SessionState } from "./session.ts";
+import type { LinkTraffic } from "./traffic.ts";
 import type { Connection } from "./transport.ts";
 
 /** The largest message that is read in each state, in bytes. */
@@ -19,13 +20,16 @@ const bytesMax: Readonly<Record<SessionState["kind"], number>> = {
 };
 
 /** One connection's messages. */
-export class Channel {
+export class Channel implements LinkTraffic {
   readonly #writer = new MessageWriter();
   #connection: Connection | undefined;
   #sent = 0;
   #taken = 0;
   bytesIn = 0;
   bytesOut = 0;
+  /** Frames of changes, which the link counts: those in once they are taken. */
+  framesIn = 0;
+  framesOut = 0;
 
   /** Gives the channel its connection, right after that was made. */
   attach(connection: Connection): void {

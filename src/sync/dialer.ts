@@ -8,6 +8,7 @@ import type { Environment, Timer } from "../environment.ts";
 import { Backoff } from "./backoff.ts";
 import type { Link } from "./link.ts";
 import { isRefusal, type LinkEnd } from "./refusal.ts";
+import { noTraffic, sumOf, type Traffic } from "./traffic.ts";
 import type { DialTarget } from "./transport.ts";
 
 /** A link that streamed this long was a good one: the next failure starts with a short wait, in ms. */
@@ -35,8 +36,9 @@ export class Dialer {
   #isStopped = true;
   #isSelf = false;
   #isCovered = false;
-  /** Who answered there last. */
+  /** Who answered there last, and what it calls itself. */
   actor: ActorId | undefined;
+  name: string | undefined;
   /** What it held when its last link began to stream. */
   reached: VersionVector | undefined;
   /** Why it does not want us, or we do not want it. */
@@ -44,12 +46,7 @@ export class Dialer {
   /** Why the last link ended. */
   lastEnd: LinkEnd | undefined;
   /** Totals of the links that are over. */
-  readonly past: { bytesIn: number; bytesOut: number; framesIn: number; framesOut: number } = {
-    bytesIn: 0,
-    bytesOut: 0,
-    framesIn: 0,
-    framesOut: 0,
-  };
+  past: Traffic = noTraffic;
 
   constructor(options: DialerOptions) {
     this.target = options.target;
@@ -86,10 +83,7 @@ export class Dialer {
     if (link !== this.#link) return;
     this.#link = undefined;
     this.lastEnd = end;
-    this.past.bytesIn += link.bytesIn;
-    this.past.bytesOut += link.bytesOut;
-    this.past.framesIn += link.framesIn;
-    this.past.framesOut += link.framesOut;
+    this.past = sumOf(this.past, link.traffic);
     if (end.code === "self") this.#isSelf = true;
     if (this.#isStopped || this.#isSelf) return;
     if (isRefusal(end)) {

@@ -4,6 +4,7 @@ import { frameVersion } from "../store/frame.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import { digest, type DigestedVector, type Entry, inActorOrder } from "./digest.ts";
 import { type Greeting, type Hello, nonceBytes, protocolVersions } from "./message.ts";
+import { questionsKnown } from "./question.ts";
 import type { Acquaintance } from "./refusal.ts";
 
 /** Nonces that are remembered. */
@@ -73,6 +74,7 @@ export class Greeter {
         digest: ofEntries,
         ...(services.length > 0 && !isReader ? { services } : {}),
         ...(isReader ? { takesNothing: true } : {}),
+        questions: questionsKnown,
       },
     };
   }

@@ -1,7 +1,6 @@
 /**
- * One connection to one peer: it lets the session decide and does what the session says. Frames are
- * made when there is room for them; what was taken in is acknowledged once a turn; at rest there is a
- * heartbeat and nothing else.
+ * One connection to one peer: it lets the session decide and does what the session says. Frames are made when there is
+ * room for them; what was taken in is acknowledged once a turn; at rest there is a heartbeat and nothing else.
  */
 import type { ActorId } from "../crdt/dot.ts";
 import type { VersionVector } from "../crdt/version-vector.ts";
@@ -32,6 +31,7 @@ import {
   onlyReads,
 } from "./refusal.ts";
 import { type Effect, opening, type SessionEvent, type SessionState, step } from "./session.ts";
+import type { LinkTraffic } from "./traffic.ts";
 import type { Connection, ConnectionEnd, Receiver } from "./transport.ts";
 
 /** Acknowledgements wait while more than this is buffered, in bytes. */
@@ -67,8 +67,8 @@ export class Link implements Receiver {
   #stagedBytes = 0;
   /** What the peer held when the link began to stream. */
   target: VersionVector | undefined;
-  framesIn = 0;
-  framesOut = 0;
+  /** How far the peer's wall clock was ahead of ours when its hello came, in ms, less the way. */
+  clockOffsetMs: number | undefined;
   /** When anything was last heard, by the wall clock in ms. */
   lastSeenMs: number | undefined;
   /** When the link began to stream, by the monotonic clock in ms. */
@@ -100,12 +100,8 @@ export class Link implements Receiver {
     this.#channel.attach(connection);
   }
 
-  get bytesIn(): number {
-    return this.#channel.bytesIn;
-  }
-
-  get bytesOut(): number {
-    return this.#channel.bytesOut;
+  get traffic(): LinkTraffic {
+    return this.#channel;
   }
 
   /** What the peer said of itself, once its hello was fine. */
@@ -136,10 +132,7 @@ export class Link implements Receiver {
     return this.#exchange?.known;
   }
 
-  /**
-   * What the peer has as safely as it can: on its disk if it has one. Undefined until the link streams,
-   * and of one who may only read: nobody rests on its word.
-   */
+  /** As safely as the peer can: on its disk, if any. Undefined until the link streams, and of one who may only read. */
   get kept(): VersionVector | undefined {
     return this.isReader ? undefined : this.#disks?.kept;
   }
@@ -239,6 +232,7 @@ export class Link implements Receiver {
     if (message.kind === "hello") {
       this.#hello ??= message;
       const acquaintance = this.#owner.acquaintance(message);
+      this.clockOffsetMs = message.wallMs - acquaintance.wallMs;
       this.#step({ kind: "hello", hello: message, acquaintance });
     } else {
       // Who goes on with a series does so before it says anything else of what it holds.
@@ -255,7 +249,7 @@ export class Link implements Receiver {
 
   #sendFrame(bytes: Uint8Array): void {
     this.#send({ kind: "frame", bytes });
-    this.framesOut++;
+    this.#channel.framesOut++;
     this.#disks?.sent();
     this.#telemetry.observe("trellis_frame_out_bytes", bytes.length);
   }
@@ -367,8 +361,10 @@ export class Link implements Receiver {
     const exchange = this.#exchange;
     if (exchange === undefined) return;
     if (this.isReader) return this.#leave(onlyReads);
+    const beganMs = this.#nowMs;
     const received = exchange.receive(frame);
-    this.framesIn++;
+    this.#telemetry.observe("trellis_frame_apply_ms", this.#nowMs - beganMs);
+    this.#channel.framesIn++;
     this.#disks?.received();
     this.#stagedBytes = received.stagedBytes;
     this.#telemetry.observe("trellis_frame_in_bytes", frame.length);
@@ -396,7 +392,8 @@ export class Link implements Receiver {
   }
 
   #peerStored({ taken, sent }: FrameCounts): void {
-    if (taken > this.framesOut || sent > this.framesIn) {
+    const { framesIn, framesOut } = this.#channel;
+    if (taken > framesOut || sent > framesIn) {
       throw new MalformedError("frames that there were not are stored");
     }
     this.#disks?.told({ taken, sent });

@@ -62,6 +62,8 @@ export interface Hello {
   readonly takesNothing?: boolean;
   /** Services that the sender has; absent for none. */
   readonly services?: readonly string[];
+  /** Questions that the sender answers, by their numbers up to this one; absent for those of the beginning. */
+  readonly questions?: number;
 }
 
 /** What we tell a peer of ourselves. */

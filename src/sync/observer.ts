@@ -8,7 +8,7 @@ import { ClosedError, UsageError } from "../errors.ts";
 import { frameVersion } from "../store/frame.ts";
 import { Channel } from "./channel.ts";
 import { digest, type DigestedVector } from "./digest.ts";
-import { type Answer, type Greeting, nonceBytes, protocolVersions } from "./message.ts";
+import { type Answer, type Greeting, type Hello, nonceBytes, protocolVersions } from "./message.ts";
 import { Pulse } from "./pulse.ts";
 import type { Question } from "./question.ts";
 import { endOf, endOfConnection, type LinkEnd } from "./refusal.ts";
@@ -37,6 +37,7 @@ export class Observer implements Receiver {
   readonly #startedMs: number;
   #state: SessionState = opening;
   #digest: Uint8Array = new Uint8Array(0);
+  #hello: Hello | undefined;
   #opening: Waiting<DigestedVector> | undefined;
   #asking: Waiting<Answer> | undefined;
   #gone: (() => void) | undefined;
@@ -71,6 +72,12 @@ export class Observer implements Receiver {
   /** Bytes that were sent and received so far. */
   get bytes(): number {
     return this.#channel.bytesIn + this.#channel.bytesOut;
+  }
+
+  /** What the replica said of itself. */
+  get hello(): Hello {
+    if (this.#hello === undefined) throw new Error("assertion: an observer that met nobody");
+    return this.#hello;
   }
 
   /** Asks one question; the answer must have come before the next. @throws as `open`; ClosedError */
@@ -113,6 +120,7 @@ export class Observer implements Receiver {
       const message = this.#channel.take(bytes, this.#state.kind);
       if (message?.kind === "hello") {
         this.#digest = message.digest;
+        this.#hello = message;
         const acquaintance = { wallMs: 0, skewMsMax: 0, isOurNonce: false };
         this.#step({ kind: "hello", hello: message, acquaintance });
       } else if (message) {

@@ -4,8 +4,9 @@
  */
 import type { Environment } from "../environment.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import { KeyspaceWitness } from "../store/compare/keyspace-witness.ts";
+import type { Acquaintances } from "./acquaintances.ts";
 import { Attendant } from "./attendant.ts";
+import type { DigestedVector } from "./digest.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Link } from "./link.ts";
 import type { Admission } from "./link-owner.ts";
@@ -19,6 +20,7 @@ export interface ObserversOptions {
   readonly keyspace: Keyspace;
   readonly environment: Environment;
   readonly greeter: Greeter;
+  readonly acquaintances: Acquaintances;
 }
 
 /** The observers of one replica. */
@@ -55,11 +57,11 @@ export class Observers {
   }
 
   #attendant(): Attendant {
-    const { keyspace, environment, greeter } = this.#options;
-    const witness = new KeyspaceWitness({ keyspace, environment, isStill: false });
-    return new Attendant(witness, () => {
+    const { keyspace, environment, greeter, acquaintances } = this.#options;
+    const vector = (): DigestedVector => {
       keyspace.flush();
       return greeter.vector();
-    });
+    };
+    return new Attendant({ keyspace, environment, acquaintances, vector });
   }
 }

@@ -5,6 +5,7 @@ import type { Dialer } from "./dialer.ts";
 import type { Link } from "./link.ts";
 import type { Stranger } from "./peer-memory.ts";
 import type { SessionState } from "./session.ts";
+import { noTraffic, sumOf, type Traffic } from "./traffic.ts";
 
 /**
  * Where a peer is: a state of its link, `waiting` to be dialed, `refused` (nothing will change until
@@ -13,7 +14,7 @@ import type { SessionState } from "./session.ts";
 export type PeerState = SessionState["kind"] | "waiting" | "refused" | "self";
 
 /** A peer, as it is now. */
-export interface PeerView {
+export interface PeerView extends Traffic {
   /** Unknown until it said hello. */
   readonly actor: ActorId | undefined;
   readonly name: string | undefined;
@@ -32,39 +33,38 @@ export interface PeerView {
   readonly lagBatches: number;
   /** For how long the oldest frame has been on the way to it, in ms. */
   readonly lagMs: number;
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly framesIn: number;
-  readonly framesOut: number;
   /** When anything was last heard of it, by the wall clock in ms. */
   readonly lastSeenMs: number | undefined;
+  /** How far its wall clock was ahead of ours when its hello came, in ms, less what that took on the way. */
+  readonly clockOffsetMs: number | undefined;
   /** Bytes of a series that is half received from it. */
   readonly stagedBytes: number;
+  /** Bytes for it that the network has not taken yet. */
+  readonly bufferedBytes: number;
 }
-
-const nothing = { bytesIn: 0, bytesOut: 0, framesIn: 0, framesOut: 0 };
 
 /** What there is to say while there is no link. */
 const noLink = {
-  ...nothing,
+  traffic: { ...noTraffic, bufferedBytes: 0 },
   peer: undefined,
   acknowledged: undefined,
   lagBatches: 0,
   lagMs: 0,
   lastSeenMs: undefined,
+  clockOffsetMs: undefined,
   stagedBytes: 0,
 };
 
-const noDialer = { actor: undefined, past: nothing, refused: undefined };
+const noDialer = { actor: undefined, name: undefined, past: noTraffic, refused: undefined };
 
 /** The view of a peer by its link, by its dialer, or both. */
 export function peerView(link: Link | undefined, dialer: Dialer | undefined): PeerView {
   const now = link ?? noLink;
-  const { actor, past, refused } = dialer ?? noDialer;
+  const { actor, name, past, refused } = dialer ?? noDialer;
   const lastEnd = link ? undefined : dialer?.lastEnd?.reason;
   return {
     actor: now.peer?.actor ?? actor,
-    name: now.peer?.name,
+    name: now.peer?.name ?? name,
     url: dialer?.target.url,
     state: stateOf(link, dialer),
     ...(refused === undefined ? {} : { refused }),
@@ -73,18 +73,17 @@ export function peerView(link: Link | undefined, dialer: Dialer | undefined): Pe
     isDurable: now.peer?.isDurable === true,
     lagBatches: now.lagBatches,
     lagMs: now.lagMs,
-    bytesIn: past.bytesIn + now.bytesIn,
-    bytesOut: past.bytesOut + now.bytesOut,
-    framesIn: past.framesIn + now.framesIn,
-    framesOut: past.framesOut + now.framesOut,
+    ...sumOf(past, now.traffic),
     lastSeenMs: now.lastSeenMs,
+    clockOffsetMs: now.clockOffsetMs,
     stagedBytes: now.stagedBytes,
+    bufferedBytes: now.traffic.bufferedBytes,
   };
 }
 
 /** The view of a peer that dialed us and was refused. */
 export const strangerView = ({ hello, reason, lastSeenMs }: Stranger): PeerView => ({
-  ...nothing,
+  ...noTraffic,
   actor: hello.actor,
   name: hello.name,
   url: undefined,
@@ -95,7 +94,9 @@ export const strangerView = ({ hello, reason, lastSeenMs }: Stranger): PeerView 
   lagBatches: 0,
   lagMs: 0,
   lastSeenMs,
+  clockOffsetMs: undefined,
   stagedBytes: 0,
+  bufferedBytes: 0,
 });
 
 function stateOf(link: Link | undefined, dialer: Dialer | undefined): PeerState {

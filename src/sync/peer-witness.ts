@@ -1,12 +1,15 @@
 /** Answers for a live peer: each question goes over the link, and what comes back is checked. */
 import type { ActorId } from "../crdt/dot.ts";
 import type { Environment } from "../environment.ts";
+import { UsageError } from "../errors.ts";
+import type { ProvenancePlace } from "../store/provenance.ts";
 import type { RangeDigest } from "../store/compare/key-digest.ts";
 import type { NamedVector } from "../store/version-token.ts";
 import type { CollectionSize, KeyRange, Part, Witness } from "../store/compare/witness.ts";
 import { type DigestedVector, type Entry, isSameDigest } from "./digest.ts";
 import { Observer, type ObserverOptions } from "./observer.ts";
-import type { Question, Reply } from "./question.ts";
+import type { Hello } from "./message.ts";
+import { type Question, questionsAtFirst, questionsKnown, type Reply } from "./question.ts";
 import { broken } from "./refusal.ts";
 
 /** How long a peer may take for one answer, in ms: it goes through all of its keys for some. */
@@ -40,6 +43,27 @@ export class PeerWitness implements Witness {
   /** Bytes that were sent and received so far. */
   get bytes(): number {
     return this.#observer.bytes;
+  }
+
+  /** What the peer said of itself. */
+  get hello(): Hello {
+    return this.#observer.hello;
+  }
+
+  /**
+   * What makes up a value there, from whom, and who has seen it.
+   * @throws UsageError when the peer is older than this question; as `ask` of an `Observer`.
+   */
+  async provenance(place: ProvenancePlace): Promise<ReplyAbout<"provenance">> {
+    const { name, questions = questionsAtFirst } = this.hello;
+    if (questions < questionsKnown) {
+      throw new UsageError(
+        `${name} is of a version that cannot tell what makes up a value; close it and ask its directory, ` +
+          "or ask a peer that is newer",
+        { cause: new Error(`it knows ${questions} questions`) },
+      );
+    }
+    return await this.#ask({ about: "provenance", ...place });
   }
 
   async begin(): Promise<readonly CollectionSize[]> {

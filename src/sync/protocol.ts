@@ -133,8 +133,10 @@ const fields = {
   services: 12,
   /** Only to who may only read. */
   takesNothing: 13,
+  /** Only of who answers more than the questions of the beginning. */
+  questions: 20,
 } as const;
-const optionalFields = 3;
+const optionalFields = 4;
 
 const vectorMore = 1;
 const vectorStage = 2;
@@ -212,8 +214,9 @@ export class MessageWriter {
     out.raw(magic);
     out.varint(hello.versions.min);
     out.varint(hello.versions.max);
-    const { isObserver = false, takesNothing = false, services = [] } = hello;
-    const optional = (isObserver ? 1 : 0) + (services.length > 0 ? 1 : 0) + (takesNothing ? 1 : 0);
+    const { isObserver = false, takesNothing = false, services = [], questions } = hello;
+    const told = [isObserver, services.length > 0, takesNothing, questions !== undefined];
+    const optional = told.filter(Boolean).length;
     out.varint(Object.keys(fields).length - optionalFields + optional);
     this.#put(fields.frameVersion, (field) => field.varint(hello.frameVersion));
     this.#put(fields.actor, (field) => field.raw(actorIdToBytes(hello.actor)));
@@ -228,6 +231,7 @@ export class MessageWriter {
     if (isObserver) this.#put(fields.isObserver, (field) => field.byte(1));
     if (services.length > 0) this.#put(fields.services, (field) => writeNames(field, services));
     if (takesNothing) this.#put(fields.takesNothing, (field) => field.byte(1));
+    if (questions !== undefined) this.#put(fields.questions, (field) => field.varint(questions));
   }
 
   #put(id: number, write: (field: ByteWriter) => void): void {
@@ -323,6 +327,7 @@ function readHello(input: ByteReader): Hello {
   const isObserver = given.get(fields.isObserver)?.[0] === 1;
   const takesNothing = given.get(fields.takesNothing)?.[0] === 1;
   const services = given.get(fields.services);
+  const questions = given.get(fields.questions);
   return {
     kind: "hello",
     versions: { min, max },
@@ -339,6 +344,7 @@ function readHello(input: ByteReader): Hello {
     ...(isObserver ? { isObserver } : {}),
     ...(takesNothing ? { takesNothing } : {}),
     ...(services ? { services: readNames(new ByteReader(services)) } : {}),
+    ...(questions ? { questions: new ByteReader(questions).varint() } : {}),
   };
 }
 

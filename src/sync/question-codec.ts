@@ -6,11 +6,13 @@
  *     vector      := 2 bound                              (16 bytes)
  *     split       := 3 collection bound bound parts
  *     digests     := 4 collection bound bound count key*
+ *     provenance  := 5, see provenance-codec.ts
  *   answer  := digest of the vector, about …
  *     collections := 1 more count (name tag keys)*
  *     vector      := 2 more count (16 bytes, sequence)*
  *     split       := 3 count (last keys digest)*
  *     digests     := 4 count (keys digest)*
+ *     provenance  := 5, see provenance-codec.ts
  */
 import { actorBytes, type ActorId, actorIdFromBytes, actorIdToBytes } from "../crdt/dot.ts";
 import { type ByteReader, type ByteWriter, malformed } from "../store/bytes.ts";
@@ -26,9 +28,10 @@ import {
 } from "../store/compare/witness.ts";
 import { entryBytesMax, readEntries, writeEntries } from "./entry-codec.ts";
 import { entriesPerMessageMax } from "./message.ts";
+import { readPlace, readProvenance, writePlace, writeProvenance } from "./provenance-codec.ts";
 import type { Question, Reply } from "./question.ts";
 
-const numbers = { collections: 1, vector: 2, split: 3, digests: 4 } as const;
+const numbers = { collections: 1, vector: 2, split: 3, digests: 4, provenance: 5 } as const;
 
 /** The longest question and the longest answer, in bytes, besides what goes around them. */
 export const questionBytesMax: number = (partsMax + 2) * (keyBytesMax + 4);
@@ -54,6 +57,9 @@ export function writeQuestion(question: Question, out: ByteWriter): void {
       out.varint(question.bounds.length);
       for (const bound of question.bounds) out.text(bound);
       break;
+    case "provenance":
+      writePlace(question, out);
+      break;
   }
 }
 
@@ -73,6 +79,8 @@ export function readQuestion(input: ByteReader): Question {
     }
     case numbers.digests:
       return readDigestsQuestion(input);
+    case numbers.provenance:
+      return { about: "provenance", ...readPlace(input) };
     default:
       return malformed(`question ${number}`);
   }
@@ -106,6 +114,9 @@ export function writeReply(reply: Reply, out: ByteWriter): void {
       out.varint(reply.digests.length);
       for (const digest of reply.digests) writeDigest(digest, out);
       break;
+    case "provenance":
+      writeProvenance(reply, out);
+      break;
   }
 }
 
@@ -126,6 +137,8 @@ export function readReply(input: ByteReader): Reply {
       }
       return { about: "digests", digests };
     }
+    case numbers.provenance:
+      return { about: "provenance", ...readProvenance(input) };
     default:
       return malformed(`answer ${number}`);
   }

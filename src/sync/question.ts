@@ -3,8 +3,10 @@
  * and digests (`store/compare/witness.ts`).
  */
 import type { ActorId } from "../crdt/dot.ts";
+import type { Ending } from "../crdt/ending.ts";
 import type { RangeDigest } from "../store/compare/key-digest.ts";
 import type { CollectionSize, KeyRange, Part } from "../store/compare/witness.ts";
+import type { Provenance, ProvenancePlace } from "../store/provenance.ts";
 import type { Entry } from "./digest.ts";
 
 /** One question. */
@@ -26,7 +28,13 @@ export type Question =
       readonly collection: string;
       readonly range: KeyRange;
       readonly bounds: readonly string[];
-    };
+    }
+  /** What makes up a value, from whom, and who has seen it? Of who said in its hello that it knows this one. */
+  | ({ readonly about: "provenance" } & ProvenancePlace);
+
+/** The questions that every replica answers, and those that this code does: they are numbered on the wire. */
+export const questionsAtFirst = 4;
+export const questionsKnown = 5;
 
 /** The answer to a question about the same. */
 export type Reply =
@@ -37,4 +45,37 @@ export type Reply =
     }
   | { readonly about: "vector"; readonly more: boolean; readonly entries: readonly Entry[] }
   | { readonly about: "split"; readonly parts: readonly Part[] }
-  | { readonly about: "digests"; readonly digests: readonly RangeDigest[] };
+  | { readonly about: "digests"; readonly digests: readonly RangeDigest[] }
+  | {
+      readonly about: "provenance";
+      readonly found: Provenance | undefined;
+      /** The actors of its cells. */
+      readonly actors: readonly SeenActor[];
+      /** Others that the replica knows, the linked ones first. */
+      readonly members: readonly SeenBy[];
+    };
+
+/** An actor as the replica knows it. */
+export interface SeenActor {
+  readonly actor: ActorId;
+  /** Batches of it that are held, all of them up to this one. */
+  readonly held: number;
+  readonly ending: Ending | undefined;
+}
+
+/** How far one member is known to be. */
+export interface SeenBy {
+  /** For people; empty if it is not known, as of who is away. */
+  readonly name: string;
+  /** The address that the replica dials, or the actor that dialed it. */
+  readonly address: string;
+  /** Its actor; undefined while it is away. */
+  readonly actor: ActorId | undefined;
+  /** When it was last heard of, by the replica's clock in ms since the Unix epoch. */
+  readonly lastSeenMs: number;
+  /** Of each of the actors, in their order: what it has acknowledged. */
+  readonly acknowledged: readonly number[];
+}
+
+/** Members that are told. */
+export const toldMembersMax = 32;

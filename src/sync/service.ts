@@ -33,10 +33,13 @@ export interface Service {
 export class Services {
   readonly #services: ReadonlyMap<string, Service>;
   readonly #peers = new Map<Link, Map<string, ServicePeer>>();
+  /** Messages so far, by service. */
+  readonly counts: ReadonlyMap<string, { in: number; out: number }>;
 
   constructor(services: readonly Service[]) {
     this.#services = new Map(services.map((service) => [service.name, service]));
     const { names } = this;
+    this.counts = new Map(names.map((name) => [name, { in: 0, out: 0 }]));
     const tooLong = names.find((name) => Buffer.byteLength(name) > serviceNameBytesMax);
     if (tooLong !== undefined || names.length > servicesMax) {
       throw new Error(`assertion: ${names.length} names of services, or a long one`);
@@ -59,7 +62,12 @@ export class Services {
     this.#peers.set(link, peers);
     for (const [name, service] of this.#services) {
       if (hello.services?.includes(name) !== true) continue;
-      const send = (bytes: Uint8Array): boolean => link.serve(name, bytes);
+      const count = this.counts.get(name);
+      const send = (bytes: Uint8Array): boolean => {
+        const isSent = link.serve(name, bytes);
+        if (isSent && count) count.out++;
+        return isSent;
+      };
       const features = (service.features ?? []).filter(
         (feature) => hello.services?.includes(`${name}/${feature}`) === true,
       );
@@ -72,7 +80,10 @@ export class Services {
   /** Bytes came. What is for nobody here is passed over. @throws MalformedError */
   served(link: Link, { service, bytes }: ServiceMessage): void {
     const peer = this.#peers.get(link)?.get(service);
-    if (peer) this.#services.get(service)?.received(peer, bytes);
+    if (peer === undefined) return;
+    const count = this.counts.get(service);
+    if (count) count.in++;
+    this.#services.get(service)?.received(peer, bytes);
   }
 
   /** The link is over. */

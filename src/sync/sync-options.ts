@@ -7,12 +7,13 @@ import type { Exchanges } from "../store/exchanges.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
 import type { Forked } from "./forked.ts";
+import type { LinkListener } from "./link-event.ts";
 import type { Service } from "./service.ts";
 import type { DoorOptions } from "../door.ts";
 import type { DialTarget, Transport } from "./transport.ts";
 
 /** What `Sync` is made of. */
-export interface SyncOptions {
+export interface SyncOptions extends LinkListener {
   readonly keyspace: Keyspace;
   readonly exchanges: Exchanges;
   readonly environment: Environment;

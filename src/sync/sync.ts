@@ -17,8 +17,10 @@ import type { KeyspaceListener } from "../store/keyspace-listener.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { CatchUps } from "./catch-up.ts";
 import { mixedActor } from "./digest.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import { Dialer } from "./dialer.ts";
 import type { Forked } from "./forked.ts";
+import { Farewell } from "./farewell.ts";
 import { Greeter } from "./greeter.ts";
 import { Link } from "./link.ts";
 import { Members } from "./members.ts";
@@ -29,12 +31,14 @@ import { defaultPeerSilentMsMax, PeerMemory } from "./peer-memory.ts";
 import { Observers } from "./observers.ts";
 import type { PeerView } from "./peer-view.ts";
 import { isPreferred } from "./preference.ts";
+import { tellLink } from "./link-event.ts";
 import { logEnd, logStart } from "./link-log.ts";
 import { isRefusal, leaving, type LinkEnd } from "./refusal.ts";
 import { Services } from "./service.ts";
 import type { SyncOptions } from "./sync-options.ts";
 import type { Address, Door } from "../door.ts";
 import type { Acceptor, Connection, DialTarget, Listener } from "./transport.ts";
+import { PastTraffic, type SyncFigures } from "./traffic.ts";
 
 export type { Forked } from "./forked.ts";
 export type { PeerState, PeerView } from "./peer-view.ts";
@@ -61,12 +65,14 @@ export class Sync implements LinkOwner, KeyspaceListener {
   readonly #links = new Set<Link>();
   /** Links that are over, whose connections still stand. */
   readonly #ending = new Set<Link>();
+  readonly #past = new PastTraffic();
   /** By address. */
   readonly #dialers = new Map<string, Dialer>();
   /** The peers that are away. */
   readonly memory: PeerMemory;
   /** The replicas that we know. */
   readonly members: Members;
+  readonly #farewell: Farewell;
   readonly #targets: readonly DialTarget[];
   #listener: Listener | undefined;
   #linksBegun = 0;
@@ -76,7 +82,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
   #ended = new Set<ActorId>();
   #isStarted = false;
   #closing: Promise<void> | undefined;
-  #whenGone: (() => void) | undefined;
 
   /** @throws UsageError for a peer that cannot be dialed. */
   constructor(options: SyncOptions) {
@@ -84,6 +89,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.#options = options;
     this.#keyspace = keyspace;
     this.#environment = environment;
+    this.#farewell = new Farewell(environment);
     this.#logger = options.logger ?? silentLogger;
     this.#telemetry = options.telemetry ?? silentTelemetry;
     const { tracer } = this.#telemetry;
@@ -97,10 +103,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
       skewMsMax: options.clockAheadMsMax ?? defaultClockAheadMsMax,
       services: this.#services.names,
     });
-    this.#observers = new Observers({ keyspace, environment, greeter: this.#greeter });
     this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
+    const { members, memory } = this;
+    const acquaintances = new Acquaintances({ keyspace, members, memory });
+    this.#observers = new Observers({
+      ...{ keyspace, environment, acquaintances },
+      greeter: this.#greeter,
+    });
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
     keyspace.listeners.add(this);
   }
@@ -152,14 +163,15 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return this.members.views(this.memory.strangers());
   }
 
+  /** What there is to count. O(links + names of peers). */
+  get figures(): SyncFigures {
+    const traffic = this.#past.with([...this.#links, ...this.#ending]);
+    return { links: this.#links.size, traffic, services: this.#services.counts };
+  }
+
   /** What each peer holds that is connected or was seen lately: who may still ask for what was removed. */
   passed(): VersionVector[] {
     return [...this.members.held(), ...this.memory.vectors()];
-  }
-
-  /** What survives a crash of each that is connected, and what those had that are away and have not ended. */
-  settled(): VersionVector[] {
-    return [...this.members.kept(), ...this.memory.awaited()];
   }
 
   /** How far the peers are that are connected or were seen lately. */
@@ -199,20 +211,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     await this.#listener?.close();
   }
 
-  /** Resolves when no connection is left, or `late` was called and it is time to go on. */
-  #untilGone(late: () => void): Promise<void> {
-    if (this.#links.size + this.#ending.size === 0) return Promise.resolve();
-    return new Promise((resolve) => {
-      const timer = this.#environment.schedule(closeMsMax, () => {
-        late();
-        this.#whenGone?.();
-      });
-      this.#whenGone = () => {
-        this.#whenGone = undefined;
-        timer.cancel();
-        resolve();
-      };
-    });
+  async #untilGone(late: () => void): Promise<void> {
+    if (this.#links.size + this.#ending.size > 0) await this.#farewell.untilGone(closeMsMax, late);
   }
 
   // Changes of the keyspace.
@@ -294,7 +294,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
       ...(this.#options.durable ? { durable: this.#options.durable } : {}),
     });
     this.#links.add(link);
-    this.#telemetry.gauge("trellis_links", this.#links.size);
     return link;
   }
 
@@ -324,6 +323,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const dialer = link.url === undefined ? undefined : this.#dialers.get(link.url);
     if (dialer) {
       dialer.actor = hello.actor;
+      dialer.name = hello.name;
       dialer.refused = undefined;
     }
     const other = this.members.link(hello.actor);
@@ -353,7 +353,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     if (link.actor) this.memory.welcome(link.actor);
     this.#services.started(link);
     this.#catchUps?.started(link);
-    this.#telemetry.count("trellis_links_started");
+    tellLink(this.#options, link);
+    this.#telemetry.count("trellis_links_started_total");
     logStart(this.#logger, link);
     this.#tell();
   }
@@ -378,10 +379,10 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const wasObserver = this.#observers.ended(link);
     this.#links.delete(link);
     this.#ending.add(link);
-    this.#telemetry.count("trellis_links_ended", 1, { code: end.code });
-    this.#telemetry.gauge("trellis_links", this.#links.size);
+    this.#telemetry.count("trellis_links_ended_total", 1, { code: end.code });
     logEnd(this.#logger, link, end);
     if (wasObserver) return;
+    tellLink(this.#options, link, end);
     this.#keep(link, end, stage);
     if (link.known && !this.members.isLinked) this.#keyspace.publish(true);
     const isCloned = end.code === "clone" && end.by === "us" && !link.isReader;
@@ -399,7 +400,7 @@ export class Sync implements LinkOwner, KeyspaceListener {
     const forked: Forked = { from: actor, to: this.#keyspace.actor, noticedBy: name };
     const what = "somebody else writes as our actor: this machine, or a snapshot of it, runs twice";
     this.#logger.error({ ...forked, code: "clone" }, `${what}; we go on as another actor`);
-    this.#telemetry.count("trellis_forks");
+    this.#telemetry.count("trellis_forks_total");
     for (const link of [...this.#links]) link.end({ ...leaving, reason: "it has another actor" });
     const { onForked } = this.#options;
     if (onForked) this.#guarded(onForked, forked);
@@ -407,7 +408,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
 
   gone(link: Link): void {
     this.#ending.delete(link);
-    if (this.#links.size + this.#ending.size === 0) this.#whenGone?.();
+    this.#past.add(link);
+    if (this.#links.size + this.#ending.size === 0) this.#farewell.gone();
   }
 
   /** What is remembered of the peer until its next link. */

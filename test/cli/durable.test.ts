@@ -1,10 +1,11 @@
 /** Directories from the command line: a peer that is killed, and what is in its directory. */
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { CorruptStorageError, counter, openReplica, orSet } from "../../src/index.ts";
 import { assertBuilt, run, Run } from "./command.ts";
+import { damage } from "./damage.ts";
 
 const schema = { likes: counter(), tags: orSet() };
 let folder = "";
@@ -91,21 +92,6 @@ describe("trellis repair", () => {
     await expect(openReplica({ schema, storage: directory })).rejects.toThrow(CorruptStorageError);
   });
 });
-
-/** Changes one byte in the middle of the largest file of records. */
-async function damage(directory: string): Promise<void> {
-  const records = join(directory, "records");
-  let largest = { path: "", size: 0 };
-  for (const name of await readdir(records)) {
-    const path = join(records, name);
-    const { size } = await stat(path);
-    if (/\.(?:log|ldb)$/u.test(name) && size > largest.size) largest = { path, size };
-  }
-  const bytes = await readFile(largest.path);
-  const middle = Math.floor(bytes.length / 3);
-  bytes[middle] = (bytes[middle] ?? 0) ^ 0x10;
-  await writeFile(largest.path, bytes);
-}
 
 describe("trellis inspect", () => {
   test("prints tables", async () => {

@@ -51,11 +51,15 @@ describe("trellis peer", () => {
   });
 
   test.each<[readonly string[], number, string]>([
-    [["peer"], 2, "needs --listen"],
-    [["peer", "--listen", "65536"], 2, "not an integer from 0 to 65535"],
-    [["peer", "--listen", "0", "--join", "http://127.0.0.1"], 2, "not a URL such as ws:"],
+    [["peer"], 2, "--listen PORT"],
+    [
+      ["peer", "--listen", "65536"],
+      2,
+      '--listen: listen.port is "65536": an integer from 0 to 65535',
+    ],
+    [["peer", "--listen", "0", "--join", "http://127.0.0.1"], 2, "a URL such as ws:"],
     [["peer", "--listen", "0", "--host", "0.0.0.0"], 2, "--allow-unauthenticated"],
-    [["peer", "--listen", "0", "--log-level", "loud"], 2, "Allowed choices"],
+    [["peer", "--listen", "0", "--log-level", "loud"], 2, "one of fatal, error"],
     [["peer", "--listen", "0", "--fly"], 2, "unknown option"],
     [["peer", "--listen", "0", "extra"], 2, "too many arguments"],
   ])("%j ends with status %i and says %s", async (args, status, said) => {
@@ -70,11 +74,11 @@ describe("trellis peer", () => {
     expect(errors).not.toContain("se cret");
   });
 
-  test("says when its port is taken, with status 1", async () => {
+  test("says when its port is taken, with status 69", async () => {
     await using first = new Run(["peer", "--listen", "0"]);
     const { port } = new URL(await first.firstLine());
     const { status, errors } = await run("peer", "--listen", port);
-    expect(status).toBe(1);
+    expect(status).toBe(69);
     expect(errors).toContain("address already in use");
   });
 });

@@ -5,7 +5,7 @@ import { frameVersion } from "../../src/store/frame.ts";
 import { bucketDigests, digest, type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import { type EndCode, endCodes, type Hello, type Message } from "../../src/sync/message.ts";
 import { MessageWriter, type Numbered } from "../../src/sync/protocol.ts";
-import type { Question, Reply } from "../../src/sync/question.ts";
+import { type Question, questionsKnown, type Reply } from "../../src/sync/question.ts";
 import { type Golden, type GoldenLine, hex } from "./file.ts";
 import { goldenMs, goldenSchema, Party } from "./party.ts";
 
@@ -69,6 +69,18 @@ export const messageGoldens = (): Golden[] => [
   ]),
   written("message-ask.hex", "questions about ranges of keys", questions().map(asked)),
   written("message-answer.hex", "what there is to say to them", replies().map(answered)),
+  written("message-provenance.hex", "what makes up a value, and who has seen it", [
+    hello({ questions: questionsKnown }),
+    asked({ about: "provenance", collection: "likes", key: "post:42", path: [] }),
+    asked({
+      about: "provenance",
+      collection: "é",
+      key: "",
+      path: ["__proto__", 5, -0.5, true, null],
+    }),
+    answered({ about: "provenance", found: undefined, actors: [], members: [] }),
+    answered(provenance()),
+  ]),
   written("message-heartbeat.hex", "are you there?", [{ kind: "ping" }, { kind: "pong" }]),
   written(
     "message-bye.hex",
@@ -85,6 +97,38 @@ const answered = (reply: Reply): Message => ({
   kind: "answer",
   digest: digest(manyEntries(3)),
   reply,
+});
+
+const provenance = (): Reply => ({
+  about: "provenance",
+  found: {
+    tag: "lww-map/1",
+    count: 300,
+    cells: [
+      {
+        ...{ path: ['"dark"'], actor: actor(1), sequence: 300, isLive: true, isHeld: true },
+        ...{ number: 3_481_600_000_000_000, value: '"é"' },
+      },
+      {
+        ...{ path: [], actor: actor(2), sequence: 1, isLive: false, isHeld: false },
+        ...{ number: -5, value: "" },
+      },
+    ],
+  },
+  actors: [
+    { actor: actor(1), held: 301, ending: undefined },
+    { actor: actor(2), held: 1, ending: { at: 1, isFinal: true } },
+  ],
+  members: [
+    {
+      ...{ name: "checkout-2", address: "ws://127.0.0.1:7002", actor: actor(2) },
+      ...{ lastSeenMs: 1_700_000_000_000, acknowledged: [300, 1] },
+    },
+    {
+      ...{ name: "", address: actor(3), actor: undefined },
+      ...{ lastSeenMs: 0, acknowledged: [0, 0] },
+    },
+  ],
 });
 
 const questions = (): Question[] => [

@@ -370,8 +370,8 @@ export class Life {
 
 /** Figures that tell of a sight. */
 const figures: ReadonlyMap<string, Sight> = new Map([
-  ["trellis_stamps_held", "held stamps"],
-  ["trellis_lww_conflicts", "conflicts"],
+  ["trellis_stamps_held_total", "held stamps"],
+  ["trellis_lww_losers_total", "conflicts"],
 ]);
 
 /** Ends of links that do. */

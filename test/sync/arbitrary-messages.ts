@@ -4,7 +4,8 @@ import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
 import type { Ending } from "../../src/crdt/ending.ts";
 import { type Entry, inActorOrder } from "../../src/sync/digest.ts";
 import { endCodes, type Hello, type Message } from "../../src/sync/message.ts";
-import type { Question, Reply } from "../../src/sync/question.ts";
+import { type Question, questionsKnown, type Reply } from "../../src/sync/question.ts";
+import { pathLengthMax } from "../../src/store/provenance.ts";
 import { partsMax } from "../../src/store/compare/witness.ts";
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
@@ -74,7 +75,58 @@ const question: fc.Arbitrary<Question> = fc.oneof(
     parts,
   })),
   asked.map((all) => ({ about: "digests" as const, ...all })),
+  fc.record({
+    about: fc.constant("provenance" as const),
+    collection: text,
+    key: text,
+    path: fc.array(fc.oneof(text, fc.integer(), fc.boolean(), fc.constant(null)), {
+      maxLength: pathLengthMax,
+    }),
+  }),
 );
+
+const sequence = fc.integer({ min: 0, max: sequenceMax });
+
+/** Cells of the actors that are told, and what members have of those. */
+const provenance: fc.Arbitrary<Reply> = fc
+  .uniqueArray(actor, { minLength: 1, maxLength: 5 })
+  .chain((names) =>
+    fc.record({
+      about: fc.constant("provenance" as const),
+      found: fc.option(
+        fc.record({
+          tag: text,
+          count: fc.nat(),
+          cells: fc.array(
+            fc.record({
+              path: fc.array(text, { maxLength: pathLengthMax }),
+              actor: fc.constantFrom(...names),
+              sequence,
+              isLive: fc.boolean(),
+              isHeld: fc.boolean(),
+              number: fc.maxSafeInteger().map((number) => number + 0),
+              value: text,
+            }),
+            { maxLength: 10 },
+          ),
+        }),
+        { nil: undefined },
+      ),
+      actors: fc.constant(
+        names.map((name, i) => ({ actor: name, held: i * 1_000, ending: undefined })),
+      ),
+      members: fc.array(
+        fc.record({
+          name: text,
+          address: text,
+          actor: fc.option(actor, { nil: undefined }),
+          lastSeenMs: natural,
+          acknowledged: fc.array(sequence, { minLength: names.length, maxLength: names.length }),
+        }),
+        { maxLength: 5 },
+      ),
+    }),
+  );
 
 const reply: fc.Arbitrary<Reply> = fc.oneof(
   fc.tuple(fc.boolean(), ascending, text, natural).map(([more, names, tag]) => ({
@@ -91,6 +143,7 @@ const reply: fc.Arbitrary<Reply> = fc.oneof(
     about: fc.constant("digests" as const),
     digests: fc.array(rangeDigest, { maxLength: partsMax }),
   }),
+  provenance,
 );
 
 /** Any message that can be written. */
@@ -119,6 +172,7 @@ export const message: fc.Arbitrary<Message> = fc.oneof(
     endings: fc.array(fc.tuple(actor, ending), { maxLength: 10 }),
   }),
   hello.map((observer): Hello => ({ ...observer, isObserver: true })),
+  hello.map((answering): Hello => ({ ...answering, questions: questionsKnown })),
   hello.map((serving): Hello => ({ ...serving, services: ["", "locks"] })),
   fc.record({
     kind: fc.constant("service" as const),

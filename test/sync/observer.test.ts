@@ -6,37 +6,12 @@ import { KeyspaceWitness } from "../../src/store/compare/keyspace-witness.ts";
 import { sliceUnitsMax } from "../../src/store/compare/pace.ts";
 import { type Verification, verify } from "../../src/store/compare/verification.ts";
 import type { Witness } from "../../src/store/compare/witness.ts";
-import { digest } from "../../src/sync/digest.ts";
-import type { Message } from "../../src/sync/message.ts";
 import { Observer } from "../../src/sync/observer.ts";
 import { observersMax } from "../../src/sync/observers.ts";
-import { answerMsMax, PeerWitness } from "../../src/sync/peer-witness.ts";
-import { MessageWriter, readMessage } from "../../src/sync/protocol.ts";
+import { answerMsMax, type PeerWitness } from "../../src/sync/peer-witness.ts";
 import type { Reply } from "../../src/sync/question.ts";
-import type { Connection, Receiver } from "../../src/sync/transport.ts";
-import { epochMs } from "../simulation/virtual-environment.ts";
 import { Cluster, namedVector, type Node } from "./cluster.ts";
-
-/** Lets the world go on until a promise is settled. */
-async function through<T>(cluster: Cluster, promise: Promise<T>): Promise<T> {
-  let isOver = false;
-  const settled = promise.finally(() => {
-    isOver = true;
-  });
-  settled.catch(() => undefined);
-  await cluster.world.settle({ until: () => isOver, forMs: 600_000 });
-  if (!isOver) throw new Error(`seed ${cluster.world.seed}: it takes for ever`);
-  return await settled;
-}
-
-const optionsOf = (cluster: Cluster, host: string) => {
-  const environment = cluster.world.environment();
-  const transport = cluster.network.transport("somewhere else", environment);
-  return { environment, transport, target: { url: `mem://${host}` } };
-};
-
-const witness = (cluster: Cluster, host: string): Promise<PeerWitness> =>
-  through(cluster, PeerWitness.open(optionsOf(cluster, host)));
+import { liar, optionsOf, through, witness } from "./observing.ts";
 
 const compare = (
   cluster: Cluster,
@@ -276,41 +251,6 @@ describe("two live replicas", () => {
     });
   });
 });
-
-/** A peer that answers what the test tells it to answer, or nothing. */
-async function liar(cluster: Cluster, reply: Reply | undefined): Promise<void> {
-  const transport = cluster.network.transport("liar", cluster.world.environment());
-  const accept = (connection: Connection): Receiver => {
-    const writer = new MessageWriter();
-    let sent = 0;
-    const say = (message: Message): void => connection.send(writer.write(++sent, message));
-    return {
-      opened: () =>
-        say({
-          kind: "hello",
-          versions: { min: 1, max: 1 },
-          frameVersion: 1,
-          actor: actorIdFromBytes(new Uint8Array(16).fill(0xee)),
-          name: "liar",
-          nonce: new Uint8Array(16),
-          wallMs: epochMs,
-          isDurable: false,
-          link: 1,
-          collections: [],
-          actors: 0,
-          digest: digest([]),
-        }),
-      message: (bytes) => {
-        const { message } = readMessage(bytes);
-        if (message.kind === "ping") say({ kind: "pong" });
-        if (message.kind === "ask" && reply) say({ kind: "answer", digest: digest([]), reply });
-      },
-      drained: () => undefined,
-      closed: () => undefined,
-    };
-  };
-  await transport.listen({ port: 0 }, { linksMax: 10, accept });
-}
 
 describe("a peer that answers wrongly", () => {
   const digested = { keys: 1, digest: new Uint8Array(16) };

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
+import { type ActorId, actorIdFromBytes, sequenceMax } from "../../src/crdt/dot.ts";
 import { endingCode, endingOf } from "../../src/crdt/ending.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../src/store/bytes.ts";
 import {
@@ -11,7 +11,8 @@ import {
   inActorOrder,
 } from "../../src/sync/digest.ts";
 import { entriesPerMessageMax, type Message } from "../../src/sync/message.ts";
-import type { Reply } from "../../src/sync/question.ts";
+import { type Reply, toldMembersMax } from "../../src/sync/question.ts";
+import { toldCellsMax } from "../../src/store/provenance.ts";
 import { partsMax } from "../../src/store/compare/witness.ts";
 import { messageBytesMax, MessageWriter, readMessage } from "../../src/sync/protocol.ts";
 import { entries, hello, message, natural } from "./arbitrary-messages.ts";
@@ -197,6 +198,7 @@ describe("messages", () => {
         more: true,
         collections: [{ name: long.slice(0, 512), tag: "x".repeat(64 * 1024), keys: 2 ** 30 }],
       },
+      longestProvenance(many.map(({ actor }) => actor)),
     ] satisfies Reply[]) {
       const answer = writer.write(2 ** 40, { kind: "answer", digest: digest([]), reply: said });
       expect(readMessage(answer).message.kind).toBe("answer");
@@ -205,6 +207,26 @@ describe("messages", () => {
     expect(readMessage(bye).message.kind).toBe("bye");
   });
 });
+
+/** As much as is told of one key. */
+function longestProvenance(names: readonly ActorId[]): Reply {
+  const actors = names.slice(0, toldCellsMax);
+  // Longer names make fewer cells: together they take 48 Ki code units at most, of 3 bytes.
+  const shown = "\uFF61".repeat(120);
+  const cells = actors.map((actor) => ({
+    ...{ path: [shown], actor, sequence: sequenceMax, isLive: true, isHeld: true },
+    ...{ number: -Number.MAX_SAFE_INTEGER, value: shown.slice(0, 60) },
+  }));
+  return {
+    about: "provenance",
+    found: { tag: "x".repeat(64 * 1024), count: 2 ** 52, cells },
+    actors: actors.map((actor) => ({ actor, held: sequenceMax, ending: undefined })),
+    members: Array.from({ length: toldMembersMax }, () => ({
+      ...{ name: "x".repeat(256), address: "x".repeat(1024), actor: actors[0] },
+      ...{ lastSeenMs: Number.MAX_SAFE_INTEGER, acknowledged: actors.map(() => sequenceMax) },
+    })),
+  };
+}
 
 describe("the bytes of protocol version 1", () => {
   const one = actorIdFromBytes(new Uint8Array(16).fill(0x11));

@@ -50,7 +50,9 @@ describe("a link", () => {
   target.raise(1, 5);
   target.raise(2, 7);
   const peer = { name: "peer", actor: "0f" };
-  const figures = { framesIn: 2, bytesIn: 300, bytesOut: 40 };
+  const figures = {
+    traffic: { framesIn: 2, framesOut: 0, bytesIn: 300, bytesOut: 40, bufferedBytes: 0 },
+  };
   const lost: LinkEnd = { code: "network", reason: "the network is gone", by: "network" };
   const tracer = openTelemetryTracer({ tracer: spans.tracer });
 

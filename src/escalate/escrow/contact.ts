@@ -64,6 +64,10 @@ export class Contact {
   #wake: (() => void) | undefined;
   #holders: readonly NamedHolder[] = [];
   #failure: unknown;
+  /** What was left anywhere when the pool was heard last. */
+  readonly #reach: Record<Side, number> = { down: 0, up: 0 };
+  /** What lay with closed holders then. */
+  readonly stranded: Record<Side, number> = { down: 0, up: 0 };
   /** Figures that the pool has: of `returned` what is lost on the way is rights that nobody has. */
   #told = { returned: 0, spent: 0, created: 0 };
   /** When it was last asked or spent from. */
@@ -76,7 +80,7 @@ export class Contact {
     this.#at = at;
     this.#resource = poolResource(holding);
     this.#sides = holding.up ? ["down", "up"] : ["down"];
-    this.#lines = { down: this.#line(), up: this.#line() };
+    this.#lines = { down: this.#line("down"), up: this.#line("up") };
     this.#steps = new PoolSteps(holding, at, this.#lines);
     holding.onLow = () => this.#ahead();
   }
@@ -103,6 +107,7 @@ export class Contact {
     const waiting = this.#lines[side].enter(by, take, { ...how, traced }, this.#round);
     this.#pauses = 0;
     this.ask();
+    this.#at.tally.measure(waiting);
     return waiting;
   }
 
@@ -181,10 +186,14 @@ export class Contact {
 
   // Rounds.
 
-  #line(): Line {
+  #line(side: Side): Line {
     return new Line(this.#at.environment, {
       taken: () => this.#at.journal.written(),
-      late: (by) => unavailable(this.holding, by, this.#holders, this.#failure),
+      late: (by) => {
+        const isHeard = this.#failure === undefined && by <= this.#reach[side];
+        this.#at.tally.refusals[isHeard ? "affordable" : "unreachable"]++;
+        return unavailable(this.holding, by, this.#holders, this.#failure);
+      },
       left: () => this.#wake?.(),
     });
   }
@@ -296,6 +305,7 @@ export class Contact {
     const { birth, lineage, revision } = pool;
     if (holding.seen === undefined && !holding.isDirty) holding.touch();
     holding.seen = { birth, lineage, revision };
+    this.#at.onSeen?.(holding, pool);
     this.#learnUsable(entry);
     this.#wants = entry.down.wants + entry.up.wants;
     const nowMs = environment.monotonic();
@@ -331,11 +341,19 @@ export class Contact {
     const { holding } = this;
     const reach = reachOf(pool, side) + creations;
     const stranded = strandedOf(pool, side);
+    const { refusals } = this.#at.tally;
     this.#holders = holdersIn(pool, side);
+    this.#reach[side] = reach;
+    this.stranded[side] = stranded;
     this.#lines[side].judge(round, (by) => {
-      if (by > reach) return insufficient(holding, by, reach);
+      if (by > reach) {
+        refusals.insufficient++;
+        return insufficient(holding, by, reach);
+      }
+      if (by <= reach - stranded) return undefined;
       // Nobody lives who could give it up.
-      return by > reach - stranded ? unavailable(holding, by, this.#holders) : undefined;
+      refusals.affordable++;
+      return unavailable(holding, by, this.#holders);
     });
   }
 

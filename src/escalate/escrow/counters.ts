@@ -3,19 +3,22 @@ import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counte
 import { isSafe } from "../../crdt/counter.ts";
 import type { KeysOptions } from "../../store/collections/keys.ts";
 import { CounterRangeError, OverloadedError, UsageError } from "../../errors.ts";
+import type { Telemetry } from "../../telemetry.ts";
 import { Contact } from "./contact.ts";
 import type { KeyspaceFigures } from "./figures.ts";
 import type { HolderId } from "./holder-id.ts";
 import { Holding, type Kept, shownOf } from "./holding.ts";
 import type { KeyedDecrements } from "./keyed.ts";
 import type { Side } from "./pool.ts";
+import { RightsTally } from "./rights-tally.ts";
 import type { Surroundings } from "./surroundings.ts";
 
 /** What the counters of all collections share, once the replica is open. */
 export interface Opened {
   readonly holder: HolderId;
   readonly isDurable: boolean;
-  readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given">;
+  readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given" | "tally">;
+  readonly telemetry: Telemetry;
   readonly keyed: KeyedDecrements;
   readonly recall: (counters: Counters, key: string) => void;
   readonly given: (counters: Counters, key: string, by: number) => void;
@@ -46,6 +49,7 @@ export class Counters {
   readonly figures: KeyspaceFigures;
   readonly #contacts = new Map<string, Contact>();
   readonly #opened: () => Opened;
+  #tally: RightsTally | undefined;
 
   constructor(
     name: string,
@@ -61,6 +65,11 @@ export class Counters {
 
   get contacts(): Iterable<Contact> {
     return this.#contacts.values();
+  }
+
+  /** Of those who waited; undefined before a counter was used. */
+  get tally(): RightsTally | undefined {
+    return this.#tally;
   }
 
   /** Of a counter that was used here. */
@@ -212,13 +221,18 @@ export class Counters {
   }
 
   #surroundings(): Surroundings {
-    const { surroundings, recall, given } = this.#opened();
+    const { surroundings, telemetry, recall, given } = this.#opened();
     const { min, max, initial } = this.type;
+    const tally = (this.#tally ??= new RightsTally(this.name, surroundings.environment, telemetry));
     return {
       ...surroundings,
+      tally,
       bounds: { min, max, initial },
       figures: this.figures,
-      recall: (key) => recall(this, key),
+      recall: (key) => {
+        tally.recalls++;
+        recall(this, key);
+      },
       given: (key, by) => given(this, key, by),
     };
   }

@@ -52,6 +52,8 @@ export class KeyedDecrements {
   readonly #running = new Map<string, Promise<void>>();
   readonly #waits = new Set<() => void>();
   #isClosed = false;
+  /** Calls whose key was used, so that they spent nothing. */
+  repetitions = 0;
 
   constructor(options: KeyedOptions) {
     this.#options = options;
@@ -65,7 +67,10 @@ export class KeyedDecrements {
     const { collection, key } = contact.holding;
     const hash = keyHash(collection, key, keyed.idempotencyKey);
     const known = this.#running.get(hash);
-    if (known) return this.#inTime(known, keyed);
+    if (known) {
+      this.repetitions++;
+      return this.#inTime(known, keyed);
+    }
     if (this.#running.size >= runningMax) {
       throw new OverloadedError(`${runningMax} keys are being decided; nothing was spent`);
     }
@@ -84,6 +89,7 @@ export class KeyedDecrements {
       try {
         const isOurs = await this.#claim(holding.collection, pending);
         holding.settle(pending, isOurs);
+        if (!isOurs) this.repetitions++;
         return;
       } catch (error) {
         if (error instanceof OverloadedError) {
@@ -109,7 +115,10 @@ export class KeyedDecrements {
     const { by, windowMs } = keyed;
     const drawn = environment.randomBytes(operationBytes);
     const pending = { operation: Buffer.from(drawn).toString("hex"), hash, by, windowMs };
-    if (!(await this.#setAside(contact, pending, keyed))) return;
+    if (!(await this.#setAside(contact, pending, keyed))) {
+      this.repetitions++;
+      return;
+    }
     await this.resolve(holding, pending);
     await journal.written();
     contact.serve();

@@ -25,6 +25,9 @@ const namedMax = 16;
 const quoted = ({ collection, key }: Named): string =>
   `${JSON.stringify(key)} of ${JSON.stringify(collection)}`;
 
+/** The name alone: what is named may be more than that. */
+const nameOf = ({ collection, key }: Named): Named => ({ collection, key });
+
 /** Who holds what, as a record has it. */
 export function holdersIn(pool: Pool, side: Side): NamedHolder[] {
   const holders: NamedHolder[] = [];
@@ -44,7 +47,7 @@ export const insufficient = (
 ): InsufficientError =>
   new InsufficientError(
     `${quoted(named)}: ${requested} were asked for, ${available} are left anywhere; nothing was spent`,
-    { ...named, requested, available },
+    { ...nameOf(named), requested, available },
   );
 
 export function unavailable(
@@ -60,7 +63,7 @@ export function unavailable(
       : `others did not give them up in time${who === "" ? "" : `: ${who}`}`;
   return new RightsUnavailableError(
     `${quoted(named)}: ${requested} were asked for; ${why}. Nothing was spent`,
-    { ...named, requested, holders, ...(cause === undefined ? {} : { cause }) },
+    { ...nameOf(named), requested, holders, ...(cause === undefined ? {} : { cause }) },
   );
 }
 
@@ -69,7 +72,7 @@ export const fenced = (named: Named): RightsUnavailableError =>
   new RightsUnavailableError(
     `${quoted(named)}: this replica's rights were taken from it, by an operator or because its directory ` +
       "was opened again elsewhere; it spends nothing more until it is opened again",
-    { ...named, requested: 0, holders: [] },
+    { ...nameOf(named), requested: 0, holders: [] },
   );
 
 export const rolledBack = (named: Named, resource: string, what: string): StoreRolledBackError =>

@@ -4,8 +4,9 @@ import type { EscalatedCalls } from "../escalated-calls.ts";
 import type { GuardedUpdates } from "../guarded-updates.ts";
 import type { ShownFigures } from "./figures.ts";
 import type { Holding } from "./holding.ts";
-import type { PoolBounds } from "./pool.ts";
+import type { Pool, PoolBounds } from "./pool.ts";
 import type { RightsJournal } from "./rights-journal.ts";
+import type { RightsTally } from "./rights-tally.ts";
 
 /** The world of a contact. */
 export interface Surroundings {
@@ -23,6 +24,9 @@ export interface Surroundings {
   readonly recall: (key: string) => void;
   /** Tells all others that there is something to be had. */
   readonly given: (key: string, by: number) => void;
+  /** A round has read the pool. */
+  readonly onSeen?: (holding: Holding, pool: Pool) => void;
+  readonly tally: RightsTally;
   /** A holding spends nothing more. */
   readonly onStopped: (holding: Holding, why: Error) => void;
 }

@@ -51,7 +51,7 @@ export class Claims {
     if (outcome.isDone || outcome.owner === undefined) return;
     const { collection, key } = target;
     const lost = { collection: collection.name, key, path: [], value: outcome.owner };
-    this.#options.telemetry.count("trellis_claims_lost", 1, { collection: collection.name });
+    this.#options.telemetry.count("trellis_claims_lost_total", 1, { collection: collection.name });
     this.#options.onConflict({ ...lost, lost: [owner] });
     throw new AlreadyClaimedError(
       `${target.what} belongs to ${JSON.stringify(outcome.owner)}; nothing was changed`,

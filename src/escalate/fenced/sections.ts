@@ -150,7 +150,8 @@ export class Sections {
     if (identity.hash !== undefined) {
       const found = envelopes[first]?.memory.find(identity.hash);
       if (found) {
-        telemetry.count("trellis_fenced_repetitions");
+        const collection = targets[first]?.collection.name ?? "";
+        telemetry.count("trellis_fenced_repetitions_total", 1, { collection });
         return found.result;
       }
       // Our fences are installed: what was sent under earlier ones will not be written any more.
@@ -177,7 +178,7 @@ export class Sections {
     await writeSpan(telemetry, "trellis.commit", commitAttributes(telemetry, watch, targets), () =>
       watch.commit(sections, commitId),
     );
-    telemetry.count("trellis_fenced_sections");
+    telemetry.count("trellis_fenced_sections_total");
     return result;
   }
 

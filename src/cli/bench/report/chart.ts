@@ -1,5 +1,5 @@
 /** Charts as the page is given them: what to draw, for `draw.ts` in the browser, and the same as a table. */
-import { dataTable, details, embedded, type Html, html } from "./html.ts";
+import { dataTable, details, embedded, type Html, html } from "../../../page/html.ts";
 import { significant } from "./numbers.ts";
 import type { Strategy } from "../strategy.ts";
 

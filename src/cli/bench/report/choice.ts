@@ -1,5 +1,5 @@
 /** Parts of a section of which one at a time is shown, as its radio buttons say; without scripts all are. */
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../../page/html.ts";
 
 /** What can be chosen. */
 export interface Choice {

@@ -3,7 +3,7 @@ import type { Measures, Results } from "../results.ts";
 import { type WorkloadName, workloadOf } from "../workload.ts";
 import { type FigureOptions, figure, type RowsChart } from "./chart.ts";
 import { panel, picker } from "./choice.ts";
-import { dataTable, type Html, html } from "./html.ts";
+import { dataTable, type Html, html } from "../../../page/html.ts";
 import { count, none, significant } from "./numbers.ts";
 import { baseOf, type Measured, placeOf, workloadsOf } from "./select.ts";
 import { kindsOf } from "./verdict.ts";

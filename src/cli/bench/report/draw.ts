@@ -2,7 +2,7 @@
  * The script of the page: it shows what is chosen, and draws the charts that are seen. It is inlined as it is built, so
  * it imports nothing but types.
  */
-import type { ChartLibrary, Drawn, Page, PageElement } from "./browser.ts";
+import type { ChartLibrary, Drawn, Page, PageElement } from "../../../page/browser.ts";
 import type { ChartSpec, LinesChart, RowsChart } from "./chart.ts";
 
 declare const document: Page;

@@ -2,7 +2,7 @@
 import type { FaultResult, Results } from "../results.ts";
 import { figure } from "./chart.ts";
 import { brokenCell } from "./cost.ts";
-import { dataTable, type Html, html } from "./html.ts";
+import { dataTable, type Html, html } from "../../../page/html.ts";
 import { count, significant } from "./numbers.ts";
 
 /** The faults, in words. */

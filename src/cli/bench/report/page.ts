@@ -1,11 +1,10 @@
 /** The report: one HTML file, which asks nobody for anything. */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { dirname, join } from "node:path";
 import type { Results } from "../results.ts";
 import { costSection } from "./cost.ts";
 import { faultsSection } from "./faults.ts";
-import { dataTable, details, embedded, type Html, html, program } from "./html.ts";
+import { chartLibrary } from "../../../page/chart-library.ts";
+import { dataTable, details, embedded, type Html, html, program } from "../../../page/html.ts";
 import { minuteOf, significant } from "./numbers.ts";
 import { scalingSection } from "./scaling.ts";
 import { css } from "./style.ts";
@@ -18,8 +17,6 @@ const policy =
 
 /** The page for `results`. It works from what is built: its script is read there. */
 export function reportPage(results: Results): string {
-  const library = dirname(createRequire(import.meta.url).resolve("chart.js"));
-  const charts = readFileSync(join(library, "chart.umd.min.js"), "utf8");
   const draw = readFileSync(new URL("draw.js", import.meta.url), "utf8");
   return html`<!doctype html>
     <html lang="en">
@@ -42,7 +39,7 @@ export function reportPage(results: Results): string {
           ${embedded(results)}
         </script>
         <script>
-          ${program(charts)};
+          ${program(chartLibrary())};
         </script>
         <script type="module">
           ${program(draw)};

@@ -1,7 +1,7 @@
 /** How costs grow with size. */
 import type { Results, ScalingResult } from "../results.ts";
 import { figure, variants } from "./chart.ts";
-import { dataTable, details, type Html, html } from "./html.ts";
+import { dataTable, details, type Html, html } from "../../../page/html.ts";
 import { significant } from "./numbers.ts";
 
 /** One chart for each question and unit, with the slopes in its legend. */

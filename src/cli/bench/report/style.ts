@@ -1,23 +1,12 @@
 /** How the page looks, in light and in dark. */
+import { palette } from "../../../page/palette.ts";
 
 /** Hues are by the families of strategies; `draw.ts` takes its colours from here. */
-export const css = `
-:root {
-  --trellis: 212 85%; --lock: 24 88%; --atomic: 285 48%; --replicated: 158 60%; --baseline: 220 9%;
-  --light: 42%;
-  --page: #fcfcfb; --card: #fff; --text: #1a1d21; --muted: #5a626c; --grid: #e3e6ea; --line: #b9c0c9;
-  --broken: #c81e1e; --good: #17703a; --accent: #0b5cad;
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif;
-  color-scheme: light dark;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --light: 62%;
-    --page: #14171a; --card: #1c2024; --text: #e8eaed; --muted: #a4acb6; --grid: #31373e; --line: #5b6570;
-    --broken: #ff7a70; --good: #6fd08c; --accent: #7db8f7;
-  }
-}
-* { box-sizing: border-box; }
+export const css: string = `
+${palette(
+  "--trellis: 212 85%; --lock: 24 88%; --atomic: 285 48%; --replicated: 158 60%; --baseline: 220 9%; --light: 42%;",
+  "--light: 62%;",
+)}
 body { margin: 0 auto; max-width: 1240px; padding: 20px; background: var(--page); color: var(--text); line-height: 1.5; overflow-wrap: anywhere; }
 h1 { font-size: clamp(1.6rem, 5vw, 2.3rem); line-height: 1.15; margin: 0.4em 0 0.2em; }
 h2 { font-size: 1.45rem; margin: 0 0 0.3em; }

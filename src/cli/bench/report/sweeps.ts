@@ -3,7 +3,7 @@ import type { Axis, Cell, Measures, Results } from "../results.ts";
 import type { WorkloadName } from "../workload.ts";
 import { figure, type LinesChart, variants } from "./chart.ts";
 import { panel, picker } from "./choice.ts";
-import { type Html, html } from "./html.ts";
+import { type Html, html } from "../../../page/html.ts";
 import { along, type Measured, workloadsOf } from "./select.ts";
 
 const lineAxes = ["zipf", "callers", "nodes", "roundTripMs"] as const satisfies readonly Axis[];

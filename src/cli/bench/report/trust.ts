@@ -1,6 +1,6 @@
 /** How far to trust it: what was unsteady, what differs from the run before, what is missing, and how it was done. */
 import { agreementMax, type Results } from "../results.ts";
-import { dataTable, details, empty, type Html, html } from "./html.ts";
+import { dataTable, details, empty, type Html, html } from "../../../page/html.ts";
 import { count, counted, minuteOf, percent, significant } from "./numbers.ts";
 import { type Measured, measuredOf, placeOf } from "./select.ts";
 

@@ -1,5 +1,5 @@
 /**
- * The little of a browser that the page's script uses. The library `dom` would give `document` and the like to every
+ * The little of a browser that the scripts of pages use. The library `dom` would give `document` and the like to every
  * file of the project, and servers have none.
  */
 
@@ -19,12 +19,18 @@ export interface Pen {
   createPattern(image: PageElement, repetition: string): unknown;
 }
 
+/** What happened to an element. */
+export interface PageEvent {
+  preventDefault(): void;
+}
+
 /** An element. */
 export interface PageElement {
   readonly dataset: Readonly<Record<string, string | undefined>>;
-  readonly textContent: string | null;
-  readonly value?: string;
   readonly offsetParent: PageElement | null;
+  readonly clientWidth: number;
+  textContent: string | null;
+  value?: string;
   hidden: boolean;
   open: boolean;
   width: number;
@@ -32,16 +38,28 @@ export interface PageElement {
   href: string;
   download: string;
   click(): void;
+  focus(): void;
+  /** Of a dialog. */
+  showModal(): void;
+  close(): void;
+  setAttribute(name: string, value: string): void;
+  removeAttribute(name: string): void;
+  getAttribute(name: string): string | null;
+  append(...children: (PageElement | string)[]): void;
+  replaceChildren(...children: (PageElement | string)[]): void;
   getContext(kind: "2d"): Pen | null;
   querySelector(selector: string): PageElement | null;
   querySelectorAll(selector: string): Iterable<PageElement>;
-  addEventListener(event: string, listener: () => void): void;
+  addEventListener(event: string, listener: (event: PageEvent) => void): void;
 }
 
 /** The page. */
 export interface Page extends PageElement {
   readonly documentElement: PageElement;
+  readonly visibilityState: "visible" | "hidden";
+  title: string;
   createElement(name: string): PageElement;
+  createElementNS(namespace: string, name: string): PageElement;
 }
 
 /** What Chart.js makes of a chart, as far as we touch it. */
@@ -53,6 +71,7 @@ export interface Drawn {
     readonly hidden: boolean | null;
     readonly data: readonly { readonly x: number; readonly y: number }[];
   };
+  update(mode: "none"): void;
   destroy(): void;
 }
 

@@ -1,0 +1,168 @@
+/**
+ * Collections as a config file declares them, so that HTTP can serve what nobody has written yet and rules that
+ * must hold are held: `likes: counter`, or `stock: { type: bounded-counter, min: 0 }`.
+ */
+import {
+  boundedCounter,
+  counter,
+  type DataType,
+  fencedRegister,
+  type FieldType,
+  flag,
+  lwwMap,
+  lwwRegister,
+  mvRegister,
+  orMap,
+  orSet,
+  type Schema,
+  uniqueClaims,
+} from "../../index.ts";
+import { collectionsMax } from "../../store/schema.ts";
+import type { Given, GivenMap } from "./config-file.ts";
+import { allKnown, type At, type Fields, integer, type Kind, record, yesOrNo } from "./kinds.ts";
+
+/** One type that may be declared: its options, and what is made of them. */
+interface Declarable {
+  /** Names of the options, for the docs. */
+  readonly options: readonly string[];
+  make(given: GivenMap, at: At): DataType | undefined;
+}
+
+const safe = integer(Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER);
+/** A year: the longest that results of idempotency keys may be kept. */
+const windowMs = integer(1_000, 366 * 24 * 60 * 60 * 1_000);
+
+function declarable<O extends object>(
+  fields: Fields<O>,
+  required: readonly (keyof O & string)[],
+  make: (options: O) => DataType,
+): Declarable {
+  const kind = record<O>(fields, required);
+  return {
+    options: Object.keys(fields),
+    make(given, at) {
+      const options = kind.read(given, at);
+      return options && make(options);
+    },
+  };
+}
+
+/** A type without options. What may expire takes `expireAfterMs` here. */
+const plain = (make: () => DataType): Declarable => declarable<object>({}, [], make);
+
+interface GuardedOptions {
+  readonly weakFence?: boolean;
+  readonly idempotencyWindowMs?: number;
+}
+
+interface BoundedOptions extends GuardedOptions {
+  readonly min: number;
+  readonly max?: number;
+  readonly initial?: number;
+}
+
+const guarded: Fields<GuardedOptions> = { weakFence: yesOrNo, idempotencyWindowMs: windowMs };
+
+const fieldTypes: ReadonlyMap<string, () => FieldType> = new Map<string, () => FieldType>([
+  ["or-set", orSet],
+  ["lww-register", lwwRegister],
+  ["mv-register", mvRegister],
+  ["lww-map", lwwMap],
+  ["flag", flag],
+]);
+
+const declarables: ReadonlyMap<string, Declarable> = new Map<string, Declarable>([
+  ["counter", plain(counter)],
+  ["or-set", plain(orSet)],
+  ["lww-register", plain(lwwRegister)],
+  ["mv-register", plain(mvRegister)],
+  ["lww-map", plain(lwwMap)],
+  ["or-map", { options: ["fields"], make: makeOrMap }],
+  ["flag", plain(flag)],
+  [
+    "bounded-counter",
+    declarable<BoundedOptions>(
+      { min: safe, max: safe, initial: safe, ...guarded },
+      ["min"],
+      ({ max, ...options }) =>
+        max === undefined ? boundedCounter(options) : boundedCounter({ ...options, max }),
+    ),
+  ],
+  [
+    "fenced-register",
+    declarable<GuardedOptions>(guarded, [], (options) => fencedRegister(options)),
+  ],
+  [
+    "unique-claims",
+    declarable<Pick<GuardedOptions, "weakFence">>({ weakFence: yesOrNo }, [], (options) =>
+      uniqueClaims(options),
+    ),
+  ],
+]);
+
+/** The types with the names of their options, for the docs. */
+export const collectionTypes: readonly (readonly [string, readonly string[]])[] = [
+  ...declarables,
+].map(([name, { options }]) => [name, options]);
+
+function makeOrMap(given: GivenMap, at: At): DataType | undefined {
+  const isKnown = allKnown(given, ["fields"], at);
+  const fields = given.entries.get("fields")?.given;
+  const path = `${at.path}.fields`;
+  if (fields?.kind !== "map" || fields.entries.size === 0) {
+    const named = [...fieldTypes.keys()].join(", ");
+    at.problems.add(fields?.where ?? given.where, `${path} is a map of fields to ${named}`);
+    return undefined;
+  }
+  const made = [...fields.entries].map(([name, entry]) => {
+    const type = typeNamed(entry.given, fieldTypes, { ...at, path: `${path}.${name}` });
+    return type && ([name, type()] as const);
+  });
+  const whole = made.filter((field) => field !== undefined);
+  return isKnown && whole.length === made.length ? orMap(Object.fromEntries(whole)) : undefined;
+}
+
+function typeNamed<T>(given: Given, types: ReadonlyMap<string, T>, at: At): T | undefined {
+  const name = given.kind === "scalar" ? given.value : undefined;
+  const type = typeof name === "string" ? types.get(name) : undefined;
+  if (type !== undefined) return type;
+  const shown = given.kind === "scalar" ? JSON.stringify(name) : `a ${given.kind}`;
+  at.problems.add(given.where, `${at.path} is ${shown}: one of ${[...types.keys()].join(", ")}`);
+  return undefined;
+}
+
+function collection(given: Given, at: At): DataType | undefined {
+  if (given.kind !== "map") return typeNamed(given, declarables, at)?.make(empty(given), at);
+  const type = given.entries.get("type")?.given;
+  if (type === undefined) {
+    at.problems.add(given.where, `${at.path} has no type`);
+    return undefined;
+  }
+  const options = [...given.entries].filter(([name]) => name !== "type");
+  const rest: GivenMap = { ...given, entries: new Map(options) };
+  return typeNamed(type, declarables, { ...at, path: `${at.path}.type` })?.make(rest, at);
+}
+
+const empty = ({ where }: Given): GivenMap => ({ kind: "map", where, entries: new Map() });
+
+/** A schema. */
+export const collections: Kind<Schema> = {
+  expects: "a map of names to types",
+  read(given, at) {
+    if (given.kind !== "map" || given.entries.size > collectionsMax) {
+      at.problems.add(
+        given.where,
+        `${at.path} is a map of at most ${collectionsMax} names to types, such as likes: counter`,
+      );
+      return undefined;
+    }
+    const read = [...given.entries].map(([name, entry]) => {
+      const type = collection(entry.given, { ...at, path: `${at.path}.${name}` });
+      return type && ([name, type] as const);
+    });
+    const known = read.filter((one) => one !== undefined);
+    return known.length === read.length ? Object.fromEntries(known) : undefined;
+  },
+  show: (schema) =>
+    Object.fromEntries(Object.entries(schema).map(([name, { tag }]) => [name, tag])),
+};
