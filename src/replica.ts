@@ -38,6 +38,7 @@ import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
 import type { Forked } from "./sync/forked.ts";
+import { settled } from "./sync/settled.ts";
 import { Sync } from "./sync/sync.ts";
 import type { Address, Door, HttpHandler } from "./door.ts";
 import type { Transport } from "./sync/transport.ts";
@@ -116,9 +117,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       onWarning: (message) => this.#events.tell("warning", { kind: "rights", message }),
     });
     this.locks = this.#escalation.locks;
-    this.#upkeep = new Upkeep(this.#keyspace, () => this.#sync.settled());
-    const other = this.#escalation.open.bind(this.#escalation);
-    const opening = { other, upkeep: this.#upkeep };
+    this.#upkeep = new Upkeep(this.#keyspace, () => settled(this.#sync));
+    const opening = { other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep };
     const open = openCollections(this.#keyspace, options.schema, opening);
     this.collections = open as Collections<S>;
     this.#any = new AnyCollections({
@@ -132,8 +132,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       transport: options.environment?.network ?? this.#network(),
       services: [this.#locking.seat, this.#escalation.escrow.service],
       peers: options.peers ?? [],
-      onReceived: (received) => this.#received(received),
-      onForked: (forked) => this.#forked(forked),
+      ...{ onReceived: this.#received.bind(this), onForked: this.#forked.bind(this) },
       onLink: (event) => this.activity.linked(event),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durability?.durable ?? nothing } : {}),

@@ -176,11 +176,6 @@ export class Sync implements LinkOwner, KeyspaceListener {
     return [...this.members.held(), ...this.memory.vectors()];
   }
 
-  /** What survives a crash of each that is connected, and what those had that are away and have not ended. */
-  settled(): VersionVector[] {
-    return [...this.members.kept(), ...this.memory.awaited()];
-  }
-
   /** How far the peers are that are connected or were seen lately. */
   knownPeers(): KnownPeer[] {
     const nowMs = this.#environment.now();
