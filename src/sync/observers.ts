@@ -4,12 +4,14 @@
  */
 import type { Environment } from "../environment.ts";
 import type { Keyspace } from "../store/keyspace.ts";
-import type { Acquaintances } from "./acquaintances.ts";
+import { Acquaintances } from "./acquaintances.ts";
 import { Attendant } from "./attendant.ts";
 import type { DigestedVector } from "./digest.ts";
 import type { Greeter } from "./greeter.ts";
 import type { Link } from "./link.ts";
 import type { Admission } from "./link-owner.ts";
+import type { Members } from "./members.ts";
+import type { PeerMemory } from "./peer-memory.ts";
 import { broken } from "./refusal.ts";
 
 /** Observers at a time: each may have the keys of a collection sorted in memory. */
@@ -20,7 +22,8 @@ export interface ObserversOptions {
   readonly keyspace: Keyspace;
   readonly environment: Environment;
   readonly greeter: Greeter;
-  readonly acquaintances: Acquaintances;
+  readonly members: Members;
+  readonly memory: PeerMemory;
 }
 
 /** The observers of one replica. */
@@ -57,7 +60,8 @@ export class Observers {
   }
 
   #attendant(): Attendant {
-    const { keyspace, environment, greeter, acquaintances } = this.#options;
+    const { keyspace, environment, greeter } = this.#options;
+    const acquaintances = new Acquaintances(this.#options);
     const vector = (): DigestedVector => {
       keyspace.flush();
       return greeter.vector();

@@ -17,7 +17,6 @@ import type { KeyspaceListener } from "../store/keyspace-listener.ts";
 import { type Logger, silentLogger, silentTelemetry, type Telemetry } from "../telemetry.ts";
 import { CatchUps } from "./catch-up.ts";
 import { mixedActor } from "./digest.ts";
-import { Acquaintances } from "./acquaintances.ts";
 import { Dialer } from "./dialer.ts";
 import type { Forked } from "./forked.ts";
 import { Farewell } from "./farewell.ts";
@@ -108,12 +107,8 @@ export class Sync implements LinkOwner, KeyspaceListener {
     this.members = new Members(keyspace.held, this.#links, this.#dialers);
     const silentMsMax = options.peerSilentMsMax ?? defaultPeerSilentMsMax;
     this.memory = new PeerMemory(keyspace, environment, silentMsMax, () => this.#tell());
-    const { members, memory } = this;
-    const acquaintances = new Acquaintances({ keyspace, members, memory });
-    this.#observers = new Observers({
-      ...{ keyspace, environment, acquaintances },
-      greeter: this.#greeter,
-    });
+    const known = { greeter: this.#greeter, members: this.members, memory: this.memory };
+    this.#observers = new Observers({ keyspace, environment, ...known });
     this.#targets = (options.peers ?? []).map((peer) => this.#target(peer));
     keyspace.listeners.add(this);
   }
