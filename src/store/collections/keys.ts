@@ -14,6 +14,9 @@ export interface KeysOptions {
   readonly after?: string;
 }
 
+/** Found before the smallest of them are picked, besides twice as many as are asked for. */
+const spareKeys = 64;
+
 /** The keys of one collection. */
 export class Keys {
   readonly keyspace: Keyspace;
@@ -51,20 +54,25 @@ export class Keys {
     return container;
   }
 
-  /** The keys under which anything is live, in the order of code units. O(n log n). */
+  /** The keys under which anything is live, in the order of code units. O(n log n); of a few, O(n). */
   list(options: KeysOptions = {}): string[] {
     this.keyspace.assertOpen();
     const { prefix, after } = options;
-    const limit = checkLimit(options);
-    const keys: string[] = [];
+    const limit = checkLimit(options) ?? Number.POSITIVE_INFINITY;
+    let keys: string[] = [];
+    /** Of the smallest that were found, the largest: what is not below it is not among them. */
+    let last: string | undefined;
     for (const [key, node] of this.root.keys) {
-      if (typeof key !== "string" || !this.isLive(node)) continue;
+      if (typeof key !== "string" || (last !== undefined && key >= last)) continue;
       if (prefix !== undefined && !key.startsWith(prefix)) continue;
-      if (after !== undefined && key <= after) continue;
+      if ((after !== undefined && key <= after) || !this.isLive(node)) continue;
       keys.push(key);
+      if (keys.length < 2 * limit + spareKeys) continue;
+      keys = keys.sort().slice(0, limit);
+      last = keys.at(-1);
     }
     keys.sort();
-    return limit === undefined ? keys : keys.slice(0, limit);
+    return keys.length > limit ? keys.slice(0, limit) : keys;
   }
 
   /** Whether anything is live under the key. O(1). */
