@@ -53,6 +53,7 @@ interface Opened {
   readonly engine: StorageEngine;
   readonly peers: readonly KnownPeer[];
   readonly hasCrashed: boolean;
+  readonly isEmpty: boolean;
 }
 
 /** A keyspace on a disk. */
@@ -64,6 +65,8 @@ export class Durability {
   readonly peers: readonly KnownPeer[];
   /** Whether the run before this one was not closed: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
+  /** Whether nothing was stored before: the directory is new, or another one was lost. */
+  readonly isNew: boolean;
   #hasFailed = false;
 
   /**
@@ -83,14 +86,14 @@ export class Durability {
         const latencyMs = Math.round(environment.monotonic() - beganMs);
         logger.info({ records, location: engine.location, latencyMs }, "reading the storage");
       };
-      const { numbers, peers, hasCrashed } = await restore({
+      const { numbers, peers, hasCrashed, isEmpty } = await restore({
         keyspace,
         engine,
         environment,
         onProgress,
       });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, { engine, peers, hasCrashed }, (onChange) => {
+      return new Durability(options, { engine, peers, hasCrashed, isEmpty }, (onChange) => {
         const state = { keyspace, engine, environment, numbers, peers: options.peers };
         return new Journal({ ...state, fsync, intervalMs, onChange });
       });
@@ -102,13 +105,14 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    { engine, peers, hasCrashed }: Opened,
+    { engine, peers, hasCrashed, isEmpty }: Opened,
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
     this.#engine = engine;
     this.peers = peers;
     this.hasCrashed = hasCrashed;
+    this.isNew = isEmpty;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {
       const fields = { location: engine.location, bytes: engine.tornBytes };

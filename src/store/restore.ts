@@ -54,6 +54,8 @@ export interface Restored {
   readonly peers: readonly KnownPeer[];
   /** Whether who wrote here last did not close the store: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
+  /** Whether nothing was stored: it is new, or was lost. */
+  readonly isEmpty: boolean;
 }
 
 interface Orphan {
@@ -74,7 +76,12 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   await reading.each("node", (number, from) => reading.node(number, from));
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
-  return { numbers: reading.end(), peers, hasCrashed: reading.hasCrashed };
+  return {
+    numbers: reading.end(),
+    peers,
+    hasCrashed: reading.hasCrashed,
+    isEmpty: reading.isEmpty,
+  };
 }
 
 class Reading {
@@ -191,6 +198,10 @@ class Reading {
 
   get hasCrashed(): boolean {
     return this.#writer !== undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#records === 0;
   }
 
   /** @throws CorruptStorageError when a node has no parent. */
