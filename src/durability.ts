@@ -54,6 +54,7 @@ interface Opened {
   readonly peers: readonly KnownPeer[];
   readonly former: number | undefined;
   readonly hasCrashed: boolean;
+  readonly isEmpty: boolean;
 }
 
 /** A keyspace on a disk. */
@@ -67,6 +68,8 @@ export class Durability {
   readonly former: number | undefined;
   /** Whether the run before this one was not closed: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
+  /** Whether nothing was stored before: the directory is new, or another one was lost. */
+  readonly isNew: boolean;
   #hasFailed = false;
 
   /**
@@ -86,14 +89,15 @@ export class Durability {
         const latencyMs = Math.round(environment.monotonic() - beganMs);
         logger.info({ records, location: engine.location, latencyMs }, "reading the storage");
       };
-      const { numbers, peers, hasCrashed, writer } = await restore({
+      const { numbers, peers, hasCrashed, isEmpty, writer } = await restore({
         keyspace,
         engine,
         environment,
         onProgress,
       });
       const { fsync, intervalMs } = policyOf(storage);
-      return new Durability(options, { engine, peers, hasCrashed, former: writer }, (onChange) => {
+      const found = { engine, peers, hasCrashed, isEmpty, former: writer };
+      return new Durability(options, found, (onChange) => {
         const state = { keyspace, engine, environment, numbers, peers: options.peers };
         return new Journal({ ...state, fsync, intervalMs, onChange });
       });
@@ -105,7 +109,7 @@ export class Durability {
 
   private constructor(
     options: DurabilityOptions,
-    { engine, peers, hasCrashed, former }: Opened,
+    { engine, peers, hasCrashed, isEmpty, former }: Opened,
     journal: (onChange: () => void) => Journal,
   ) {
     this.#options = options;
@@ -113,6 +117,7 @@ export class Durability {
     this.peers = peers;
     this.former = former;
     this.hasCrashed = hasCrashed;
+    this.isNew = isEmpty;
     this.#journal = journal(() => this.#changed());
     if (engine.tornBytes > 0) {
       const fields = { location: engine.location, bytes: engine.tornBytes };

@@ -3,8 +3,9 @@ import type { Durability } from "./durability.ts";
 import type { PeerOption } from "./replica-options.ts";
 
 /**
- * `"closed"`: all that it wrote is here. Otherwise it crashed, and what its disk had not may be held by
- * `"nobody"` else, by `"configured"` peers, or by `"others"`, who dialed us, too.
+ * `"closed"`: all that it wrote is here. Otherwise what its disk had not may be held by `"nobody"` else, by
+ * `"configured"` peers, or by `"others"`, who dialed us, too. Without a disk, or with an empty one, that is so
+ * at every start.
  */
 export type LastStop = "closed" | "nobody" | "configured" | "others";
 
@@ -13,8 +14,9 @@ export function lastStopOf(
   durability: Durability | undefined,
   peers: readonly PeerOption[],
 ): LastStop {
-  if (durability?.hasCrashed !== true) return "closed";
   const configured = new Set(peers.map((peer) => (typeof peer === "string" ? peer : peer.url)));
+  if (!durability || durability.isNew) return configured.size > 0 ? "configured" : "closed";
+  if (!durability.hasCrashed) return "closed";
   if (durability.peers.some(({ name }) => !configured.has(name))) return "others";
   return configured.size > 0 ? "configured" : "nobody";
 }

@@ -33,7 +33,10 @@ export interface HttpLimits {
   readonly heartbeatMs: number;
   /** Between two status events, in ms. Default 1,000. */
   readonly statusMs: number;
-  /** When the event loop is later than this, in ms, writes are answered 503. Default 100. */
+  /**
+   * When the event loop is later than this, in ms, and a sixteenth of `requestsMax` is under way, writes are
+   * answered 503. Default 100.
+   */
   readonly lagMsMax: number;
   /** Keys or elements in one answer. Default 10,000. */
   readonly listMax: number;

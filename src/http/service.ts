@@ -207,6 +207,13 @@ export class HttpService implements AsyncDisposable {
     throw new Refusal("TRELLIS_METHOD_NOT_ALLOWED", "there is no such method here", { headers });
   }
 
+  /** Late, and not because of others on this machine: to shed what little there is would help nobody. */
+  get #isOverloaded(): boolean {
+    const { lagMsMax, requestsMax } = this.#limits;
+    if (this.#lateness.nowMs <= lagMsMax) return false;
+    return this.#slots.turn.taken >= Math.ceil(requestsMax * busyShare);
+  }
+
   /** @throws Refusal for whoever may not come in, and for what there is no room for. */
   async #admit(exchange: Exchange, admit: Admit): Promise<void> {
     const { route, request } = exchange;
@@ -216,7 +223,7 @@ export class HttpService implements AsyncDisposable {
     const isWrite = route !== undefined && route.method !== "GET";
     // A page is for whoever comes, but a probe that shows a token is told more.
     if (isOpen && (isPage || request.headers.authorization === undefined)) return;
-    if (isWrite && this.#lateness.nowMs > this.#limits.lagMsMax) {
+    if (isWrite && this.#isOverloaded) {
       throw new Refusal("TRELLIS_UNAVAILABLE", "this peer is overloaded; nothing was changed", {
         ...{ retryAfterMs: 1_000, shed: "lag" },
       });
@@ -284,6 +291,8 @@ export class HttpService implements AsyncDisposable {
 }
 
 const idBytes = 9;
+/** Of `requestsMax`: so many under way make a late event loop an overloaded one. */
+const busyShare = 1 / 16;
 
 /** Ids of requests: of this run, and counted. */
 function ids(environment: Environment): () => string {

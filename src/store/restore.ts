@@ -56,6 +56,8 @@ export interface Restored {
   readonly writer: number | undefined;
   /** Whether who wrote here last did not close the store: peers may have more of what it wrote. */
   readonly hasCrashed: boolean;
+  /** Whether nothing was stored: it is new, or was lost. */
+  readonly isEmpty: boolean;
 }
 
 interface Orphan {
@@ -77,7 +79,8 @@ export async function restore(options: RestoreOptions): Promise<Restored> {
   const peers: KnownPeer[] = [];
   await reading.each("peer", (number, from) => peers.push(reading.peer(number, from)));
   const numbers = reading.end();
-  return { numbers, peers, hasCrashed: reading.hasCrashed, writer: reading.writer };
+  const { hasCrashed, isEmpty, writer } = reading;
+  return { numbers, peers, hasCrashed, isEmpty, writer };
 }
 
 class Reading {
@@ -194,6 +197,10 @@ class Reading {
 
   get hasCrashed(): boolean {
     return this.#writer !== undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#records === 0;
   }
 
   /** @throws CorruptStorageError when a node has no parent. */

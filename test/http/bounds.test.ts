@@ -136,7 +136,7 @@ test("one subject does not take all", async () => {
 test("a loop that is late sheds writes and still reads", async () => {
   // Timers of 50 ms that take 150.
   const environment = { ...systemEnvironment, monotonic: () => performance.now() * 3 };
-  await using peer = await served({ lagMsMax: 50, environment });
+  await using peer = await served({ lagMsMax: 50, environment, requestsMax: 16 });
   await expect.poll(async () => (await peer.post(at("likes", "k", "/increment"))).status).toBe(503);
   const { value } = (await peer.get(at("likes", "k"))).json as { readonly value: number };
   const write = await peer.post(at("likes", "k", "/increment"));

@@ -132,6 +132,18 @@ test("a peer that has seen the effect knows its key", async () => {
   expect(second.replica.collections.likes.value("k")).toBe(1);
 });
 
+test("a replica in memory asks its peers first what it did in its former life", async () => {
+  await using hub = await served();
+  const replica = { peers: [hub.url.replace("http", "ws")] };
+  for (let i = 0; i < 5; i++) {
+    await using peer = await served({ replica });
+    let got = await peer.post(path, {}, keyed("once"));
+    while (got.status === 503) got = await peer.post(path, {}, keyed("once"));
+    expect([got.json, isReplayed(got)]).toEqual([{ value: 1 }, i > 0]);
+    await hub.replica.waitFor(peer.replica.version());
+  }
+});
+
 test("keys are known after a restart", async () => {
   const storage = memoryStorage();
   {

@@ -42,6 +42,9 @@ export interface CollectionKeys {
   isLive(node: number): boolean;
 }
 
+/** Found before the smallest of them are picked, besides twice as many as are asked for. */
+const spareKeys = 64;
+
 /** The keys of one collection. */
 export class Keys implements CollectionKeys {
   readonly renews = false;
@@ -82,7 +85,7 @@ export class Keys implements CollectionKeys {
     return container;
   }
 
-  /** The keys under which anything is live, in the order of code units. O(n log n). */
+  /** The keys under which anything is live, in the order of code units. O(n log n); of a few, O(n). */
   list(options: KeysOptions = {}): string[] {
     return listKeys(this.keyspace, this.root, (node) => this.isLive(node), options);
   }
@@ -120,16 +123,21 @@ export function listKeys(
 ): string[] {
   keyspace.assertOpen();
   const { prefix, after } = options;
-  const limit = checkLimit(options);
-  const keys: string[] = [];
+  const limit = checkLimit(options) ?? Number.POSITIVE_INFINITY;
+  let keys: string[] = [];
+  /** Of the smallest that were found, the largest: what is not below it is not among them. */
+  let last: string | undefined;
   for (const [key, node] of root.keys) {
-    if (typeof key !== "string" || !isShown(node)) continue;
+    if (typeof key !== "string" || (last !== undefined && key >= last)) continue;
     if (prefix !== undefined && !key.startsWith(prefix)) continue;
-    if (after !== undefined && key <= after) continue;
+    if ((after !== undefined && key <= after) || !isShown(node)) continue;
     keys.push(key);
+    if (keys.length < 2 * limit + spareKeys) continue;
+    keys = keys.sort().slice(0, limit);
+    last = keys.at(-1);
   }
   keys.sort();
-  return limit === undefined ? keys : keys.slice(0, limit);
+  return keys.length > limit ? keys.slice(0, limit) : keys;
 }
 
 /** How many keys were asked for. @throws InvalidValueError */
