@@ -264,6 +264,15 @@ describe("a peer that serves HTTP", () => {
     expect((await fetch((await plain.firstLine()).replace("ws:", "http:"))).status).toBe(404);
   });
 
+  test("counts what was refused, and shows it to who may observe", async () => {
+    await using peer = new Run(["peer", "--listen", "0"], { TRELLIS_TOKEN: "cluster-token-0123" });
+    const url = (await peer.firstLine()).replace("ws:", "http:");
+    const as = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
+    expect((await fetch(`${url}/metrics`, as("guess"))).status).toBe(401);
+    const shown = await fetch(`${url}/metrics`, as("cluster-token-0123"));
+    expect(await shown.text()).toMatch(/^trellis_refused_total\{.*unauthenticated.*\} 1$/mu);
+  });
+
   test("serves none where it is switched off", async () => {
     await using peer = new Run(["peer", "--listen", "0", "--http", "false"]);
     const url = (await peer.firstLine()).replace("ws:", "http:");

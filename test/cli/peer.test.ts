@@ -98,6 +98,12 @@ describe("trellis", () => {
       "  demo",
       "  replay",
       "  bench",
+      "  export",
+      "  import",
+      "  why",
+      "  status",
+      "  top",
+      "  doctor",
       "  help",
     ]);
     expect((await run("--version")).output).toMatch(/^\d+\.\d+\.\d+\n$/u);

@@ -109,6 +109,7 @@ export interface PeerSettings extends Readonly<Record<`http.${HttpLimit}`, numbe
   readonly "http.enabled": boolean;
   readonly "http.dashboard": boolean;
   readonly "http.logKeys": boolean;
+  readonly "metrics.enabled": boolean;
   readonly "log.level": LogLevel;
   readonly drainMs: number;
 }
@@ -365,6 +366,11 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
   "http.logKeys": {
     ...{ kind: yesOrNo, default: false, flag: "--http-log-keys", variable: "HTTP_LOG_KEYS" },
     reason: "whether lines about requests have collections and keys, which may be personal",
+  },
+  "metrics.enabled": {
+    ...{ kind: yesOrNo, default: true, flag: "--metrics", variable: "METRICS" },
+    reason:
+      "count what the peer does, and show it to Prometheus at /metrics to whoever may observe",
   },
   "log.level": {
     kind: choice("fatal", "error", "warn", "info", "debug", "trace", "silent"),

@@ -23,6 +23,7 @@ const headings: Readonly<Record<string, string>> = {
   locks: "Locks and collections",
   collections: "Locks and collections",
   http: "HTTP",
+  metrics: "HTTP",
   log: "Running",
   drainMs: "Running",
 };
