@@ -6,6 +6,7 @@ import type { Environment } from "../environment.ts";
 import { TrellisError } from "../errors.ts";
 import type { EscalationFigures } from "../escalation.ts";
 import type { ReplicaEvents } from "../replica-status.ts";
+import { CollectionBytes } from "../store/collection-bytes.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { LinkEvent } from "../sync/link-event.ts";
 import type { Telemetry } from "../telemetry.ts";
@@ -31,6 +32,8 @@ export interface ActivityFigures extends EscalationFigures {
   readonly batches: { readonly local: number; readonly remote: number };
   readonly changes: ChangeTotals;
   readonly hotKeys: readonly HotKeyOf[];
+  /** Estimated, by collection; those of the last minute that are weighed by now. */
+  readonly collectionBytes: ReadonlyMap<string, number>;
   /** Peers that dialed us and are gone. */
   readonly departed: readonly Departed[];
   readonly events: readonly RecentEvent[];
@@ -46,6 +49,7 @@ const refusedMetric = "trellis_refused_total";
 export class Activity {
   readonly #options: ActivityOptions;
   readonly #traffic: KeyTraffic;
+  readonly #weights: CollectionBytes;
   readonly #recent: RecentEvents;
   readonly #departed = new DepartedPeers();
   readonly #startedMs: number;
@@ -54,6 +58,7 @@ export class Activity {
     const { keyspace, environment } = options;
     this.#options = options;
     this.#traffic = new KeyTraffic(keyspace, environment);
+    this.#weights = new CollectionBytes(keyspace, environment);
     this.#recent = new RecentEvents(environment);
     this.#startedMs = environment.monotonic();
   }
@@ -78,6 +83,7 @@ export class Activity {
       batches: this.#batches(),
       changes: this.#traffic.totals,
       hotKeys: this.#traffic.top(rowsShownMax),
+      collectionBytes: this.#weights.read(),
       departed: this.#departed.missed(environment.now()),
       events: this.#recent.events,
       errors: this.#recent.codes,

@@ -74,9 +74,10 @@ function made(
     totals: { batches: figures.batches, changes: figures.changes, locks: figures.locks.totals },
     peers: peers.toSorted(byTrouble).slice(0, peersShownMax),
     peersLeftOut: Math.max(0, peers.length - peersShownMax),
-    collections: collections
-      .slice(0, collectionsShownMax)
-      .map(({ name, keys }) => ({ name: cut(name), keys })),
+    collections: collections.slice(0, collectionsShownMax).map(({ name, keys }) => {
+      const bytes = figures.collectionBytes.get(name);
+      return { name: cut(name), keys, ...(bytes === undefined ? {} : { bytes }) };
+    }),
     collectionsLeftOut: Math.max(0, collections.length - collectionsShownMax),
     hotKeys: figures.hotKeys.map((each) => ({ ...each, ...named(each) })),
     backend: backendOf(status),

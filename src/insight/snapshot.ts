@@ -61,6 +61,8 @@ export interface SnapshotPeer extends PeerFigures {
 export interface SnapshotCollection {
   readonly name: string;
   readonly keys: number;
+  /** Names, cells and values in memory, estimated once a minute; absent before that was done. */
+  readonly bytes?: number;
 }
 
 /** Everything, at one moment. */

@@ -128,6 +128,19 @@ describe("a snapshot", () => {
     expect(look(shop).hotKeys).toEqual([]);
   });
 
+  test("says about how much memory a collection takes, without a walk at every look", async () => {
+    await using shop = await openReplica({ schema });
+    for (let i = 0; i < 100; i++) shop.collections.carts.add(`cart:${i}`, "x".repeat(1_000));
+    const weight = (): number => {
+      return look(shop).collections.find(({ name }) => name === "carts")?.bytes ?? 0;
+    };
+    expect(weight()).toBeGreaterThan(100_000);
+    const before = weight();
+    expect(before).toBeLessThan(300_000);
+    shop.collections.carts.add("more", "x".repeat(10_000));
+    expect(weight()).toBe(before);
+  });
+
   test("tells the waits, holds and losses of locks, and who was refused", async () => {
     await using shop = await openReplica({ schema });
     let leave = (): void => undefined;

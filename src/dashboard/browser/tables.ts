@@ -22,7 +22,11 @@ export function fillTables(snapshot: Snapshot): void {
   );
   fill(
     part("table-collections"),
-    collections.map(({ name, keys }) => [visible(name), whole(keys)]),
+    collections.map(({ name, keys, bytes: weight }) => [
+      visible(name),
+      whole(keys),
+      weight === undefined ? "–" : bytes(weight),
+    ]),
     "No collections.",
   );
   fill(part("table-contention"), hotSpots.map(spotRow), "No guarded value is contended.");
