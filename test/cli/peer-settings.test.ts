@@ -7,7 +7,15 @@ import { peerStatusOf } from "../../src/cli/peer/exit-status.ts";
 import { resolve, type Resolved } from "../../src/cli/peer/resolve.ts";
 import { settingPaths, settings } from "../../src/cli/peer/settings.ts";
 import { printed } from "../../src/cli/peer/show.ts";
-import { boundedCounter, counter, orMap, orSet, lwwRegister, UsageError } from "../../src/index.ts";
+import {
+  boundedCounter,
+  counter,
+  orMap,
+  orSet,
+  lwwRegister,
+  rateWindow,
+  UsageError,
+} from "../../src/index.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "trellis-settings-"));
 
@@ -99,11 +107,17 @@ collections:
   coupon: { type: fenced-register, idempotencyWindowMs: 60000 }
   names: unique-claims
   cart: { type: or-map, fields: { qty: lww-register, notes: or-set } }
+  sessions: { type: lww-register, expireAfterMs: 1800000 }
+  drafts: { type: or-map, fields: { text: lww-register }, expireAfterMs: 60000 }
+  logins: { type: rate-window, windowMs: 60000, buckets: 12 }
 `;
     const { collections } = (await settle({ yaml })).settings;
-    expect(Object.keys(collections)).toHaveLength(7);
+    expect(Object.keys(collections)).toHaveLength(10);
     expect(collections).toMatchObject({
       likes: { tag: counter().tag },
+      sessions: { kind: "expiring", expireAfterMs: 1_800_000, base: { kind: "lww-register" } },
+      drafts: { kind: "expiring", expireAfterMs: 60_000, base: { kind: "or-map" } },
+      logins: rateWindow({ windowMs: 60_000, buckets: 12 }),
       42: { tag: orSet().tag },
       stock: { tag: boundedCounter({ min: -5, max: 10, initial: 0 }).tag, weakFence: true },
       coupon: { idempotencyWindowMs: 60_000 },
@@ -151,6 +165,12 @@ drainMs: 1.5
     ["collections: { a: { type: counter, min: 1 } }", /there is no collections\.a\.min/u],
     ["collections: { a: { min: 1 } }", "collections.a has no type"],
     ["collections: { a: { type: bounded-counter } }", "collections.a has no min"],
+    ["collections: { a: { type: or-set, expireAfterMs: 0 } }", /a\.expireAfterMs/u],
+    [
+      "collections: { a: { type: counter, expireAfterMs: 5 } }",
+      /there is no collections\.a\.expi/u,
+    ],
+    ["collections: { a: { type: rate-window } }", "collections.a has no windowMs"],
     ["collections: { a: { type: or-map } }", /fields is a map of fields/u],
     ["collections: [likes]", /collections is a map/u],
     ["listen: 7000", "listen is not a map of port, host"],

@@ -14,9 +14,13 @@ import {
   mvRegister,
   orMap,
   orSet,
+  rateWindow,
+  type RateWindowOptions,
   type Schema,
   uniqueClaims,
 } from "../../index.ts";
+import { expireAheadMsMax, type ExpiryOptions } from "../../crdt/expiring.ts";
+import { bucketsMax, windowMsMax } from "../../crdt/rate-window.ts";
 import { collectionsMax } from "../../store/schema.ts";
 import type { Given, GivenMap } from "./config-file.ts";
 import { allKnown, type At, type Fields, integer, type Kind, record, yesOrNo } from "./kinds.ts";
@@ -47,8 +51,19 @@ function declarable<O extends object>(
   };
 }
 
-/** A type without options. What may expire takes `expireAfterMs` here. */
-const plain = (make: () => DataType): Declarable => declarable<object>({}, [], make);
+/** A type without options. */
+const plain = (make: () => DataType): Declarable => declarable<object>({}, [], () => make());
+
+const expiryMs = integer(1, expireAheadMsMax);
+
+/** A type whose keys may expire. */
+const expirable = (
+  make: () => DataType,
+  makeExpiring: (options: ExpiryOptions) => DataType,
+): Declarable =>
+  declarable<Partial<ExpiryOptions>>({ expireAfterMs: expiryMs }, [], ({ expireAfterMs }) =>
+    expireAfterMs === undefined ? make() : makeExpiring({ expireAfterMs }),
+  );
 
 interface GuardedOptions {
   readonly weakFence?: boolean;
@@ -73,12 +88,20 @@ const fieldTypes: ReadonlyMap<string, () => FieldType> = new Map<string, () => F
 
 const declarables: ReadonlyMap<string, Declarable> = new Map<string, Declarable>([
   ["counter", plain(counter)],
-  ["or-set", plain(orSet)],
-  ["lww-register", plain(lwwRegister)],
-  ["mv-register", plain(mvRegister)],
-  ["lww-map", plain(lwwMap)],
-  ["or-map", { options: ["fields"], make: makeOrMap }],
-  ["flag", plain(flag)],
+  ["or-set", expirable(orSet, orSet)],
+  ["lww-register", expirable(lwwRegister, lwwRegister)],
+  ["mv-register", expirable(mvRegister, mvRegister)],
+  ["lww-map", expirable(lwwMap, lwwMap)],
+  ["or-map", { options: ["fields", "expireAfterMs"], make: makeOrMap }],
+  ["flag", expirable(flag, flag)],
+  [
+    "rate-window",
+    declarable<RateWindowOptions>(
+      { windowMs: integer(1, windowMsMax), buckets: integer(1, bucketsMax) },
+      ["windowMs"],
+      rateWindow,
+    ),
+  ],
   [
     "bounded-counter",
     declarable<BoundedOptions>(
@@ -106,7 +129,7 @@ export const collectionTypes: readonly (readonly [string, readonly string[]])[] 
 ].map(([name, { options }]) => [name, options]);
 
 function makeOrMap(given: GivenMap, at: At): DataType | undefined {
-  const isKnown = allKnown(given, ["fields"], at);
+  const isKnown = allKnown(given, ["fields", "expireAfterMs"], at);
   const fields = given.entries.get("fields")?.given;
   const path = `${at.path}.fields`;
   if (fields?.kind !== "map" || fields.entries.size === 0) {
@@ -119,7 +142,12 @@ function makeOrMap(given: GivenMap, at: At): DataType | undefined {
     return type && ([name, type()] as const);
   });
   const whole = made.filter((field) => field !== undefined);
-  return isKnown && whole.length === made.length ? orMap(Object.fromEntries(whole)) : undefined;
+  if (!isKnown || whole.length < made.length) return undefined;
+  const types = Object.fromEntries(whole);
+  const expiry = given.entries.get("expireAfterMs")?.given;
+  if (expiry === undefined) return orMap(types);
+  const expireAfterMs = expiryMs.read(expiry, { ...at, path: `${at.path}.expireAfterMs` });
+  return expireAfterMs === undefined ? undefined : orMap(types, { expireAfterMs });
 }
 
 function typeNamed<T>(given: Given, types: ReadonlyMap<string, T>, at: At): T | undefined {
