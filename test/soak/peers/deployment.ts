@@ -14,9 +14,9 @@ import { until } from "../../../src/cli/servers/until.ts";
 import { watchOfThisProcess } from "../../../src/cli/servers/watch.ts";
 import { type Pair, TestAuthority } from "../../door/certificates.ts";
 
-export const peerToken = "secret-of-peers";
-export const serviceToken = "secret-of-services";
-export const operatorToken = "secret-of-operators";
+export const peerToken = "secret-of-peers-0123456789";
+export const serviceToken = "secret-of-services-0123456789";
+export const operatorToken = "secret-of-operators-0123456789";
 
 const readyMsMax = 60_000;
 
