@@ -191,7 +191,7 @@ const rules: readonly Rule[] = [
   {
     files: /^src\/http\//u,
     may: new RegExp(
-      `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-status|versions)\\.ts|` +
+      `^(?:${ports}|src/(?:access|any-collection|door|last-stop|replica-logger|replica-status|versions)\\.ts|` +
         "src/crdt/.+|src/dashboard/page\\.ts|src/insight/.+|src/store/(?!storage/).+|src/escalate/(?!locks/).+|src/http/.+|node:.+)$",
       "u",
     ),

@@ -6,7 +6,7 @@ import {
   STATUS_CODES,
 } from "node:http";
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
-import { isIP, isIPv4 } from "node:net";
+import { type DropArgument, isIP, isIPv4, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { fullGrant, type Grant } from "../access.ts";
@@ -113,10 +113,12 @@ class HttpDoor implements Door {
       options.connectionsPerAddressMax ?? connectionsPerAddressDefault,
     );
     server.maxConnections = options.connectionsMax;
-    server.on("drop", () => this.#refused("connections"));
+    server.on("drop", (dropped?: DropArgument) =>
+      this.#refused("connections", dropped?.remoteAddress),
+    );
     server.on("connection", (socket) => {
       if (this.#turnstile.lets(socket)) return;
-      this.#refused("connections");
+      this.#refused("connections", socket.remoteAddress);
       socket.destroy();
     });
     server.on("request", (request, response) => {
@@ -125,13 +127,14 @@ class HttpDoor implements Door {
     });
     server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
     server.on("clientError", (error: Error & { readonly code?: string }, socket) => {
-      this.#refused(error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "slow" : "malformed");
+      const reason = error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "slow" : "malformed";
+      this.#refused(reason, addressOf(socket));
       socket.destroy();
     });
     server.on("tlsClientError", (error: Error & { readonly code?: string }, socket: TLSSocket) => {
       // Theirs was not good enough, or they say that of ours.
       const isOfTrust = Boolean(socket.authorizationError) || error.code?.includes("CERT") === true;
-      this.#refused(isOfTrust ? "certificate" : "malformed");
+      this.#refused(isOfTrust ? "certificate" : "malformed", socket.remoteAddress);
     });
   }
 
@@ -233,12 +236,12 @@ class HttpDoor implements Door {
     const { environment, handshakeMsMax, onUpgrade, upgradesLeft } = this.#options;
     socket.on("error", () => socket.destroy());
     if (!this.#isListening || upgradesLeft() <= this.#handshakes.size) {
-      this.#refused("connections");
+      this.#refused("connections", request.socket.remoteAddress);
       return answer(socket, { kind: "refused", status: 503, retryAfterMs });
     }
     this.#handshakes.add(socket);
     const timer = environment.schedule(handshakeMsMax, () => {
-      this.#refused("slow");
+      this.#refused("slow", request.socket.remoteAddress);
       socket.destroy();
     });
     try {
@@ -256,13 +259,13 @@ class HttpDoor implements Door {
   /** Never throws. */
   async #admit(request: IncomingMessage): Promise<Admission> {
     if (this.#isForeign(request)) {
-      this.#refused("forbidden");
+      this.#refused("forbidden", request.socket.remoteAddress);
       return { kind: "refused", status: 403 };
     }
     const { authenticate } = this.#options;
     if (authenticate === undefined) return { kind: "admitted", grant: fullGrant };
     if (this.#judged >= judgedMax) {
-      this.#refused("rate");
+      this.#refused("rate", request.socket.remoteAddress);
       return { kind: "refused", status: 503, retryAfterMs };
     }
     this.#judged++;
@@ -271,11 +274,11 @@ class HttpDoor implements Door {
       const accepted: unknown = await authenticate(asked(request));
       if (accepted === true) return { kind: "admitted", grant: fullGrant };
       if (isGrant(accepted)) return { kind: "admitted", grant: accepted };
-      this.#refused("unauthenticated");
+      this.#refused("unauthenticated", request.socket.remoteAddress);
       return { kind: "refused", status: 401 };
     } catch (error) {
       this.#options.logger.warn({ err: error }, "who asks cannot be judged now");
-      this.#refused("unauthenticated");
+      this.#refused("unauthenticated", request.socket.remoteAddress);
       return { kind: "refused", status: 503, retryAfterMs };
     } finally {
       this.#judged--;
@@ -296,10 +299,14 @@ class HttpDoor implements Door {
     return host !== "" && !isLoopback(name) && isIP(name.replace(/^\[|\]$/gu, "")) === 0;
   }
 
-  #refused(reason: Refused): void {
+  #refused(reason: Refused, remoteAddress: string | undefined): void {
     this.#options.telemetry.count("trellis_refused_total", 1, { reason });
+    this.#options.logger.debug({ reason, remoteAddress }, "somebody was refused");
   }
 }
+
+const addressOf = (socket: Duplex): string | undefined =>
+  socket instanceof Socket ? socket.remoteAddress : undefined;
 
 const isGrant = (value: unknown): value is Grant =>
   typeof value === "object" && value !== null && "replicate" in value && "subject" in value;

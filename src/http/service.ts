@@ -5,13 +5,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Admission } from "../door.ts";
 import { type Environment, systemEnvironment } from "../environment.ts";
-import {
-  type Logger,
-  silentLogger,
-  silentTelemetry,
-  spanned,
-  type Telemetry,
-} from "../telemetry.ts";
+import { replicaLogger } from "../replica-logger.ts";
+import { type Logger, silentTelemetry, spanned, type Telemetry } from "../telemetry.ts";
 import { snapshotOf } from "../insight/snapshot-of.ts";
 import { readBody } from "./body.ts";
 import { EventStream } from "./event-stream.ts";
@@ -63,7 +58,7 @@ export class HttpService implements AsyncDisposable {
     this.#limits = limits;
     this.#environment = environment;
     this.#telemetry = options.telemetry ?? silentTelemetry;
-    this.#logger = options.logger ?? silentLogger;
+    this.#logger = replicaLogger(options, environment);
     this.#logsKeys = options.logKeys === true;
     this.#page = options.page;
     this.#newId = ids(environment);

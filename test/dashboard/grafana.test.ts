@@ -167,6 +167,12 @@ describe("the alerts for Prometheus", () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
+  test("the runbook has a section for each, and none for anything else", () => {
+    const page = readFileSync(new URL("../../docs/operations.md", import.meta.url), "utf8");
+    const sections = [...page.matchAll(/^### (\w+)$/gmu)].map(([, name]) => name);
+    expect(sections).toEqual(alerts.map((alert) => alert.get("alert")));
+  });
+
   test("names only metrics and labels that there are", () => {
     expect(alerts.flatMap((alert) => unknownIn(exprOf(alert)))).toEqual([]);
     for (const alert of alerts) {
