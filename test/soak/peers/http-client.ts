@@ -1,4 +1,5 @@
 /** What a service in any language would do: HTTPS with a token, one connection kept for many requests. */
+import { readFileSync } from "node:fs";
 import type { IncomingHttpHeaders } from "node:http";
 import { Agent, request } from "node:https";
 
@@ -26,6 +27,8 @@ export interface ClientOptions {
   /** An answer that takes longer is given up, in ms. */
   readonly timeoutMs: number;
   readonly connectionsMax: number;
+  /** Of the client, where one is asked for. */
+  readonly pair?: { readonly certFile: string; readonly keyFile: string };
 }
 
 /** A client of one peer. */
@@ -35,8 +38,12 @@ export class HttpClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
-    const { ca, connectionsMax } = options;
-    this.#agent = new Agent({ ca, keepAlive: true, maxSockets: connectionsMax });
+    const { ca, connectionsMax, pair } = options;
+    const certificate = pair && {
+      cert: readFileSync(pair.certFile),
+      key: readFileSync(pair.keyFile),
+    };
+    this.#agent = new Agent({ ca, keepAlive: true, maxSockets: connectionsMax, ...certificate });
   }
 
   /** @throws Error when no answer came: whether it was done is then unknown */
