@@ -34,9 +34,13 @@ export class Run implements AsyncDisposable {
   #output = "";
   #errors = "";
 
-  constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
+  constructor(
+    args: readonly string[],
+    environment: Readonly<Record<string, string>> = {},
+    folder: string = root,
+  ) {
     this.#child = spawn(process.execPath, [main, ...args], {
-      cwd: root,
+      cwd: folder,
       env: { ...process.env, ...environment },
       stdio: ["ignore", "pipe", "pipe"],
     });

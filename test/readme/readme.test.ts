@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { counter, lwwRegister, openReplica, orSet } from "../../src/index.ts";
+import { reservePort } from "../../src/cli/servers/port.ts";
 import { assertBuilt, Run } from "../cli/command.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -116,7 +117,7 @@ test("the story of the README runs as printed, in 30 lines", async () => {
 }, 30_000);
 
 test("the service of the README runs as printed, and tells what another replica changes", async () => {
-  const code = blockWith("ts", "openReplica", "lwwRegister");
+  const code = blockWith("ts", "openReplica", "orSet");
   await using other = await openReplica({
     schema: { likes: counter(), tags: orSet(), profile: lwwRegister<{ name: string }>() },
     listen: { port: 0 },
@@ -154,17 +155,44 @@ test("the clock of the README runs as printed", async () => {
   expect(Math.floor(stamp / 2 ** 11)).toBeGreaterThanOrEqual(beforeMs);
 });
 
+test("the service over HTTP of the README runs as printed", async () => {
+  const code = adapted(blockWith("ts", "serveHttp"), { "port: 7001": "port: 0" });
+  const more = "console.log(shop.address?.port);\nsetTimeout(() => undefined, 60_000);\n";
+  const lasting = `${code}\n${more}await new Promise(() => undefined);\n`;
+  await using service = new Program(await compiled("http", lasting));
+  const url = `http://127.0.0.1:${await service.line()}`;
+  const post = `${url}/v1/collections/likes/post:42/increment`;
+  expect(await (await fetch(post, { method: "POST" })).json()).toEqual({ value: 1 });
+  expect(await (await fetch(`${url}/metrics`)).text()).toContain(
+    'trellis_keys{collection="likes"}',
+  );
+  expect(await (await fetch(url)).text()).toContain("<title>");
+}, 30_000);
+
+test("the rates of the README run as printed", async () => {
+  const code = blockWith("ts", "rateWindow");
+  const more = 'console.log(logins.value("ip:192.0.2.1"), sessions.get("s:1")?.user);';
+  await using program = new Program(await compiled("rates", `${code}\n${more}\n`));
+  expect(await program.line()).toBe("1 u:7");
+}, 30_000);
+
 test("no other program is in the README", () => {
-  expect(blocks("ts")).toHaveLength(3);
+  expect(blocks("ts")).toHaveLength(5);
 });
 
-test("the sync peer of the README starts as printed", async () => {
-  const line = blockWith("sh", "npx trellis peer").trim();
-  const [npx, command, ...args] = adapted(line, { "--listen 7001": "--listen 0" }).split(" ");
-  expect([npx, command]).toEqual(["npx", "trellis"]);
-  await using peer = new Run(args);
-  expect(await peer.firstLine()).toMatch(/^ws:\/\/127\.0\.0\.1:\d+$/u);
-});
+test("the peer of the README starts as printed, and curl prints what is printed", async () => {
+  const reserved = await reservePort();
+  const port = String(reserved.port);
+  writeFileSync(join(folder, "peer.yaml"), blockWith("yaml", "peer.yaml").replace("7001", port));
+  const line = blockWith("sh", "npx trellis peer").replace(/ +#.*/u, "").trim();
+  expect(line).toBe("npx trellis peer --config peer.yaml");
+  await using peer = new Run(line.split(" ").slice(2), {}, folder);
+  expect(await peer.firstLine()).toBe(`ws://127.0.0.1:${port}`);
+  const commands = blockWith("sh", "api=").replaceAll("7001", port);
+  const { stdout } = await promisify(execFile)("bash", ["-c", commands], { cwd: folder });
+  expect(stdout.replaceAll("\r", "")).toBe(blockWith("text", "etag"));
+  await reserved.release();
+}, 60_000);
 
 test("every npm script that the README names exists", () => {
   const manifest = readFileSync(join(root, "package.json"), "utf8");

@@ -160,11 +160,17 @@ test("a store whose machine draws its old actor again goes on as another one", a
   expect(actorsOf(shop)).toBe(3);
 });
 
+/**
+ * Hits stand under the name of their writer, all in one cell, and what of them was published is not told
+ * apart: what a fork does to them is in docs/expiry.md.
+ */
+const forkedTypes = typeCases.filter(({ collection }) => collection !== "rates");
+
 /** Random batches, some of them undone, some removals forgotten: made alike by all of `replicas`. */
 function write(random: Random, ...replicas: readonly Replica[]): void {
   for (let batch = random.below(8); batch > 0; batch--) {
     const calls = Array.from({ length: 1 + random.below(5) }, () => {
-      const of = random.pick(typeCases);
+      const of = random.pick(forkedTypes);
       return { of, key: random.pick(["k", "l", "m"]), operation: of.draw(random) };
     });
     const [isUndone, forgets] = [random.chance(0.2), random.chance(0.2)];
