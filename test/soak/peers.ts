@@ -35,8 +35,8 @@ const { values: given } = parseArgs({
 const seconds = Number(given.seconds);
 const perSecond = Number(given["per-second"]);
 const seed = Number(given.seed);
-if (!(seconds >= 60) || !(perSecond > 0) || !Number.isSafeInteger(seed)) {
-  throw new Error("--seconds is at least 60, --per-second positive, --seed an integer");
+if (!(seconds >= 120) || !(perSecond > 0) || !Number.isSafeInteger(seed)) {
+  throw new Error("--seconds is at least 120, --per-second positive, --seed an integer");
 }
 const directory = mkdtempSync(join(tmpdir(), "trellis-peers-"));
 const pictures = given.pictures ?? directory;
@@ -55,7 +55,8 @@ interface Event {
 
 function events([, second, third]: readonly PeerProcess[], deployment: Deployment): Event[] {
   if (second === undefined || third === undefined) throw new Error("assertion: three peers");
-  const away = Math.min(45_000, (seconds * 1_000) / 12);
+  // A link whose other end is silent ends after 15 s or so.
+  const away = Math.max(25_000, Math.min(45_000, (seconds * 1_000) / 12));
   const lagsBehind = (peer: PeerProcess): RegExp =>
     new RegExp(`^trellis_peer_lag_ms\\{.*${peer.name}`, "u");
   return [
