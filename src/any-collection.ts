@@ -1,7 +1,8 @@
 /** Collections by name: those of the schema, and those that peers brought or that are opened later. */
 import type { BoundedCounterType } from "./crdt/bounded-counter.ts";
 import type { CounterType } from "./crdt/counter.ts";
-import type { DataType } from "./crdt/data-type.ts";
+import { type DataType, describeShape } from "./crdt/data-type.ts";
+import { isExpiring } from "./crdt/expiring.ts";
 import type { FencedRegisterType } from "./crdt/fenced-register.ts";
 import type { FlagType } from "./crdt/flag.ts";
 import type { LwwMapType } from "./crdt/lww-map.ts";
@@ -9,7 +10,8 @@ import type { LwwRegisterType } from "./crdt/lww-register.ts";
 import type { MvRegisterType } from "./crdt/mv-register.ts";
 import type { FieldTypes, OrMapType } from "./crdt/or-map.ts";
 import type { OrSetType } from "./crdt/or-set.ts";
-import { isKnownType, typeOf } from "./crdt/type-of.ts";
+import type { RateWindowType } from "./crdt/rate-window.ts";
+import { isKnownType, type KnownType, plainOf, typeOf } from "./crdt/type-of.ts";
 import type { UniqueClaimsType } from "./crdt/unique-claims.ts";
 import type { Name } from "./crdt/data-type.ts";
 import { UsageError } from "./errors.ts";
@@ -18,8 +20,10 @@ import type { FencedRegisterCollection } from "./escalate/collections/fenced-reg
 import type { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
 import type { CounterCollection } from "./store/collections/counters.ts";
 import type { OrMapCollection } from "./store/collections/entries.ts";
+import type { Expiring } from "./store/collections/expiring.ts";
 import type { FlagCollection } from "./store/collections/flags.ts";
 import type { LwwMapCollection } from "./store/collections/maps.ts";
+import type { RateWindowCollection } from "./store/collections/rate-windows.ts";
 import type { LwwRegisterCollection, MvRegisterCollection } from "./store/collections/registers.ts";
 import type { SetCollection } from "./store/collections/sets.ts";
 import { openCollection, type OpenOptions } from "./store/collections/open.ts";
@@ -28,14 +32,22 @@ import type { Root } from "./store/nodes.ts";
 import type { Schema } from "./store/schema.ts";
 import { checkKey } from "./store/values.ts";
 
+/** Deadlines of the keys of a collection. */
+export type Deadlines = Pick<Expiring<{ at(key: string): object }>, "expireAt" | "expiresAt">;
+
 /** A type and a collection of it. */
 interface Of<T extends DataType & { readonly kind: string }, C> {
   readonly kind: T["kind"];
+  /** Of what a key holds. */
   readonly type: T;
+  /** Of the collection: another one than that of `type` if its keys expire. */
+  readonly tag: string;
   readonly collection: C;
+  /** The same collection, if its keys expire. */
+  readonly deadlines: Deadlines | undefined;
 }
 
-/** A collection of whatever type, told apart by `kind`. */
+/** A collection of whatever type, told apart by the `kind` of what its keys hold. */
 export type AnyCollection =
   | Of<CounterType, CounterCollection>
   | Of<OrSetType, SetCollection<Name>>
@@ -46,7 +58,8 @@ export type AnyCollection =
   | Of<OrMapType, OrMapCollection<FieldTypes>>
   | Of<BoundedCounterType, BoundedCounterCollection>
   | Of<FencedRegisterType, FencedRegisterCollection>
-  | Of<UniqueClaimsType, UniqueClaimsCollection>;
+  | Of<UniqueClaimsType, UniqueClaimsCollection>
+  | Of<RateWindowType, RateWindowCollection>;
 
 /** What a replica holds under one name. */
 export interface CollectionEntry {
@@ -72,6 +85,8 @@ export interface AnyCollectionsOptions {
 export class AnyCollections {
   readonly #options: AnyCollectionsOptions;
   readonly #opened = new Map<string, AnyCollection>();
+  /** Collections that were looked at by `follow`. */
+  #followed = 0;
 
   constructor(options: AnyCollectionsOptions) {
     this.#options = options;
@@ -84,19 +99,36 @@ export class AnyCollections {
    */
   open(name: string, type?: DataType): AnyCollection | undefined {
     const known = this.#opened.get(name);
-    if (known && (type === undefined || type.tag === known.type.tag)) return known;
+    if (known && (type === undefined || type.tag === known.tag)) return known;
     const { keyspace, schema, collections, opening, accept } = this.#options;
     const isOurs = Object.hasOwn(schema, name);
     const root = this.#root(name, type);
     const given = isOurs ? schema[name] : (type ?? (root && typeOf(root.tag)));
     if (root === undefined || given === undefined || !isKnownType(given)) return undefined;
+    if (!hasShapeOf(root, given)) return undefined;
     if (!isOurs) accept(name, given);
     const collection = isOurs
       ? (collections as Readonly<Record<string, unknown>>)[name]
       : openCollection(keyspace, root, given, opening);
-    const opened = { kind: given.kind, type: given, collection } as AnyCollection;
+    const held = plainOf(given);
+    const deadlines = isExpiring(given) ? collection : undefined;
+    const { tag } = given;
+    const opened = { kind: held.kind, type: held, tag, collection, deadlines } as AnyCollection;
     this.#opened.set(name, opened);
     return opened;
+  }
+
+  /**
+   * Opens what peers or a store brought and time passes for, so that keys expire and hits go also where
+   * no schema names them. O(1) if nothing came, else O(what it holds).
+   */
+  follow(): void {
+    const { roots } = this.#options.keyspace.nodes;
+    for (; this.#followed < roots.length; this.#followed++) {
+      const root = roots[this.#followed];
+      const type = root && typeOf(root.tag);
+      if (root && type && (isExpiring(type) || type.kind === "rate-window")) this.open(root.name);
+    }
   }
 
   /** All that is held, also of types that are none of ours. */
@@ -115,3 +147,7 @@ export class AnyCollections {
     return nodes.adopt(checkKey(name, "the name of a collection"), type.tag, type.shape);
   }
 }
+
+/** Peers tell tags and shapes, and may tell a shape that is not that of the tag. */
+const hasShapeOf = ({ shape }: Root, type: KnownType): boolean =>
+  JSON.stringify(describeShape(shape)) === JSON.stringify(describeShape(type.shape));

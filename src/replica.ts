@@ -153,6 +153,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       },
       joined: (slots) => {
         this.#watchers.joined(slots);
+        this.#any.follow();
         this.#changed();
       },
     });
@@ -186,6 +187,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
         ...{ locking: this.#locking, escalation: this.#escalation, versions: this.#versions },
         durability: this.#durability,
       });
+      this.#any.follow();
       this.#upkeep.start(this.#durability?.former);
     } catch (error) {
       await this.#locking.close();

@@ -2,6 +2,7 @@
 import { boundedCounter } from "./bounded-counter.ts";
 import { counter, type CounterType } from "./counter.ts";
 import type { DataType } from "./data-type.ts";
+import { expiring, type ExpiringType, isExpiring } from "./expiring.ts";
 import { fencedRegister, type FencedRegisterType } from "./fenced-register.ts";
 import type { BoundedCounterType } from "./bounded-counter.ts";
 import { flag, type FlagType } from "./flag.ts";
@@ -10,10 +11,14 @@ import { lwwRegister, type LwwRegisterType } from "./lww-register.ts";
 import { mvRegister, type MvRegisterType } from "./mv-register.ts";
 import { type FieldType, type FieldTypes, orMap, type OrMapType } from "./or-map.ts";
 import { orSet, type OrSetType } from "./or-set.ts";
+import { bucketsMax, rateWindow, type RateWindowType, windowMsMax } from "./rate-window.ts";
 import { uniqueClaims, type UniqueClaimsType } from "./unique-claims.ts";
 
-/** The types that come with Trellis, told apart by `kind`. */
-export type KnownType =
+/** Types whose keys may expire: what is under a key can be removed as a whole. */
+export type ExpirableType = FieldType | OrMapType;
+
+/** What a key can hold, told apart by `kind`. */
+export type PlainType =
   | CounterType
   | OrSetType
   | LwwRegisterType
@@ -23,12 +28,19 @@ export type KnownType =
   | OrMapType
   | BoundedCounterType
   | FencedRegisterType
-  | UniqueClaimsType;
+  | UniqueClaimsType
+  | RateWindowType;
 
 /** What they are told apart by. */
-export type KnownKind = KnownType["kind"];
+export type PlainKind = PlainType["kind"];
 
-const plain: ReadonlyMap<string, () => KnownType> = new Map(
+/** The types that come with Trellis, told apart by `kind`. */
+export type KnownType = PlainType | ExpiringType<ExpirableType>;
+
+/** What a key of a collection holds, whether it expires or not. */
+export const plainOf = (type: KnownType): PlainType => (isExpiring(type) ? type.base : type);
+
+const plain: ReadonlyMap<string, () => PlainType> = new Map(
   [
     counter,
     (): OrSetType => orSet(),
@@ -46,12 +58,13 @@ const tagLengthMax = 65_536;
 
 /**
  * The type that has this tag, or undefined if it is none of ours. What a tag does not tell (`weakFence`,
- * windows) is as by default.
+ * windows of idempotency) is as by default; keys of an expiring type live until `expireAt` says otherwise,
+ * so whoever does not know their lifetime cuts none short.
  */
 export function typeOf(tag: string): KnownType | undefined {
   const made = plain.get(tag)?.();
   if (made || tag.length > tagLengthMax) return made;
-  const type = bounded(tag) ?? record(tag);
+  const type = bounded(tag) ?? record(tag) ?? rates(tag) ?? mortal(tag);
   // Whatever else spells the same is not ours.
   return type?.tag === tag ? type : undefined;
 }
@@ -85,6 +98,26 @@ function record(tag: string): OrMapType | undefined {
   return orMap(Object.fromEntries(fields) as FieldTypes);
 }
 
+function rates(tag: string): RateWindowType | undefined {
+  const told = argumentsOf(tag, "rate-window/1");
+  if (!Array.isArray(told) || told.length !== 2) return undefined;
+  const [windowMs, buckets] = told as readonly unknown[];
+  if (!isInteger(windowMs) || windowMs < 1 || windowMs > windowMsMax) return undefined;
+  if (!isInteger(buckets) || buckets < 1) return undefined;
+  return buckets <= Math.min(bucketsMax, windowMs) ? rateWindow({ windowMs, buckets }) : undefined;
+}
+
+/** Its base is no such type itself, so this goes no deeper. */
+function mortal(tag: string): ExpiringType<ExpirableType> | undefined {
+  const told = argumentsOf(tag, "expiring/1");
+  if (!Array.isArray(told) || told.length !== 1) return undefined;
+  const [of] = told as readonly unknown[];
+  if (typeof of !== "string") return undefined;
+  const base = plain.get(of)?.() ?? record(of);
+  if (!base || base.tag !== of || !isExpirable(base)) return undefined;
+  return expiring(base, { expireAfterMs: Number.POSITIVE_INFINITY });
+}
+
 /** What stands as JSON behind the name of the type. */
 function argumentsOf(tag: string, name: string): unknown {
   if (!tag.startsWith(name)) return undefined;
@@ -103,6 +136,9 @@ const fieldKinds: ReadonlySet<string> = new Set<FieldType["kind"]>([
   "flag",
 ]);
 
-const isFieldType = (type: KnownType): type is FieldType => fieldKinds.has(type.kind);
+const isFieldType = (type: PlainType): type is FieldType => fieldKinds.has(type.kind);
+
+const isExpirable = (type: PlainType): type is ExpirableType =>
+  isFieldType(type) || type.kind === "or-map";
 
 const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);

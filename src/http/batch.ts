@@ -10,7 +10,7 @@ import { assertMay, type Call } from "./route.ts";
 /** Operations that a transaction can have, by name. */
 const free: ReadonlyMap<string, Operation> = new Map(
   operations
-    .filter((operation) => Object.keys(operation.free).length > 0)
+    .filter(({ free: runs, mortal }) => Object.keys(runs).length > 0 || mortal !== undefined)
     .map((operation) => [operation.name, operation]),
 );
 
@@ -18,7 +18,7 @@ const places = ["field", "entry", "name"] as const;
 
 /** The body of a batch as JSON Schema has it. */
 export function batchSchema(operationsMax: number): object {
-  const { waitMs: _waits, owner: _owner, ...members } = memberSchemas;
+  const { waitMs: _waits, owner: _owner, limit: _limit, ...members } = memberSchemas;
   const text = { type: "string", maxLength: 1_024 };
   const names = { collection: text, key: text, field: text, entry: text, name: text };
   const operation = { enum: [...free.keys()], description: "As of the routes." };
@@ -84,13 +84,15 @@ function itemOf(item: unknown, path: string): Item {
     (place) => operation.path.includes(`{${place}}`) && !Object.hasOwn(rest, place),
   );
   if (missing !== undefined) throw invalid(`${path}.${missing}`, "is missing");
-  const given = { ...toldBy(Object.fromEntries(members), operation.members), key, ...named };
+  // What became of a hit with a limit could not be told.
+  const { limit: _limit, ...known } = operation.members;
+  const given = { ...toldBy(Object.fromEntries(members), known), key, ...named };
   return { path, operation, collection, key, given };
 }
 
 function runOf({ path, operation, given }: Item, any: AnyCollection): () => void {
-  const run = freeRun(operation, any.kind);
-  if (run) return () => void run(any.collection, given);
+  const run = freeRun(operation, any);
+  if (run) return () => void run(given);
   const { name } = operation;
   throw new Refusal(
     "TRELLIS_METHOD_NOT_ALLOWED",

@@ -6,7 +6,7 @@ import { InvalidValueError } from "../errors.ts";
 export const waitMsMax = 30_000;
 
 /** The members that bodies of operations have. */
-export type MemberName = "by" | "value" | "element" | "owner" | "waitMs";
+export type MemberName = "by" | "value" | "element" | "owner" | "waitMs" | "atMs" | "limit";
 
 /** Which of them a body has. */
 export type Members = { readonly [M in MemberName]?: "required" | "optional" };
@@ -33,6 +33,17 @@ export const memberSchemas: { readonly [M in MemberName]: object } = {
     default: 5_000,
     description: "How long to wait, in ms; 0 does not.",
   },
+  atMs: {
+    type: ["integer", "null"],
+    minimum: 0,
+    description: "When, in ms since the Unix epoch, at most ten years ahead; null for never.",
+  },
+  limit: {
+    type: "integer",
+    minimum: 0,
+    maximum: Number.MAX_SAFE_INTEGER,
+    description: "What the count must not come above; absent: counts in any case.",
+  },
 };
 
 /** What a body said, with the defaults of what it did not. */
@@ -42,6 +53,9 @@ export interface Told {
   readonly element: Name;
   readonly owner: string;
   readonly waitMs: number | undefined;
+  /** Infinity for never. */
+  readonly atMs: number;
+  readonly limit: number | undefined;
 }
 
 /**
@@ -55,13 +69,26 @@ export function toldBy(body: Readonly<Record<string, unknown>>, members: Members
   for (const [name, need] of Object.entries(members)) {
     if (need === "required" && !Object.hasOwn(body, name)) throw invalid(name, "is missing");
   }
-  const { by = 1, value, element = null, owner = "", waitMs } = own(body);
+  const { by = 1, value, element = null, owner = "", waitMs, atMs = null, limit } = own(body);
   if (typeof by !== "number" || !Number.isSafeInteger(by) || by < 1) {
     throw invalid("by", "is not a positive safe integer");
   }
   if (typeof owner !== "string") throw invalid("owner", "is not a string");
   if (element !== null && typeof element === "object") throw invalid("element", "is no element");
-  return { by, value, owner, element: element as Name, waitMs: checkWait(waitMs) };
+  const times = { waitMs: checkWait(waitMs), atMs: checkTime(atMs) };
+  return { by, value, owner, element: element as Name, ...times, limit: checkLimit(limit) };
+}
+
+function checkTime(atMs: unknown): number {
+  if (atMs === null) return Number.POSITIVE_INFINITY;
+  if (typeof atMs === "number" && Number.isSafeInteger(atMs) && atMs >= 0) return atMs;
+  throw invalid("atMs", "is no time in ms since the Unix epoch, nor null");
+}
+
+function checkLimit(limit: unknown): number | undefined {
+  if (limit === undefined) return undefined;
+  if (typeof limit === "number" && Number.isSafeInteger(limit) && limit >= 0) return limit;
+  throw invalid("limit", "is not a non-negative safe integer");
 }
 
 function checkWait(waitMs: unknown): number | undefined {

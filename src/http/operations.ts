@@ -3,12 +3,13 @@
  * document are made of it. A free operation is done at once, so it can stand in a transaction; an escalated
  * one is waited for.
  */
-import type { AnyCollection } from "../any-collection.ts";
+import type { AnyCollection, Deadlines } from "../any-collection.ts";
 import type { Name } from "../crdt/data-type.ts";
-import type { KnownKind } from "../crdt/type-of.ts";
+import type { PlainKind } from "../crdt/type-of.ts";
 import { InvalidValueError, UsageError } from "../errors.ts";
 import type { Json } from "../store/values.ts";
 import type { MemberName } from "./members.ts";
+import { Refusal } from "./problem.ts";
 
 /** What an operation is about, and with. Names that a route does not have are empty. */
 export interface Given {
@@ -22,6 +23,9 @@ export interface Given {
   readonly value: unknown;
   readonly element: Name;
   readonly owner: string;
+  /** Infinity for never. */
+  readonly atMs: number;
+  readonly limit: number | undefined;
 }
 
 /** How to wait for an escalated operation. */
@@ -33,18 +37,18 @@ export interface Waits {
 }
 
 /** The collection of a type. */
-export type CollectionOfKind<K extends KnownKind> = Extract<
+export type CollectionOfKind<K extends PlainKind> = Extract<
   AnyCollection,
   { readonly kind: K }
 >["collection"];
 
 /** Those that return nothing have nothing to say. */
 type Free = {
-  readonly [K in KnownKind]?: (collection: CollectionOfKind<K>, given: Given) => Json | void;
+  readonly [K in PlainKind]?: (collection: CollectionOfKind<K>, given: Given) => Json | void;
 };
 
 type Escalated = {
-  readonly [K in KnownKind]?: (
+  readonly [K in PlainKind]?: (
     collection: CollectionOfKind<K>,
     given: Given,
     waits: Waits,
@@ -63,6 +67,8 @@ export interface Operation {
   readonly members: { readonly [M in MemberName]?: "required" | "optional" };
   readonly free: Free;
   readonly escalated: Escalated;
+  /** What it does to a key that may expire, whatever the key holds. */
+  readonly mortal?: (deadlines: Deadlines, given: Given) => Json;
   /** Types for which the version has to be said that the write rests on; see `conditional.ts`. */
   readonly conditional?: boolean;
 }
@@ -96,6 +102,14 @@ function inEntry(
   Reflect.apply(run, handle, call);
   return undefined;
 }
+
+/** What stands there, after the path of the key. */
+export const expiryPath = "/expiry";
+
+/** When a key expires, as it is told: null for never. */
+export const expiryOf = (deadlines: Deadlines, key: string): { readonly atMs: number | null } => ({
+  atMs: deadlines.expiresAt(key) ?? null,
+});
 
 const entryPath = "/entries/{entry}";
 const fieldPath = `${entryPath}/{field}`;
@@ -189,6 +203,7 @@ export const operations: readonly Operation[] = [
       "lww-map": (maps, given) => maps.delete(given.key),
       "or-map": (maps, given) => maps.delete(given.key),
       flag: (flags, given) => flags.delete(given.key),
+      "rate-window": (windows, given) => windows.delete(given.key),
     },
     escalated: {
       "unique-claims": async (claims, given, { idempotencyKey: _isNotNeeded, ...waits }) => {
@@ -278,6 +293,28 @@ export const operations: readonly Operation[] = [
     },
   },
   {
+    ...{ name: "hit", method: "POST", path: "/hit", escalated: none },
+    members: { by: "optional", limit: "optional" },
+    summary:
+      "Counts `by` (default 1) more within the window; with `limit` only up to it, and `accepted` tells " +
+      "whether it was counted.",
+    free: {
+      "rate-window": (windows, { key, by, limit }) => {
+        const isCounted = limit === undefined || windows.tryHit(key, limit, by);
+        if (limit === undefined) windows.hit(key, by);
+        return { accepted: isCounted, value: windows.value(key) };
+      },
+    },
+  },
+  {
+    ...{ name: "expireAt", method: "PUT", path: expiryPath, members: { atMs: "required" } },
+    ...{ summary: "Sets when a key that is there expires.", free: none, escalated: none },
+    mortal: (deadlines, { key, atMs }) => {
+      if (deadlines.expireAt(key, atMs)) return expiryOf(deadlines, key);
+      throw new Refusal("TRELLIS_NOT_FOUND", "there is no such key here; nothing was changed");
+    },
+  },
+  {
     ...{ name: "claim", method: "POST", path: "/claim", members: owner, free: none },
     summary: "Makes `owner` the owner of a name that has none. Repeating one's own claim succeeds.",
     escalated: {
@@ -299,24 +336,40 @@ export const operations: readonly Operation[] = [
   },
 ];
 
-/** What an operation does to a collection of this type, if it can be part of a transaction. */
-export const freeRun = (
-  operation: Operation,
-  kind: KnownKind,
-): ((collection: unknown, given: Given) => Json | undefined) | undefined =>
-  operation.free[kind] as ((collection: unknown, given: Given) => Json | undefined) | undefined;
+/** What an operation does to a collection at once, so that it can be part of a transaction. */
+export function freeRun(
+  { free, mortal }: Operation,
+  { kind, collection, deadlines }: AnyCollection,
+): ((given: Given) => Json | undefined) | undefined {
+  if (mortal) return deadlines && ((given) => mortal(deadlines, given));
+  const run = free[kind] as ((collection: unknown, given: Given) => Json | undefined) | undefined;
+  return run && ((given) => run(collection, given));
+}
 
 /** What it does there, if it has to wait. */
-export const escalatedRun = (
-  operation: Operation,
-  kind: KnownKind,
-): ((collection: unknown, given: Given, waits: Waits) => Promise<Json | undefined>) | undefined =>
-  operation.escalated[kind] as
+export function escalatedRun(
+  { escalated }: Operation,
+  { kind, collection }: AnyCollection,
+): ((given: Given, waits: Waits) => Promise<Json | undefined>) | undefined {
+  const run = escalated[kind] as
     | ((collection: unknown, given: Given, waits: Waits) => Promise<Json | undefined>)
     | undefined;
+  return run && ((given, waits) => run(collection, given, waits));
+}
 
-/** Whether a collection of that type has the operation at all. */
-export const has = (operation: Operation, kind: KnownKind): boolean =>
-  operation.free[kind] !== undefined ||
-  operation.escalated[kind] !== undefined ||
-  (operation.conditional === true && kind === "fenced-register");
+/** What is asked of a collection, to know which operations it has. */
+export interface Having {
+  readonly kind: PlainKind;
+  /** Undefined if its keys do not expire. */
+  readonly deadlines: object | undefined;
+}
+
+/** Whether a collection has the operation at all. */
+export const has = (
+  { free, escalated, mortal, conditional }: Operation,
+  { kind, deadlines }: Having,
+): boolean =>
+  (mortal !== undefined && deadlines !== undefined) ||
+  free[kind] !== undefined ||
+  escalated[kind] !== undefined ||
+  (conditional === true && kind === "fenced-register");

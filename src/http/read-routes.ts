@@ -1,9 +1,11 @@
 /** Routes that read: which collections there are, which keys, what a key holds. */
 import type { AnyCollection } from "../any-collection.ts";
 import { covers, type Grant } from "../access.ts";
-import { typeOf } from "../crdt/type-of.ts";
+import { isExpiring } from "../crdt/expiring.ts";
+import { plainOf, typeOf } from "../crdt/type-of.ts";
 import { InvalidValueError } from "../errors.ts";
 import { tagOf } from "./conditional.ts";
+import { expiryOf, expiryPath } from "./operations.ts";
 import { collectionOf, type Parts } from "./parts.ts";
 import { patternOf } from "./path.ts";
 import { Refusal } from "./problem.ts";
@@ -36,6 +38,8 @@ const limitQuery: Parameter = {
 
 const valueAnswer = { type: "object", properties: { value: {}, size: { type: "integer" } } };
 
+const expiryAnswer = { type: "object", properties: { atMs: { type: ["integer", "null"] } } };
+
 type Shared = Pick<Route, "method" | "access" | "headers">;
 
 /** They of one service. */
@@ -54,8 +58,10 @@ export function readRoutes(parts: Parts): Route[] {
       run: async (call) => {
         await after(parts, call);
         const collections = replica.inventory().flatMap(({ name, tag }) => {
-          const type = isReserved(name) ? undefined : typeOf(tag)?.kind;
-          return type && isTouched(call.grant, name) ? [{ name, type }] : [];
+          const type = isReserved(name) ? undefined : typeOf(tag);
+          if (!type || !isTouched(call.grant, name)) return [];
+          const expires = isExpiring(type) ? { expires: true } : {};
+          return [{ name, type: plainOf(type).kind, ...expires }];
         });
         return answer(JSON.stringify({ collections }));
       },
@@ -106,6 +112,17 @@ export function readRoutes(parts: Parts): Route[] {
 /** Routes to what stands below a key. */
 function partRoutes(parts: Parts, shared: Shared, key: string): Route[] {
   return [
+    {
+      ...{ ...shared, id: "readExpiry", pattern: patternOf(`${key}${expiryPath}`) },
+      summary: "When a key expires, in ms since the Unix epoch; null for never.",
+      ...{ refusals: [404, 405, 503], answer: expiryAnswer },
+      run: async (call) => {
+        const { any, key: of } = await target(parts, call);
+        if (any.deadlines === undefined) throw noSuchPart(any);
+        if (!any.collection.has(of)) throw absent();
+        return answer(JSON.stringify(expiryOf(any.deadlines, of)));
+      },
+    },
     {
       ...{ ...shared, id: "readField", pattern: patternOf(`${key}/fields/{field}`) },
       ...{ summary: "One field of a map.", refusals: [404, 405, 503], answer: valueAnswer },

@@ -11,6 +11,7 @@ export interface ReadLimits {
 export function readValue(any: AnyCollection, key: string, limits: ReadLimits): string | undefined {
   switch (any.kind) {
     case "counter":
+    case "rate-window":
       return `{"value":${any.collection.value(key)}}`;
     case "bounded-counter": {
       const { collection } = any;

@@ -91,7 +91,7 @@ async function write(parts: Parts, operation: Operation, call: Call): Promise<Re
   const key = nameIn(call, "key");
   assertMay(call, "write", { collection: name, key });
   const any = collectionOf(parts, name);
-  if (!has(operation, any.kind)) throw lacks(operation, any);
+  if (!has(operation, any)) throw lacks(operation, any);
   const told = toldBy(parseBody(call.body), operation.members);
   const { field, entry, name: inner } = call.segments;
   const given: Given = {
@@ -102,9 +102,9 @@ async function write(parts: Parts, operation: Operation, call: Call): Promise<Re
     name: inner === undefined ? "" : nameIn(call, "name"),
   };
   const idempotencyKey = checkIdempotencyKey(call.request.headers["idempotency-key"]);
-  const free = freeRun(operation, any.kind);
+  const free = freeRun(operation, any);
   if (free) {
-    const run = (): Json | undefined => free(any.collection, given);
+    const run = (): Json | undefined => free(given);
     return runFree(parts, call, { run, idempotencyKey });
   }
   call.goOnAs("escalated");
@@ -125,9 +125,9 @@ async function write(parts: Parts, operation: Operation, call: Call): Promise<Re
       isDelete: operation.method === "DELETE",
     });
   }
-  const escalated = escalatedRun(operation, any.kind);
+  const escalated = escalatedRun(operation, any);
   if (!escalated) throw lacks(operation, any);
-  const result = await escalated(any.collection, given, waits);
+  const result = await escalated(given, waits);
   return answer(textOf(result), { "trellis-version": await parts.written() });
 }
 
@@ -229,11 +229,14 @@ async function replace(parts: Parts, call: Call, replacement: Replacement): Prom
 const isSame = (left: unknown, right: unknown): boolean =>
   JSON.stringify(left) === JSON.stringify(right);
 
-function lacks({ path, name }: Operation, { kind }: AnyCollection): Refusal {
-  const others = operations.filter((other) => other.path === path && has(other, kind));
+function lacks({ path, name, mortal }: Operation, any: AnyCollection): Refusal {
+  const others = operations.filter((other) => other.path === path && has(other, any));
   const reads = path === "" ? ["GET", "HEAD"] : [];
+  const lacking = mortal
+    ? "the keys of this collection do not expire"
+    : `a collection of type ${any.kind} has no ${name}`;
   const allow = [...reads, ...others.map(({ method }) => method)].join(", ");
-  return new Refusal("TRELLIS_METHOD_NOT_ALLOWED", `a collection of type ${kind} has no ${name}`, {
+  return new Refusal("TRELLIS_METHOD_NOT_ALLOWED", lacking, {
     headers: { allow },
   });
 }

@@ -1,7 +1,7 @@
 /** A peer without a schema serves what its cluster has, by the types that the tags tell. */
 import { expect, test } from "vitest";
 import { typeOf } from "../../src/crdt/type-of.ts";
-import { boundedCounter, openReplica, type Schema } from "../../src/index.ts";
+import { boundedCounter, flag, openReplica, orMap, orSet, type Schema } from "../../src/index.ts";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import { serveHttp } from "../../src/http.ts";
 import { memoryStorage } from "../../src/store/storage/memory.ts";
@@ -24,7 +24,8 @@ async function schemaless(shop: Served): Promise<Served & AsyncDisposable> {
 
 test("the type behind a tag is the one that made it", () => {
   const bounded = boundedCounter({ min: -3, max: 9, initial: 2 });
-  for (const type of [...Object.values(schema), bounded]) {
+  const items = orMap({ a: orSet(), b: flag() }, { expireAfterMs: 1 });
+  for (const type of [...Object.values(schema), bounded, items, orSet({ expireAfterMs: 5 })]) {
     expect(typeOf(type.tag)).toMatchObject({ kind: type.kind, tag: type.tag, shape: type.shape });
   }
   for (const tag of [
@@ -44,6 +45,35 @@ test("the type behind a tag is the one that made it", () => {
       "bounded-counter/1",
     ],
     ...["bounded-counter/1[0,null]", "bounded-counter/1[5,3,4]", 'bounded-counter/1["0",null,0]'],
+    ...[
+      "rate-window/1",
+      "rate-window/1[]",
+      "rate-window/1[1000]",
+      "rate-window/1[1000,10,1]",
+      "rate-window/1[0,1]",
+      "rate-window/1[1000,0]",
+      "rate-window/1[1000,121]",
+      "rate-window/1[5,6]",
+      "rate-window/1[2678400001,10]",
+      "rate-window/1[1000.5,10]",
+      "rate-window/1[1e3,10]",
+      'rate-window/1["1000",10]',
+    ],
+    ...[
+      "expiring/1",
+      "expiring/1[]",
+      "expiring/1[1]",
+      'expiring/1["counter/1"]',
+      'expiring/1["fenced-register/1"]',
+      'expiring/1["rate-window/1[1000,10]"]',
+      'expiring/1["bounded-counter/1[0,null,0]"]',
+      'expiring/1["flag/1","flag/1"]',
+      'expiring/1[ "flag/1"]',
+      'expiring/1["expiring/1[\\"flag/1\\"]"]',
+      'expiring/1["or-map/1[[\\"a\\",\\"counter/1\\"]]"]',
+      `expiring/1[${"[".repeat(60_000)}`,
+      `expiring/1["${"x".repeat(70_000)}"]`,
+    ],
     ...[
       "bounded-counter/1[0, null, 0]",
       'or-map/1[["a","or-map/1[]"]]',
@@ -66,10 +96,13 @@ test("a peer without a schema serves all collections of its cluster", async () =
   stock.increment("k", 5);
   await shop.replica.collections.coupon.update("k", () => 1);
   await shop.replica.collections.username.claim("k", "ada");
+  const { sessions, logins } = shop.replica.collections;
+  sessions.set("k", "f", 1);
+  logins.hit("k", 3);
   await using peer = await schemaless(shop);
 
   const { json } = await peer.get("/v1/collections");
-  expect((json as { readonly collections: unknown[] }).collections).toHaveLength(7);
+  expect((json as { readonly collections: unknown[] }).collections).toHaveLength(9);
   const done = await peer.post(at("likes", "k", "/increment"));
   expect(done.json).toEqual({ value: 2 });
   expect((await peer.post(at("tags", "k", "/add"), { element: "x" })).json).toEqual({ size: 2 });
@@ -80,6 +113,14 @@ test("a peer without a schema serves all collections of its cluster", async () =
     204,
   );
   expect((await peer.post(at("username", "k", "/claim"), { owner: "bob" })).status).toBe(409);
+  const before = sessions.expiresAt("k");
+  expect((await peer.get(at("sessions", "k", "/expiry"))).json).toEqual({ atMs: before });
+  // It does not know the lifetime, so its writes leave the deadline as it is.
+  expect((await peer.put(at("sessions", "k", "/fields/g"), 2)).status).toBe(204);
+  expect((await peer.get(at("sessions", "k", "/expiry"))).json).toEqual({ atMs: before });
+  expect((await peer.post(at("logins", "k", "/hit"), { limit: 3 })).json).toEqual({
+    ...{ accepted: false, value: 3 },
+  });
   await shop.replica.waitFor(done.headers.get("trellis-version") ?? "");
   expect(likes.value("k")).toBe(2);
   const watch = await fetch(`${peer.url}/v1/watch?collection=likes`);

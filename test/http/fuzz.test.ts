@@ -17,6 +17,8 @@ import {
   webPath,
 } from "fast-check";
 import { expect, test } from "vitest";
+import { isExpiring } from "../../src/crdt/expiring.ts";
+import { plainOf } from "../../src/crdt/type-of.ts";
 import { has, operations } from "../../src/http/operations.ts";
 import { RawConnection } from "./raw.ts";
 import { readValue } from "../../src/http/read-value.ts";
@@ -72,6 +74,8 @@ const body = oneof(
       element: oneof(anyText(), jsonValue()),
       owner: oneof(anyText({ maxLength: 4 }), jsonValue()),
       waitMs: constantFrom(0, 1, 5, -1, "x", 1e9),
+      atMs: constantFrom(null, -1, 0.5, "x", 1e300, 1e15),
+      limit: constantFrom(0, 1, 5, -1, 0.5, "x", null, 1e300),
       operations: array(
         recordOf(
           {
@@ -131,13 +135,19 @@ const likely = recordOf({
   element: oneof(anyText({ maxLength: 4 }), integer(), boolean()),
   headers: uniqueArray(header, { maxLength: 2, selector: (line) => line.split(":")[0] ?? "" }),
 }).map(({ operation, pick, key, part, headers, ...members }) => {
-  const having = Object.entries(schema).filter(([, { kind }]) => has(operation, kind));
+  const having = Object.entries(schema).filter(([, type]) =>
+    has(operation, {
+      ...{ kind: plainOf(type).kind, deadlines: isExpiring(type) ? type : undefined },
+    }),
+  );
   const [collection = ""] = having[pick % having.length] ?? [];
   const filled = operation.path
     .replace("{entry}", "e")
     .replace("{field}", part)
     .replace("{name}", "n");
-  const given = { ...members, owner: "ada", waitMs: 20 };
+  // Nothing expires meanwhile: that is no change that a refusal made.
+  const times = { waitMs: 20, atMs: pick % 2 === 0 ? null : Date.now() + 3_600_000 };
+  const given = { ...members, owner: "ada", limit: 5, ...times };
   const sent = Object.entries(given).filter(([one]) => Object.hasOwn(operation.members, one));
   return {
     ...{ method: operation.method, headers, type: "application/json" },

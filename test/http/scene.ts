@@ -11,6 +11,7 @@ import {
   openReplica,
   orMap,
   orSet,
+  rateWindow,
   type Replica,
   type ReplicaOptions,
   uniqueClaims,
@@ -35,6 +36,9 @@ export const schema = {
   stock: boundedCounter({ min: 0, weakFence: true }),
   coupon: fencedRegister({ weakFence: true }),
   username: uniqueClaims({ weakFence: true }),
+  sessions: lwwMap({ expireAfterMs: 1_800_000 }),
+  invites: lwwRegister({ expireAfterMs: Number.POSITIVE_INFINITY }),
+  logins: rateWindow({ windowMs: 3_600_000, buckets: 12 }),
 };
 
 /** Rights by bearer token: `full`, and those that a test names. */

@@ -31,10 +31,11 @@ export class Lives implements SlotFollower {
     this.#touched = touched;
   }
 
-  /** A collection whose keys expire. */
+  /** A collection whose keys expire; it may hold some already. O(keys). */
   add(root: Root): void {
     this.#expired.set(root, new Set());
     this.#touched.follow(root, this);
+    this.#load(root);
   }
 
   /** The collections whose keys expire. */
@@ -49,12 +50,14 @@ export class Lives implements SlotFollower {
 
   /** Looks at all keys, as after reading a store. O(keys). */
   reload(): void {
+    for (const root of this.#expired.keys()) this.#load(root);
+  }
+
+  #load(root: Root): void {
     const { nodes } = this.#keyspace;
-    for (const root of this.#expired.keys()) {
-      for (const key of root.keys.values()) {
-        const life = nodes.container(key)?.children.get(lifeName);
-        if (life !== undefined) this.touched(life);
-      }
+    for (const key of root.keys.values()) {
+      const life = nodes.container(key)?.children.get(lifeName);
+      if (life !== undefined) this.touched(life);
     }
   }
 

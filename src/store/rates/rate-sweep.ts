@@ -49,21 +49,26 @@ export class RateSweep implements SlotFollower {
     return this.#chores.size;
   }
 
-  /** A collection, and the clock that says which of its buckets count. */
+  /**
+   * A collection, and the clock that says which of its buckets count; it may hold some already. O(slots).
+   */
   add(root: Root, clock: WindowClock): void {
     this.#clocks.set(root, clock);
     this.#options.touched.follow(root, this);
+    this.#load(root);
   }
 
   /** Begins, with all that a store may have brought. O(slots). */
   start(): void {
-    const { nodes } = this.#options.keyspace;
-    for (const root of this.#clocks.keys()) {
-      for (const key of root.keys.values()) {
-        for (const slot of nodes.container(key)?.children.values() ?? []) this.touched(slot);
-      }
-    }
+    for (const root of this.#clocks.keys()) this.#load(root);
     this.#chores.start();
+  }
+
+  #load(root: Root): void {
+    const { nodes } = this.#options.keyspace;
+    for (const key of root.keys.values()) {
+      for (const slot of nodes.container(key)?.children.values() ?? []) this.touched(slot);
+    }
   }
 
   stop(): void {
