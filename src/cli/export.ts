@@ -8,6 +8,7 @@ import { rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { plainOf, typeOf } from "../crdt/type-of.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import { versionToken } from "../store/version-token.ts";
 import { ExportContent } from "./backup/content.ts";
@@ -43,6 +44,8 @@ export interface Exported {
   readonly collections: readonly ExportedCollection[];
   /** Collections of types that this version does not know: they are not in the export. */
   readonly notExported: readonly ExportedCollection[];
+  /** Rate windows: what they hold is of the moment, so it is left out. */
+  readonly leftOut: readonly ExportedCollection[];
   readonly keys: number;
   readonly lines: number;
   readonly sha256: string;
@@ -87,7 +90,7 @@ export async function exportReplica(
   return {
     from: place,
     ...(out !== undefined && { to: out }),
-    ...{ at, collections, notExported: content.unknown },
+    ...{ at, collections, notExported: content.unknown, leftOut: content.passing },
     ...writing.ending,
   };
 }
@@ -157,7 +160,8 @@ async function toFile(writing: Writing, path: string): Promise<void> {
 const nameLengthShown = 60;
 
 function described(exported: Exported): string {
-  const { from, to = "standard output", collections, notExported, keys, lines } = exported;
+  const { from, to = "standard output", collections, notExported, leftOut } = exported;
+  const { keys, lines } = exported;
   const rows = collections.map(({ name, type, keys: held }) => [
     ...[quoted(name, nameLengthShown), shortType(type), held],
     noteOf(type),
@@ -165,6 +169,9 @@ function described(exported: Exported): string {
   return [
     `${from} to ${to}: ${shown(keys)} keys in ${shown(lines)} lines, as of one moment`,
     table(["collection", "type", "keys", ""], rows),
+    ...leftOut.map(
+      ({ name }) => `left out: ${quoted(name, nameLengthShown)}, hits that are over soon`,
+    ),
     ...notExported.map(
       ({ name, type }) =>
         `NOT exported: ${quoted(name, nameLengthShown)}, whose type ${type} is not known to this version`,
@@ -173,8 +180,11 @@ function described(exported: Exported): string {
 }
 
 /** Fields of an entry are too many for a table. */
-export const shortType = (type: string): string =>
-  type.startsWith("or-map/") ? type.replace(/\[.*/u, "[…]") : type;
+export function shortType(type: string): string {
+  const known = type.startsWith("expiring/") ? typeOf(type) : undefined;
+  if (known) return `${shortType(plainOf(known).tag)}, expiring`;
+  return type.startsWith("or-map/") ? type.replace(/\[.*/u, "[…]") : type;
+}
 
 function noteOf(type: string): string {
   if (type.startsWith("bounded-counter/")) return "values as shown here; no rights";

@@ -3,9 +3,19 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as fc from "fast-check";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from "vitest";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
-import { openReplica, orSet, SchemaMismatchError, UsageError } from "../../src/index.ts";
+import {
+  lwwMap,
+  lwwRegister,
+  mvRegister,
+  openReplica,
+  orMap,
+  orSet,
+  rateWindow,
+  SchemaMismatchError,
+  UsageError,
+} from "../../src/index.ts";
 import {
   contentOf,
   exported,
@@ -168,5 +178,117 @@ describe("a second import", () => {
     }
     const merge = imported(place("file"), place("to"), { merge: true });
     await expect(merge).rejects.toThrow(SchemaMismatchError);
+  });
+});
+
+describe("keys that expire", () => {
+  const expires = { expireAfterMs: 3_600_000 };
+  const mortal = {
+    sessions: lwwMap<number>(expires),
+    drafts: mvRegister<string>({ expireAfterMs: Number.POSITIVE_INFINITY }),
+    carts: orMap({ qty: lwwRegister<number>() }, expires),
+    tags: orSet(expires),
+    hits: rateWindow({ windowMs: 60_000 }),
+  };
+  type Deadlines = Readonly<Record<"one" | "two" | "never", number | undefined>>;
+
+  async function filled(to: string): Promise<Deadlines> {
+    await using shop = await openReplica({ schema: mortal, storage: to });
+    const { sessions, drafts, carts, tags, hits } = shop.collections;
+    sessions.set("one", "f", 1);
+    drafts.set("two", "text");
+    drafts.expireAt("two", Date.now() + 7_200_000);
+    drafts.set("never", "text");
+    carts.entry("three", "e").qty.set(3);
+    tags.add("gone", "x");
+    tags.expireAt("gone", 1);
+    hits.hit("k");
+    // It has expired, and is still held.
+    while (tags.has("gone")) await new Promise((resolve) => setTimeout(resolve, 10));
+    return {
+      one: sessions.expiresAt("one"),
+      two: drafts.expiresAt("two"),
+      never: drafts.expiresAt("never"),
+    };
+  }
+
+  test("come with their deadlines, those that have expired do not, and hits are left out", async () => {
+    const before = await filled(place("from"));
+    const { collections, keys, notExported, leftOut } = await exported(
+      place("from"),
+      place("file"),
+    );
+    expect(Object.fromEntries(collections.map((one) => [one.name, one.keys]))).toEqual({
+      ...{ sessions: 1, drafts: 2, carts: 1, tags: 0 },
+    });
+    expect([keys, notExported, leftOut.map(({ name }) => name)]).toEqual([4, [], ["hits"]]);
+    await imported(place("file"), place("to"));
+    await using shop = await openReplica({ schema: mortal, storage: place("to") });
+    const { sessions, drafts, carts, tags } = shop.collections;
+    expect([sessions.get("one", "f"), carts.entries("three")]).toEqual([1, [["e", { qty: 3 }]]]);
+    expect([drafts.get("two"), drafts.get("never"), tags.keys()]).toEqual([["text"], ["text"], []]);
+    expect({
+      one: sessions.expiresAt("one"),
+      two: drafts.expiresAt("two"),
+      never: drafts.expiresAt("never"),
+    }).toEqual(before);
+  });
+
+  test("that have expired since the export are skipped, and that is told", async () => {
+    const atMs = Date.now() + 600_000;
+    {
+      await using shop = await openReplica({ schema: mortal, storage: place("from") });
+      shop.collections.drafts.set("d", "text");
+      shop.collections.drafts.expireAt("d", atMs);
+      shop.collections.drafts.set("e", "text");
+    }
+    await exported(place("from"), place("file"));
+    vi.useFakeTimers({ toFake: ["Date"], now: atMs });
+    onTestFinished(() => void vi.useRealTimers());
+    const { collections } = await imported(place("file"), place("to"));
+    const skipped = { written: 1, skipped: 1, reason: "expired since they were exported" };
+    expect(collections.find(({ name }) => name === "drafts")).toMatchObject(skipped);
+  });
+
+  test("keep values that were written beside each other", async () => {
+    const atMs = Date.now() + 600_000;
+    {
+      const listen = { port: 0 };
+      await using one = await openReplica({ schema: mortal, storage: place("from"), listen });
+      await using two = await openReplica({ schema: mortal });
+      for (const { collections } of [one, two]) {
+        collections.drafts.set("d", "text");
+        collections.drafts.expireAt("d", atMs);
+      }
+      two.addPeer(urlOf(one));
+      await one.waitFor(two.version());
+    }
+    await exported(place("from"), place("file"));
+    await imported(place("file"), place("to"));
+    await using shop = await openReplica({ schema: mortal, storage: place("to") });
+    const { drafts } = shop.collections;
+    expect([drafts.get("d"), drafts.expiresAt("d")]).toEqual([["text", "text"], atMs]);
+  });
+
+  test("live as long as the longer of both deadlines when they are there already", async () => {
+    const before = await filled(place("from"));
+    await exported(place("from"), place("file"));
+    const later = Date.now() + 9 * 3_600_000;
+    {
+      await using shop = await openReplica({ schema: mortal, storage: place("to") });
+      const { sessions, drafts } = shop.collections;
+      sessions.set("one", "g", 2);
+      sessions.expireAt("one", later);
+      drafts.set("two", "here");
+      drafts.expireAt("two", Date.now() + 60_000);
+      drafts.set("never", "here");
+      drafts.expireAt("never", later);
+    }
+    await imported(place("file"), place("to"), { merge: true });
+    await using shop = await openReplica({ schema: mortal, storage: place("to") });
+    const { sessions, drafts } = shop.collections;
+    expect(sessions.expiresAt("one")).toBe(later);
+    expect(drafts.expiresAt("two")).toBe(before.two);
+    expect([drafts.has("never"), drafts.expiresAt("never")]).toEqual([true, undefined]);
   });
 });

@@ -1,5 +1,6 @@
 /** Writes what a line says into a collection whose operations never wait. */
 import type { AnyCollection } from "../../any-collection.ts";
+import { expireAheadMsMax } from "../../crdt/expiring.ts";
 import type { KnownType } from "../../crdt/type-of.ts";
 import type { Replica, Schema } from "../../index.ts";
 import type { CounterCollection } from "../../store/collections/counters.ts";
@@ -18,7 +19,7 @@ export interface Application {
   readonly further: (name: RegisterName, values: readonly Stamped[]) => Stamped | undefined;
 }
 
-/** Writes one line. */
+/** Writes one line. The longest deadline wins: no import shortens the life of what is there. */
 export function applyContent(
   replica: Replica<Schema>,
   type: KnownType,
@@ -26,10 +27,25 @@ export function applyContent(
 ): void {
   const opened = replica.collection(line.collection, type);
   const { key, content } = line;
+  const longestMs = Math.max(deadlineOf(opened, key), line.expiresAtMs ?? neverMs);
   const isWritten = opened !== undefined && apply(opened, { key, content, further });
   if (!isWritten) {
     throw new Error(`assertion: ${content.kind} in a collection of ${opened?.kind ?? "none"}`);
   }
+  if (opened.deadlines && deadlineOf(opened, key) !== longestMs) {
+    // Later than a deadline can be is a clock that was wrong: as late as can be is what it meant.
+    const latestMs = Date.now() + expireAheadMsMax;
+    const atMs = longestMs === neverMs ? neverMs : Math.min(longestMs, latestMs);
+    opened.deadlines.expireAt(key, atMs);
+  }
+}
+
+const neverMs = Number.POSITIVE_INFINITY;
+
+/** As the key has it before a write or after: 0 if it is not there. */
+function deadlineOf(opened: AnyCollection | undefined, key: string): number {
+  if (opened?.deadlines === undefined || !opened.collection.has(key)) return 0;
+  return opened.deadlines.expiresAt(key) ?? neverMs;
 }
 
 type Writing = Pick<ContentLine, "key" | "content"> & Pick<Application, "further">;

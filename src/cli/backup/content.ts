@@ -4,20 +4,28 @@
  */
 import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counter.ts";
 import type { Name } from "../../crdt/data-type.ts";
+import { isExpiring, neverMs } from "../../crdt/expiring.ts";
 import type { FieldType, OrMapType } from "../../crdt/or-map.ts";
-import { type KnownType, typeOf } from "../../crdt/type-of.ts";
+import { type KnownType, plainOf, type PlainType, typeOf } from "../../crdt/type-of.ts";
+import type { RateWindowType } from "../../crdt/rate-window.ts";
 import { KeyspaceFigures } from "../../escalate/escrow/figures.ts";
 import { Copies } from "../../escalate/fenced/copies.ts";
 import { liveCells } from "../../store/collections/registers.ts";
 import { compareNames } from "../../store/compare/canonical-order.ts";
+import { contentOf, hasExpired, lifeIn, lifeSlotOf } from "../../store/expiry/life.ts";
 import type { Keyspace } from "../../store/keyspace.ts";
 import type { Root } from "../../store/nodes.ts";
 import { type ExportedCollection, lineLengthAim } from "./format.ts";
 
-/** A collection whose type is known here. */
+/** What is exported. Hits are not: they are over before anybody could import them. */
+type ExportedType = Exclude<PlainType, RateWindowType>;
+
+/** A collection that is exported. */
 interface Known {
   readonly root: Root;
-  readonly type: KnownType;
+  /** Of what its keys hold. */
+  readonly type: ExportedType;
+  readonly expires: boolean;
 }
 
 /** Tells of one keyspace. */
@@ -26,36 +34,49 @@ export class ExportContent {
   readonly #known: readonly Known[];
   /** Collections of types that this version does not know: they are not exported. */
   readonly unknown: readonly ExportedCollection[];
+  /** Rate windows: they are left out. */
+  readonly passing: readonly ExportedCollection[];
 
   constructor(keyspace: Keyspace) {
     this.#keyspace = keyspace;
     const roots = keyspace.nodes.roots.toSorted((a, b) => compareNames(a.name, b.name));
     this.#known = roots.flatMap((root) => {
       const type = typeOf(root.tag);
-      return type ? [{ root, type }] : [];
+      const held = type && plainOf(type);
+      if (!held || held.kind === "rate-window") return [];
+      return [{ root, type: held, expires: isExpiring(type) }];
     });
-    this.unknown = roots
-      .filter(({ tag }) => typeOf(tag) === undefined)
-      .map(({ name, tag, live }) => ({ name, type: tag, keys: live }));
+    const those = (isOne: (type: KnownType | undefined) => boolean): ExportedCollection[] =>
+      roots
+        .filter(({ tag }) => isOne(typeOf(tag)))
+        .map(({ name, tag, live }) => ({ name, type: tag, keys: live }));
+    this.unknown = those((type) => type === undefined);
+    this.passing = those((type) => type?.kind === "rate-window");
   }
 
-  /** What is exported, by name. O(keys) of guarded collections. */
+  /** What is exported, by name. O(keys) of collections that are guarded or expire. */
   collections(): ExportedCollection[] {
-    return this.#known.map(({ root, type }) => {
-      // Of a value that was deleted there is a copy, too.
-      const hasCopies = type.kind === "fenced-register" || type.kind === "unique-claims";
-      const keys = hasCopies ? new Copies(this.#keyspace, root).size() : root.live;
-      return { name: root.name, type: root.tag, keys };
-    });
+    return this.#known.map((known) => ({
+      ...{ name: known.root.name, type: known.root.tag, keys: this.#countOf(known) },
+    }));
+  }
+
+  #countOf({ root, type, expires }: Known): number {
+    // Of a value that was deleted there is a copy, too.
+    const hasCopies = type.kind === "fenced-register" || type.kind === "unique-claims";
+    if (hasCopies) return new Copies(this.#keyspace, root).size();
+    return expires ? this.#keysOf(root, expires).length : root.live;
   }
 
   /** All content lines, without their ends; with each, whether it is the first of its key. */
   *lines(): Generator<{ readonly line: string; readonly isFirst: boolean }> {
-    for (const { root, type } of this.#known) {
-      const spell = this.#spellerOf(root, type);
-      for (const key of this.#namesOf(root.keys)) {
+    for (const known of this.#known) {
+      const { root, expires } = known;
+      const spell = this.#spellerOf(known);
+      for (const key of this.#keysOf(root, expires)) {
         let isFirst = true;
-        const open = `{"c":${JSON.stringify(root.name)},"k":${JSON.stringify(key)},`;
+        const named = `{"c":${JSON.stringify(root.name)},"k":${JSON.stringify(key)},`;
+        const open = expires ? named + this.#deadlineOf(nodeOf(root, String(key))) : named;
         for (const line of spell(String(key), open)) {
           yield { line, isFirst };
           isFirst = false;
@@ -64,19 +85,35 @@ export class ExportContent {
     }
   }
 
-  #spellerOf(root: Root, type: KnownType): (key: string, open: string) => Iterable<string> {
+  /** Keys that show. Those that have expired may be held for a while. */
+  #keysOf(root: Root, expires: boolean): Name[] {
+    const names = this.#namesOf(root.keys);
+    if (!expires) return names;
+    return names.filter((key) => !hasExpired(this.#keyspace, nodeOf(root, String(key))));
+  }
+
+  #deadlineOf(node: number): string {
+    const { untilMs } = lifeIn(this.#keyspace, lifeSlotOf(this.#keyspace, node));
+    return untilMs === 0 || untilMs === neverMs ? "" : `"expiresAtMs":${untilMs},`;
+  }
+
+  #spellerOf({ root, type, expires }: Known): (key: string, open: string) => Iterable<string> {
+    const held = (key: string): number => {
+      const node = nodeOf(root, key);
+      return expires ? (contentOf(this.#keyspace, node) ?? 0) : node;
+    };
     switch (type.kind) {
       case "counter":
         return (key, open) => [`${open}"total":${this.#keyspace.nodes.total(nodeOf(root, key))}}`];
       case "or-map":
-        return (key, open) => this.#entries(type, nodeOf(root, key), open);
+        return (key, open) => this.#entries(type, held(key), open);
       case "bounded-counter":
         return this.#bounded(root, type);
       case "fenced-register":
       case "unique-claims":
         return this.#copies(root, type.kind === "unique-claims" ? "owner" : "copy");
       default:
-        return (key, open) => this.#field(type, nodeOf(root, key), open);
+        return (key, open) => this.#field(type, held(key), open);
     }
   }
 

@@ -3,7 +3,8 @@
  * rights, so it can be read into any cluster, as new writes; docs/backups.md says what that means.
  *
  *   header    {"trellis":"export","format":1,…}        one
- *   content   {"c":<collection>,"k":<key>,…}           collection by collection, keys in canonical order
+ *   content   {"c":<collection>,"k":<key>,…}           collection by collection, keys in canonical order;
+ *                                                      with "expiresAtMs" if the key has a deadline
  *   ending    {"trellis":"end",…,"sha256":…}           one: counts, and a digest of all bytes before it
  *
  * What does not fit into one line goes on in the next ones, with the same collection and key. Pairs stand
@@ -88,5 +89,7 @@ export interface GuardPosition {
 export interface ContentLine {
   readonly collection: string;
   readonly key: string;
+  /** When the key expires, in ms since the Unix epoch; absent: never. The same in all lines of a key. */
+  readonly expiresAtMs?: number;
   readonly content: Content;
 }

@@ -1,4 +1,5 @@
 /** Writes the lines of an export into a replica, batch by batch, each taken by a disk or a peer before the next. */
+import { isExpiring } from "../../crdt/expiring.ts";
 import type { KnownType } from "../../crdt/type-of.ts";
 import { AlreadyClaimedError, InsufficientError, RightsUnavailableError } from "../../errors.ts";
 import type { Replica, Schema } from "../../index.ts";
@@ -62,6 +63,7 @@ export class Importer implements AsyncDisposable {
   readonly #tallies = new Map<string, Tally>();
   readonly #refused: Refusal[] = [];
   readonly #guards = new Set<Promise<void>>();
+  readonly #beganMs = Date.now();
   #failure: Error | undefined;
   #refusedCount = 0;
   #lines = 0;
@@ -77,9 +79,12 @@ export class Importer implements AsyncDisposable {
   get collections(): ImportedCollection[] {
     return this.#options.header.collections.map(({ name, type, known }) => {
       const { written, skipped } = this.#tallies.get(name) ?? { written: 0, skipped: 0 };
-      const isSkipped = isGuarded(known) && !this.#options.guarded;
-      const reason = "guarded: --guarded writes it through its guards";
-      return { name, type, written, skipped, ...(isSkipped && { reason }) };
+      const isLeft = isGuarded(known) && !this.#options.guarded;
+      const reason = isLeft
+        ? "guarded: --guarded writes it through its guards"
+        : "expired since they were exported";
+      const isTold = isLeft || (isExpiring(known) && skipped > 0);
+      return { name, type, written, skipped, ...(isTold && { reason }) };
     });
   }
 
@@ -97,6 +102,7 @@ export class Importer implements AsyncDisposable {
   async take(line: NumberedLine): Promise<void> {
     const { known } = this.#collectionOf(line);
     if (isGuarded(known) && !this.#options.guarded) return this.#count(line, "skipped");
+    if (this.#isOver(line)) return this.#count(line, "skipped");
     if (isGuarded(known)) await this.#guard(line, known);
     else this.#write(line, known);
     if (++this.#lines % batchLinesMax === 0) await this.#settled();
@@ -113,6 +119,11 @@ export class Importer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#guards);
+  }
+
+  /** Of one moment, so that it is the same for all lines of a key. */
+  #isOver({ expiresAtMs }: NumberedLine): boolean {
+    return expiresAtMs !== undefined && expiresAtMs <= this.#beganMs;
   }
 
   #write(line: NumberedLine, type: KnownType): void {

@@ -2,7 +2,8 @@
 import type { Name } from "../../crdt/data-type.ts";
 import { isTimestamp } from "../../crdt/hybrid-logical-clock.ts";
 import type { FieldType, OrMapType } from "../../crdt/or-map.ts";
-import { type KnownType, typeOf } from "../../crdt/type-of.ts";
+import { isExpiring } from "../../crdt/expiring.ts";
+import { type KnownType, plainOf, typeOf } from "../../crdt/type-of.ts";
 import { InvalidValueError, UsageError } from "../../errors.ts";
 import { collectionsMax } from "../../store/schema.ts";
 import { checkElement, checkKey, copyValue } from "../../store/values.ts";
@@ -85,15 +86,23 @@ export function parseContent(
   text: string,
   collections: ReadonlyMap<string, ParsedCollection>,
 ): ContentLine {
-  const { c, k, ...content } = parsed(text);
+  const { c, k, ...rest } = parsed(text);
   const collection = checkKey(c, "the collection");
   const key = checkKey(k);
   const type = collections.get(collection)?.known;
   if (!type) return wrong(`names collection ${JSON.stringify(c)}, which the header does not`);
-  return { collection, key, content: contentOf(type, content) };
+  if (!isExpiring(type) || !Object.hasOwn(rest, "expiresAtMs")) {
+    return { collection, key, content: contentOf(type, rest) };
+  }
+  const { expiresAtMs, ...content } = rest;
+  return {
+    ...{ collection, key, content: contentOf(type, content) },
+    expiresAtMs: count(expiresAtMs, "deadline"),
+  };
 }
 
-function contentOf(type: KnownType, told: Parsed): Content {
+function contentOf(known: KnownType, told: Parsed): Content {
+  const type = plainOf(known);
   const { kind } = type;
   switch (kind) {
     case "counter":
@@ -115,6 +124,8 @@ function contentOf(type: KnownType, told: Parsed): Content {
       const entries = items(only(told, "entries")["entries"], "entries");
       return { kind, entries: entries.map((entry) => entryOf(type, entry)) };
     }
+    case "rate-window":
+      return wrong("has hits, which are not exported");
     default:
       return fieldOf(type, told);
   }
