@@ -22,6 +22,7 @@ import { shortType } from "./export.ts";
 import { isUrl } from "./flags.ts";
 import { readStoredState } from "./stored-state.ts";
 import { quoted, shown, table } from "./table.ts";
+import { keyLife, lifeSentences, lifeWords } from "./why/key-life.ts";
 
 /** The options of `trellis why`. */
 export interface WhyCommandOptions extends DialOptions {
@@ -118,30 +119,43 @@ function described(why: Why, { collection, key, path }: ProvenancePlace): string
     .map((name) => quoted(String(name), nameLengthShown))
     .join(" ");
   if (found === undefined) return `${place} has nothing of ${of}: no value, and no removal`;
-  const { cells, count, tag } = found;
+  const { content, life } = keyLife(found);
+  const { cells, tag } = content;
+  const { count } = found;
   const at = replica ? `${replica.name} at ${place}` : place;
-  const more = count - cells.length;
+  const more = count - found.cells.length;
   return [
-    `${of}, ${shortType(tag)}, at ${at}: ${shown(count)} ${count === 1 ? "write makes" : "writes make"} it up`,
+    `${of}, ${shortType(found.tag)}, at ${at}: ${shown(count)} ${count === 1 ? "write makes" : "writes make"} it up`,
     table(
       ["part", "what", "value", "written by", "batch", "stamp", "seen by"],
-      cells.map((cell, i) => [
-        cell.path.map(printable).join(" "),
-        standing(found, i),
-        valueOf(tag, cell),
-        writer(why, cell),
-        cell.sequence,
-        hasStamp(cell) ? new Date(stampMs(cell.number)).toISOString() : "",
-        seenBy(why, cell),
-      ]),
+      [
+        ...(life ?? []).map((cell) => {
+          const { what, says } = lifeWords(cell);
+          return ["(life)", what, says, ...originOf(why, cell)];
+        }),
+        ...cells.map((cell, i) => [
+          cell.path.map(printable).join(" "),
+          standing(content, i),
+          valueOf(tag, cell),
+          ...originOf(why, cell),
+        ]),
+      ],
     ),
     ...(more > 0
       ? [`and ${shown(more)} more writes: name what is below the key to see those`]
       : []),
     ...membersText(why),
+    ...lifeSentences(life),
     ...notes(tag),
   ].join("\n");
 }
+
+const originOf = (why: Why, cell: ToldCell): (string | number)[] => [
+  writer(why, cell),
+  cell.sequence,
+  hasStamp(cell) ? new Date(stampMs(cell.number)).toISOString() : "",
+  seenBy(why, cell),
+];
 
 /** It came as JSON, so only what a terminal might act on is left out. */
 const printable = (text: string): string => text.replaceAll(/\p{C}/gu, "\uFFFD");
@@ -156,12 +170,15 @@ function standing({ tag, cells }: Provenance, at: number): string {
   const before = cells[at - 1];
   const isFirst = !before || JSON.stringify(before.path) !== JSON.stringify(cell.path);
   const holds = cell.isHeld ? ", stamp held: in the future" : "";
-  if (!hasStamp(cell) || tag.startsWith("bounded-counter/")) return "counts";
+  if (!hasStamp(cell) || isCounted(tag)) return "counts";
   if (tag.startsWith("mv-register/")) return `one of the values${holds}`;
   if (tag.startsWith("or-map/")) return isFirst ? `counts${holds}` : `beside it${holds}`;
   if (isFenced(tag)) return isFirst ? "copy" : "another copy";
   return isFirst ? `wins${holds}` : `lost${holds}`;
 }
+
+const isCounted = (tag: string): boolean =>
+  tag.startsWith("bounded-counter/") || tag.startsWith("rate-window/");
 
 const isFenced = (tag: string): boolean =>
   tag.startsWith("fenced-register/") || tag.startsWith("unique-claims/");
@@ -213,6 +230,11 @@ function membersText({ members }: Why): string[] {
 }
 
 function notes(tag: string): string[] {
+  if (tag.startsWith("rate-window/")) {
+    return [
+      "One row for each writer: a bucket of time and its hits, and so on. Old ones count no more.",
+    ];
+  }
   if (isFenced(tag)) {
     return ["These are copies: the value stands in its guard, in the lock store; read it there."];
   }

@@ -5,8 +5,10 @@
 import { noCell } from "../crdt/cells.ts";
 import type { Name } from "../crdt/data-type.ts";
 import type { ActorId } from "../crdt/dot.ts";
+import { contentName, lifeName } from "../crdt/expiring.ts";
 import { inCanonicalOrder } from "./compare/canonical-order.ts";
 import type { Pace } from "./compare/pace.ts";
+import { lifeSlotOf } from "./expiry/life.ts";
 import type { Keyspace } from "./keyspace.ts";
 
 /** Cells that are told of one key. */
@@ -41,7 +43,10 @@ export interface Provenance {
   readonly tag: string;
   /** All cells, told or not. */
   readonly count: number;
-  /** Slot by slot in the canonical order; in a slot the one that wins first where that is so. */
+  /**
+   * Slot by slot in the canonical order; in a slot the one that wins first where that is so. Of a key that may
+   * expire first those of its life, under that name, then those of what it holds, under the name of the content.
+   */
   readonly cells: readonly ToldCell[];
 }
 
@@ -61,13 +66,20 @@ export async function provenanceOf(
 ): Promise<Provenance | undefined> {
   const { nodes } = keyspace;
   const root = nodes.root(collection);
-  let node = root?.keys.get(key);
-  for (const name of path) {
+  const top = root?.keys.get(key);
+  if (root === undefined || top === undefined) return undefined;
+  const mayExpire = nodes.isEnvelope(top);
+  const names = mayExpire ? [contentName, ...path] : path;
+  let node: number | undefined = top;
+  for (const name of names) {
     node = node === undefined ? undefined : nodes.container(node)?.children.get(name);
   }
-  if (root === undefined || node === undefined) return undefined;
+  const life = mayExpire ? lifeSlotOf(keyspace, top) : undefined;
+  if (node === undefined && (life === undefined || path.length > 0)) return undefined;
   const telling = new Telling(keyspace, pace);
-  await telling.node(node, path.map(shownJson));
+  // First, so that it is told also of a key that holds much.
+  if (life !== undefined) await telling.node(life, [shownJson(lifeName)]);
+  if (node !== undefined) await telling.node(node, names.map(shownJson));
   return { tag: root.tag, count: telling.count, cells: telling.cells };
 }
 

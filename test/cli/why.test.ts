@@ -9,9 +9,11 @@ import {
   boundedCounter,
   counter,
   fencedRegister,
+  lwwMap,
   lwwRegister,
   openReplica,
   orSet,
+  rateWindow,
 } from "../../src/index.ts";
 import { assertBuilt, run } from "./command.ts";
 
@@ -92,6 +94,44 @@ describe("trellis why", () => {
     expect(coupon.output).toContain("These are copies");
     const stock = await run("why", storage, "stock", "s");
     expect(stock.output).toContain("created 9, spent 2");
+  });
+
+  test("says when a key expires, or up to when it has, also of what is below it", async () => {
+    const mortal = {
+      sessions: lwwMap<number>({ expireAfterMs: 3_600_000 }),
+      pinned: orSet({ expireAfterMs: Number.POSITIVE_INFINITY }),
+      hits: rateWindow({ windowMs: 60_000 }),
+    };
+    const storage = join(folder, "one");
+    let expiresAtMs = 0;
+    {
+      await using one = await openReplica({ schema: mortal, storage });
+      const { sessions, pinned, hits } = one.collections;
+      sessions.set("s", "user", 7);
+      expiresAtMs = sessions.expiresAt("s") ?? 0;
+      pinned.add("p", "x");
+      sessions.set("gone", "user", 7);
+      sessions.expireAt("gone", 1_000);
+      hits.hit("k", 5);
+      while (sessions.has("gone")) await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const { output } = await run("why", storage, "sessions", "s");
+    expect(output).toContain("lww-map/1, expiring");
+    expect(output).toMatch(/"user" +│ wins +│ 7 /u);
+    expect(output).toMatch(/\(life\) +│ deadline +│ 20/u);
+    expect(output).toContain(`The key expires ${new Date(expiresAtMs).toISOString()}.`);
+    expect((await run("why", storage, "sessions", "s", "user")).output).toContain(
+      "The key expires",
+    );
+    expect((await run("why", storage, "sessions", "s", "none")).status).toBe(1);
+    expect((await run("why", storage, "pinned", "p")).output).toContain("has no deadline");
+    const gone = (await run("why", storage, "sessions", "gone")).output;
+    expect(gone).toContain("has expired, up to 1970-01-01T00:00:01.000Z");
+    expect((await why(storage, "sessions", "s")).found?.cells.map(({ path }) => path)).toEqual([
+      ['"life"'],
+      ['"content"', '"user"'],
+    ]);
+    expect((await run("why", storage, "hits", "k")).output).toMatch(/counts +│ \[\d+,5\]/u);
   });
 
   test("ends with status 1 where nothing is, and with 2 for what cannot be asked", async () => {
