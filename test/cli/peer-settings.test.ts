@@ -109,13 +109,15 @@ collections:
   cart: { type: or-map, fields: { qty: lww-register, notes: or-set } }
   sessions: { type: lww-register, expireAfterMs: 1800000 }
   drafts: { type: or-map, fields: { text: lww-register }, expireAfterMs: 60000 }
+  invites: { type: lww-map, expireAfterMs: never }
   logins: { type: rate-window, windowMs: 60000, buckets: 12 }
 `;
     const { collections } = (await settle({ yaml })).settings;
-    expect(Object.keys(collections)).toHaveLength(10);
+    expect(Object.keys(collections)).toHaveLength(11);
     expect(collections).toMatchObject({
       likes: { tag: counter().tag },
       sessions: { kind: "expiring", expireAfterMs: 1_800_000, base: { kind: "lww-register" } },
+      invites: { kind: "expiring", expireAfterMs: Number.POSITIVE_INFINITY },
       drafts: { kind: "expiring", expireAfterMs: 60_000, base: { kind: "or-map" } },
       logins: rateWindow({ windowMs: 60_000, buckets: 12 }),
       42: { tag: orSet().tag },
@@ -165,7 +167,11 @@ drainMs: 1.5
     ["collections: { a: { type: counter, min: 1 } }", /there is no collections\.a\.min/u],
     ["collections: { a: { min: 1 } }", "collections.a has no type"],
     ["collections: { a: { type: bounded-counter } }", "collections.a has no min"],
-    ["collections: { a: { type: or-set, expireAfterMs: 0 } }", /a\.expireAfterMs/u],
+    [
+      "collections: { a: { type: or-set, expireAfterMs: 0 } }",
+      /a\.expireAfterMs is 0: an integer from 1 to \d+, or never/u,
+    ],
+    ["collections: { a: { type: rate-window, windowMs: 5 } }", "10 buckets (default 10)"],
     [
       "collections: { a: { type: counter, expireAfterMs: 5 } }",
       /there is no collections\.a\.expi/u,

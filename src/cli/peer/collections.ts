@@ -23,7 +23,16 @@ import { expireAheadMsMax, type ExpiryOptions } from "../../crdt/expiring.ts";
 import { bucketsMax, windowMsMax } from "../../crdt/rate-window.ts";
 import { collectionsMax } from "../../store/schema.ts";
 import type { Given, GivenMap } from "./config-file.ts";
-import { allKnown, type At, type Fields, integer, type Kind, record, yesOrNo } from "./kinds.ts";
+import {
+  allKnown,
+  type At,
+  type Fields,
+  integer,
+  type Kind,
+  orNever,
+  record,
+  yesOrNo,
+} from "./kinds.ts";
 
 /** One type that may be declared: its options, and what is made of them. */
 interface Declarable {
@@ -54,7 +63,7 @@ function declarable<O extends object>(
 /** A type without options. */
 const plain = (make: () => DataType): Declarable => declarable<object>({}, [], () => make());
 
-const expiryMs = integer(1, expireAheadMsMax);
+const expiryMs = orNever(integer(1, expireAheadMsMax));
 
 /** A type whose keys may expire. */
 const expirable = (
@@ -78,6 +87,11 @@ interface BoundedOptions extends GuardedOptions {
 
 const guarded: Fields<GuardedOptions> = { weakFence: yesOrNo, idempotencyWindowMs: windowMs };
 
+const windows: Fields<RateWindowOptions> = {
+  windowMs: integer(1, windowMsMax),
+  buckets: integer(1, bucketsMax),
+};
+
 const fieldTypes: ReadonlyMap<string, () => FieldType> = new Map<string, () => FieldType>([
   ["or-set", orSet],
   ["lww-register", lwwRegister],
@@ -94,14 +108,7 @@ const declarables: ReadonlyMap<string, Declarable> = new Map<string, Declarable>
   ["lww-map", expirable(lwwMap, lwwMap)],
   ["or-map", { options: ["fields", "expireAfterMs"], make: makeOrMap }],
   ["flag", expirable(flag, flag)],
-  [
-    "rate-window",
-    declarable<RateWindowOptions>(
-      { windowMs: integer(1, windowMsMax), buckets: integer(1, bucketsMax) },
-      ["windowMs"],
-      rateWindow,
-    ),
-  ],
+  ["rate-window", { options: Object.keys(windows), make: makeRateWindow }],
   [
     "bounded-counter",
     declarable<BoundedOptions>(
@@ -127,6 +134,18 @@ const declarables: ReadonlyMap<string, Declarable> = new Map<string, Declarable>
 export const collectionTypes: readonly (readonly [string, readonly string[]])[] = [
   ...declarables,
 ].map(([name, { options }]) => [name, options]);
+
+function makeRateWindow(given: GivenMap, at: At): DataType | undefined {
+  const options = record(windows, ["windowMs"]).read(given, at);
+  if (options === undefined) return undefined;
+  const type = rateWindow(options);
+  if (type.buckets <= type.windowMs) return type;
+  at.problems.add(
+    given.where,
+    `${at.path} has ${type.buckets} buckets (default 10), which are more than its windowMs`,
+  );
+  return undefined;
+}
 
 function makeOrMap(given: GivenMap, at: At): DataType | undefined {
   const isKnown = allKnown(given, ["fields", "expireAfterMs"], at);

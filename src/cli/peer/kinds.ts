@@ -51,6 +51,17 @@ export function integer(min: number, max: number): Kind<number> {
   };
 }
 
+/** The same, or `never`. */
+export const orNever = (kind: Kind<number>): Kind<number> => ({
+  expects: `${kind.expects}, or never`,
+  read(given, at) {
+    if (given.kind === "scalar" && given.value === "never") return Number.POSITIVE_INFINITY;
+    const add = (where: string, what: string): void => at.problems.add(where, `${what}, or never`);
+    return kind.read(given, { ...at, problems: { add } });
+  },
+  show: (value) => (value === Number.POSITIVE_INFINITY ? "never" : kind.show(value)),
+});
+
 /** True or false. */
 export const yesOrNo: Kind<boolean> = {
   expects: "true or false",
