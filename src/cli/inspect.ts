@@ -4,6 +4,7 @@
  */
 import type { Ending } from "../crdt/ending.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
+import { keysShown } from "../store/expiry/life.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import type { KnownPeer } from "../store/known-peer.ts";
 import { versionToken } from "../store/version-token.ts";
@@ -111,7 +112,8 @@ function peersOf({ held }: Keyspace, peers: readonly KnownPeer[]): InspectedPeer
     .toSorted((one, other) => other.lastSeenMs - one.lastSeenMs);
 }
 
-function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
+function collectionsOf(keyspace: Keyspace): InspectedCollection[] {
+  const { cells, nodes } = keyspace;
   const names = nodes.roots.map(() => 0);
   const held = nodes.roots.map(() => 0);
   for (let node = 1; node < nodes.limit; node++) {
@@ -121,12 +123,12 @@ function collectionsOf({ cells, nodes }: Keyspace): InspectedCollection[] {
     if (!nodes.isContainer(node)) held[index] = (held[index] ?? 0) + cells.cellsOf(node).length;
   }
   return nodes.roots
-    .map(({ index, name, tag, live }) => ({
-      name,
-      type: tag,
-      keys: live,
-      names: names[index] ?? 0,
-      cells: held[index] ?? 0,
+    .map((root) => ({
+      name: root.name,
+      type: root.tag,
+      keys: keysShown(keyspace, root),
+      names: names[root.index] ?? 0,
+      cells: held[root.index] ?? 0,
     }))
     .toSorted((one, other) => (one.name < other.name ? -1 : 1));
 }

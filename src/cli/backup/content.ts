@@ -12,7 +12,7 @@ import { KeyspaceFigures } from "../../escalate/escrow/figures.ts";
 import { Copies } from "../../escalate/fenced/copies.ts";
 import { liveCells } from "../../store/collections/registers.ts";
 import { compareNames } from "../../store/compare/canonical-order.ts";
-import { contentOf, hasExpired, lifeIn, lifeSlotOf } from "../../store/expiry/life.ts";
+import { contentOf, hasExpired, keysShown, lifeIn, lifeSlotOf } from "../../store/expiry/life.ts";
 import type { Keyspace } from "../../store/keyspace.ts";
 import type { Root } from "../../store/nodes.ts";
 import { type ExportedCollection, lineLengthAim } from "./format.ts";
@@ -61,11 +61,10 @@ export class ExportContent {
     }));
   }
 
-  #countOf({ root, type, expires }: Known): number {
+  #countOf({ root, type }: Known): number {
     // Of a value that was deleted there is a copy, too.
     const hasCopies = type.kind === "fenced-register" || type.kind === "unique-claims";
-    if (hasCopies) return new Copies(this.#keyspace, root).size();
-    return expires ? this.#keysOf(root, expires).length : root.live;
+    return hasCopies ? new Copies(this.#keyspace, root).size() : keysShown(this.#keyspace, root);
   }
 
   /** All content lines, without their ends; with each, whether it is the first of its key. */

@@ -2,6 +2,7 @@
 import { noCell } from "../../crdt/cells.ts";
 import { contentName, lifeName, readExpired, readUntil } from "../../crdt/expiring.ts";
 import type { Keyspace } from "../keyspace.ts";
+import type { Root } from "../nodes.ts";
 
 /** What all cells of a life say together; ms since the Unix epoch, 0 for nothing. */
 export interface Life {
@@ -44,4 +45,14 @@ export function hasExpired(keyspace: Keyspace, key: number): boolean {
     return keyspace.cells.isLive(head) && readExpired(keyspace.cells.payload(head)) > 0;
   }
   return isOver(lifeIn(keyspace, slot));
+}
+
+/** How many keys of a collection show. O(keys) if they may expire. */
+export function keysShown(keyspace: Keyspace, { shape, keys, live }: Root): number {
+  if (shape.kind !== "fields" || shape.isEnvelope !== true) return live;
+  let shown = 0;
+  for (const key of keys.values()) {
+    if (keyspace.isLive(key) && !hasExpired(keyspace, key)) shown++;
+  }
+  return shown;
 }
