@@ -79,7 +79,9 @@ export const plantedFaults: readonly PlantedFault[] = [
   },
   {
     name: "a store that syncs its newest log alone",
-    notices: /lost what it had promised|lacks what was acknowledged|is damaged/u,
+    // A newer log without the older one before it may be a state that never was.
+    notices:
+      /lost what it had promised|lacks what was acknowledged|is damaged|found what never was/u,
     firstSeed: 9,
     sabotage: () => ({ lies: "leaves older logs unsynced" }),
   },
