@@ -5,6 +5,9 @@
  *
  * Nothing is forgotten early: a full memory refuses new keys. What is past its window is deleted by the
  * replica that wrote it, and by any other an hour later; a few at a time.
+ *
+ * The collection has no `expireAfterMs`: what has expired stays in memory until peers that are away have
+ * heard of it, without being counted, so `idempotencyKeysMax` would bound nothing.
  */
 import { createHash } from "node:crypto";
 import { lwwRegister } from "../crdt/lww-register.ts";

@@ -105,7 +105,7 @@ describe("trellis why", () => {
     const storage = join(folder, "one");
     let expiresAtMs = 0;
     {
-      await using one = await openReplica({ schema: mortal, storage });
+      await using one = await openReplica({ schema: mortal, storage, listen: { port: 0 } });
       const { sessions, pinned, hits } = one.collections;
       sessions.set("s", "user", 7);
       expiresAtMs = sessions.expiresAt("s") ?? 0;
@@ -114,6 +114,9 @@ describe("trellis why", () => {
       sessions.expireAt("gone", 1_000);
       hits.hit("k", 5);
       while (sessions.has("gone")) await new Promise((resolve) => setTimeout(resolve, 10));
+      const url = `ws://127.0.0.1:${one.address?.port ?? 0}`;
+      const asked = await run("why", url, "sessions", "s", "user");
+      expect(asked.output).toContain(`The key expires ${new Date(expiresAtMs).toISOString()}.`);
     }
     const { output } = await run("why", storage, "sessions", "s");
     expect(output).toContain("lww-map/1, expiring");
