@@ -1,6 +1,5 @@
 /** What `serveHttp` takes, and every bound with its reason. */
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { defaultIdempotencyWindowMs } from "../crdt/fenced-register.ts";
 import type { Environment } from "../environment.ts";
 import { InvalidValueError } from "../errors.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
@@ -48,9 +47,12 @@ export interface HttpLimits {
   readonly durableMsMax: number;
   /** How long closing waits for what is under way, in ms. Default 5,000. */
   readonly drainMsMax: number;
-  /** Idempotency keys that are remembered. Default 100,000; a full memory refuses new ones. */
+  /**
+   * Idempotency keys that are remembered, some 250 bytes each. Default 250,000; a full memory refuses new ones. So
+   * many in a window is what the cluster takes for good: 277 keyed writes a second by default.
+   */
   readonly idempotencyKeysMax: number;
-  /** How long, in ms. Default 86,400,000 (a day). */
+  /** How long, in ms. Default 900,000 (a quarter of an hour): retries come soon. */
   readonly idempotencyWindowMs: number;
   /** How long keyed writes wait after a crash for peers to tell what the disk had not, in ms. Default 60,000. */
   readonly retryGateMs: number;
@@ -79,8 +81,8 @@ export const defaultLimits: HttpLimits = {
   afterMsMax: 5_000,
   durableMsMax: 10_000,
   drainMsMax: 5_000,
-  idempotencyKeysMax: 100_000,
-  idempotencyWindowMs: defaultIdempotencyWindowMs,
+  idempotencyKeysMax: 250_000,
+  idempotencyWindowMs: 900_000,
   retryGateMs: 60_000,
   readyMsMax: 30_000,
 };

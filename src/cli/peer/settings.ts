@@ -356,7 +356,8 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
       unit: "ms",
     },
     ...{ flag: "--http-idempotency-window-ms <ms>", variable: "HTTP_IDEMPOTENCY_WINDOW_MS" },
-    reason: "how long they are remembered, and so how late a retry may come",
+    reason:
+      "how long they are remembered, and so how late a retry may come; keys in a window are what is taken for good",
   },
   "http.readyMsMax": {
     ...{ kind: integer(1, dayMs), default: defaultLimits.readyMsMax, unit: "ms" },
