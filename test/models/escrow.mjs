@@ -1,5 +1,5 @@
-// An executable model of the bounded counter with two bounds: rights in directories, a pool record, blocks that the disk counts as spent,
-// a witness outside of the directory, recalls, decrements with a key, lost replies, crashes between any two steps, directories that are
+// An executable model of the bounded counter with one bound or two: rights in directories, a pool record, blocks that the disk counts as spent,
+// a witness outside of the directory, recalls, changes with a key, lost replies, crashes between any two steps, directories that are
 // copied while they run, set back and opened again. Every opening is a new holder; what an earlier one left is retired on the disk, then
 // closed in the pool, once and for ever. Its oracle is a ledger outside: what was acknowledged never passes a bound, whatever was lost.
 //   node test/models/escrow.mjs [runs] [fault]     no fault: 0 wrong in 200,000 runs
@@ -17,7 +17,9 @@ const faults = {
   "not-final": "a holder that was closed may be closed again",
   message: "a grant is a message with effect, not a figure",
   "claim-first": "a key is claimed before its rights are set aside",
-  "no-key": "a decrement with a key that was used counts again",
+  "no-key": "a change with a key that was used counts again",
+  "create-first": "an increment with a key counts before its key is claimed",
+  "create-last": "an increment counts when its key is claimed, and nothing on the disk said that it would",
 };
 
 const [runs = "20000", fault = "none"] = process.argv.slice(2);
@@ -50,7 +52,11 @@ class Pool {
   entries = new Map();
   closed = new Set();
   keys = new Map();
+  constructor(hasMax) {
+    this.hasMax = hasMax;
+  }
   free(side) {
+    if (side === "up" && !this.hasMax) return 0;
     let free = side === "down" ? initial - min : max - initial;
     for (const entry of this.entries.values()) free += entry[side].returned - entry[side].granted;
     return free;
@@ -76,7 +82,8 @@ class Pool {
     if (!entry) return;
     for (const side of sides) {
       const { created, spent, block } = record[side];
-      const set = side === "down" && record.pending ? record.pending.by : 0;
+      if (side === "up" && !this.hasMax) continue;
+      const set = setAside(record, side);
       const returned = created + entry[side].granted - spent - block - set;
       entry[side].returned = is("not-final")
         ? entry[side].returned + Math.max(0, returned)
@@ -89,6 +96,9 @@ class Pool {
     return this.report(record);
   }
 }
+
+/** What a key may count as spent yet. */
+const setAside = ({ pending }, side) => (pending?.side === side ? pending.by : 0);
 
 const copyOf = (record) => structuredClone(record);
 
@@ -104,7 +114,9 @@ function run(seed) {
   const r = random(seed);
   const int = (n) => Math.floor(r() * n);
   const chance = (n) => int(n) === 0;
-  const pool = new Pool();
+  /** Without an upper bound an increment needs no right. */
+  const hasMax = !chance(4);
+  const pool = new Pool(hasMax);
   /** Of each machine: directory -> who had it last, and how far that was. Gone at a reboot. */
   const machines = [new Map(), new Map()];
   const places = [0, 1, 2].map((i) => newPlace(i % 2));
@@ -141,9 +153,9 @@ function run(seed) {
   }
 
   const rights = ({ record, granted }, side) => {
+    if (side === "up" && !hasMax) return Infinity;
     const { created, returned, spent, block } = record[side];
-    const set = side === "down" && record.pending ? record.pending.by : 0;
-    return created + granted[side] - returned - spent - block - set;
+    return created + granted[side] - returned - spent - block - setAside(record, side);
   };
 
   function acknowledge(side, by) {
@@ -200,7 +212,7 @@ function run(seed) {
   /** Somebody else waits: own disk first, pool second. */
   function giveBack(place) {
     const { live } = place;
-    const side = sides[int(2)];
+    const side = hasMax ? sides[int(2)] : "down";
     const by = int(rights(live, side) + 1);
     if (by < 1) return;
     live.record[side].returned += by;
@@ -209,44 +221,54 @@ function run(seed) {
       pool.report(place.disk.records.find((kept) => kept.holder === live.record.holder));
   }
 
-  /** A decrement with a key: set aside, claimed, counted. */
+  /** A change with a key: set aside, claimed, counted. Each direction has keys of its own. */
   function once(place) {
     const { live } = place;
-    const key = int(6);
+    const side = anySide();
+    const key = `${side} ${int(6)}`;
     const operation = names++;
-    if (live.record.pending || rights(live, "down") < 1) return;
+    if (live.record.pending || rights(live, side) < 1) return;
     if (!ledger.keys.has(key)) {
       ledger.keys.set(key, false);
-      ledger.begun.down++;
+      ledger.begun[side]++;
     }
     if (is("claim-first")) pool.keys.set(key, pool.keys.get(key) ?? operation);
     if (is("claim-first") && chance(3)) return die(place);
-    live.record.pending = { key, operation, by: 1 };
-    if (!write(place)) return;
+    const isUnset = is("create-last") && side === "up";
+    live.record.pending = { key, operation, side, by: 1 };
+    if (is("create-first") && side === "up") count(live.record, live.record.pending);
+    if (!isUnset && !write(place)) return;
     decide(place, live.record, live);
+    // A process that died has nothing set aside.
+    if (isUnset && live.record.pending) die(place);
+  }
+
+  function count(record, { key, operation, side }) {
+    record[side].spent++;
+    record[other[side]].created++;
+    // By whatever copy of a directory it is decided, the operation is the same.
+    const operations = counted.get(key) ?? new Set();
+    counted.set(key, operations.add(operation));
+    if (operations.size > 1) wrong = `key ${key} counts twice`;
   }
 
   function decide(place, record, live) {
-    const { key, operation } = record.pending;
+    const { pending } = record;
+    const { key, operation, side } = pending;
     if (chance(6)) return;
     if (!pool.keys.has(key)) pool.keys.set(key, operation);
     if (chance(6)) return;
     const isOurs = pool.keys.get(key) === operation || is("no-key");
     record.pending = undefined;
     if (isOurs) {
-      record.down.spent++;
-      record.up.created++;
-      // By whatever copy of a directory it is decided, the operation is the same.
-      const operations = counted.get(key) ?? new Set();
-      counted.set(key, operations.add(operation));
-      if (operations.size > 1) wrong = `key ${key} counts twice`;
+      if (!is("create-first") || side !== "up") count(record, pending);
     } else if (!aside.has(pool.keys.get(key))) {
-      wrong = `key ${key} is called done, and nothing was spent for it`;
+      wrong = `key ${key} is called done, and nothing was set aside for it`;
     }
     if (live && !write(place)) return;
     if (!ledger.keys.get(key) || (is("no-key") && isOurs)) {
       ledger.keys.set(key, true);
-      acknowledge("down", 1);
+      acknowledge(side, 1);
     }
   }
 
@@ -339,6 +361,7 @@ function run(seed) {
   function judge() {
     if (wrong) return wrong;
     if (ledger.down > initial - min + ledger.begun.up) return "oversold";
+    if (!hasMax) return "";
     return ledger.up > max - initial + ledger.begun.down ? "overfilled" : "";
   }
 
