@@ -120,6 +120,7 @@ export type {
   BoundedCounterCollection,
   BoundedCounterHandle,
   DecrementOptions,
+  OnceOptions,
   SpendOptions,
 } from "./escalate/collections/bounded-counters.ts";
 export type { RightsStatus } from "./escalate/escrow.ts";

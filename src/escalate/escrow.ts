@@ -22,7 +22,7 @@ import { FormerHolders } from "./escrow/former-holders.ts";
 import { newHolderId } from "./escrow/holder-id.ts";
 import { type Holding, shownOf } from "./escrow/holding.ts";
 import { IdleLooks } from "./escrow/idle-looks.ts";
-import { KeyedDecrements } from "./escrow/keyed.ts";
+import { KeyedChanges } from "./escrow/keyed.ts";
 import { leaveAll } from "./escrow/leaving.ts";
 import {
   type EscrowStorage,
@@ -116,7 +116,7 @@ export class Escrow {
         onWarning(failure.message);
       },
     });
-    const keyed = new KeyedDecrements({ environment, updates, journal });
+    const keyed = new KeyedChanges({ environment, updates, journal });
     this.#former = new FormerHolders({ environment, journal, keyed, onWarning });
     this.#opened = {
       ...{ holder: newHolderId(environment), isDurable: storage !== undefined, journal, keyed },

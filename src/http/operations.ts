@@ -126,14 +126,10 @@ export const operations: readonly Operation[] = [
       },
     },
     escalated: {
-      "bounded-counter": async (counters, given, { idempotencyKey, ...waits }) => {
-        if (idempotencyKey !== undefined) {
-          throw new UsageError(
-            "an increment of a bounded counter takes no Idempotency-Key: nothing was changed",
-          );
-        }
-        await counters.increment(given.key, given.by, waits);
-        return { value: counters.value(given.key) };
+      "bounded-counter": async (counters, { key, by }, { idempotencyKey, ...waits }) => {
+        if (idempotencyKey === undefined) await counters.increment(key, by, waits);
+        else await counters.increment(key, by, { ...waits, idempotencyKey });
+        return { value: counters.value(key) };
       },
     },
   },

@@ -19,7 +19,8 @@ const faults = {
   "claim-first": "a key is claimed before its rights are set aside",
   "no-key": "a change with a key that was used counts again",
   "create-first": "an increment with a key counts before its key is claimed",
-  "create-last": "an increment counts when its key is claimed, and nothing on the disk said that it would",
+  "create-last":
+    "an increment counts when its key is claimed, and nothing on the disk said that it would",
 };
 
 const [runs = "20000", fault = "none"] = process.argv.slice(2);

@@ -9,6 +9,15 @@ export type { DecrementOptions, SpendOptions } from "../escrow/counters.ts";
 /** What an increment is: at once, or, with an upper bound, once it has the right and its disk has it. */
 export type Incremented<Max extends number | undefined> = Max extends number ? Promise<void> : void;
 
+/** How to increment once only. */
+export interface OnceOptions extends SpendOptions {
+  /** However often it is asked for with this key, on whatever replica, it counts once. */
+  readonly idempotencyKey: string;
+}
+
+/** How to increment otherwise. */
+type PlainOptions = SpendOptions & { readonly idempotencyKey?: undefined };
+
 const keyBytesMax = 1_024;
 
 function checkBy(by: number): number {
@@ -30,10 +39,15 @@ export class BoundedCounterCollection<Max extends number | undefined = number | 
 
   /**
    * Adds `by`, a positive safe integer. Without an upper bound that is a local write; with one it is what
-   * `decrement` is to the lower bound.
-   * @throws InvalidValueError, CounterRangeError, ClosedError, UsageError; nothing is changed then.
+   * `decrement` is to the lower bound. With an `idempotencyKey` it is waited for in any case: until it is set
+   * aside on the disk of this replica, if it has one, its key claimed in the strong store, and that counted. A
+   * key is apart from the same key of a decrement.
+   * @throws InvalidValueError, CounterRangeError, ClosedError, UsageError; nothing is changed then. What is
+   * waited for rejects as `decrement` does.
    */
-  increment(key: string, by = 1, options?: SpendOptions): Incremented<Max> {
+  increment(key: string, by: number, options: OnceOptions): Promise<void>;
+  increment(key: string, by?: number, options?: PlainOptions): Incremented<Max>;
+  increment(key: string, by = 1, options?: OnceOptions | PlainOptions): Promise<void> | void {
     return increment(this.#counters, this.#counters.contact(key), checkBy(by), options);
   }
 
@@ -108,7 +122,9 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
   }
 
   /** As `BoundedCounterCollection.increment`. */
-  increment(by = 1, options?: SpendOptions): Incremented<Max> {
+  increment(by: number, options: OnceOptions): Promise<void>;
+  increment(by?: number, options?: PlainOptions): Incremented<Max>;
+  increment(by = 1, options?: OnceOptions | PlainOptions): Promise<void> | void {
     return increment(this.#counters, this.#used(), checkBy(by), options);
   }
 
@@ -154,22 +170,24 @@ export class BoundedCounterHandle<Max extends number | undefined = number | unde
   }
 }
 
-function increment<Max extends number | undefined>(
+function increment(
   counters: Counters,
   contact: Contact,
   by: number,
-  options: SpendOptions | undefined,
-): Incremented<Max> {
-  if (counters.type.max !== undefined) {
-    return counters.spend(contact, "up", by, options) as Incremented<Max>;
+  options: OnceOptions | PlainOptions | undefined,
+): Promise<void> | undefined {
+  const key = options?.idempotencyKey;
+  if (options !== undefined && key !== undefined) {
+    return counters.once(contact, "up", by, checkKey(key), options);
   }
-  counters.create(contact, contact.holding.key, by);
-  return undefined as Incremented<Max>;
+  if (counters.type.max !== undefined) return counters.spend(contact, "up", by, options);
+  counters.create(contact, by);
+  return undefined;
 }
 
 function tryIncrement(counters: Counters, contact: Contact, by: number): boolean {
   if (counters.type.max !== undefined) return counters.trySpend(contact, "up", by);
-  counters.create(contact, contact.holding.key, by);
+  counters.create(contact, by);
   return true;
 }
 
@@ -183,13 +201,15 @@ function decrement(
   if (options === undefined || key === undefined) {
     return counters.spend(contact, "down", by, options);
   }
-  if (typeof key !== "string" || key === "" || Buffer.byteLength(key) > keyBytesMax) {
-    throw new InvalidValueError("an idempotency key is a string of 1 to 1,024 bytes", {
-      path: "idempotencyKey",
-      reason: "is not a string of 1 to 1,024 bytes",
-    });
-  }
-  return counters.spendOnce(contact, by, key, options);
+  return counters.once(contact, "down", by, checkKey(key), options);
+}
+
+function checkKey(key: string): string {
+  if (typeof key === "string" && key !== "" && Buffer.byteLength(key) <= keyBytesMax) return key;
+  throw new InvalidValueError("an idempotency key is a string of 1 to 1,024 bytes", {
+    path: "idempotencyKey",
+    reason: "is not a string of 1 to 1,024 bytes",
+  });
 }
 
 function rights(contact: Contact | undefined): number {

@@ -29,7 +29,7 @@ export class Account {
   created = 0;
   /** Of what was created, what may be spent. */
   usable = 0;
-  /** Taken for decrements of which it is not known yet whether they are to be. */
+  /** Taken for changes of which it is not known yet whether they are to be. */
   pending = 0;
   readonly #isDurable: boolean;
   #isEnded = false;

@@ -8,7 +8,7 @@ import { Contact } from "./contact.ts";
 import type { KeyspaceFigures } from "./figures.ts";
 import type { HolderId } from "./holder-id.ts";
 import { Holding, type Kept, shownOf } from "./holding.ts";
-import type { KeyedDecrements } from "./keyed.ts";
+import type { KeyedChanges } from "./keyed.ts";
 import type { Side } from "./pool.ts";
 import { RightsTally } from "./rights-tally.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -19,7 +19,7 @@ export interface Opened {
   readonly isDurable: boolean;
   readonly surroundings: Omit<Surroundings, "bounds" | "figures" | "recall" | "given" | "tally">;
   readonly telemetry: Telemetry;
-  readonly keyed: KeyedDecrements;
+  readonly keyed: KeyedChanges;
   readonly recall: (counters: Counters, key: string) => void;
   readonly given: (counters: Counters, key: string, by: number) => void;
   readonly onMade: (contact: Contact) => void;
@@ -32,7 +32,7 @@ export interface SpendOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How to decrement. */
+/** How to decrement, or to increment with a key. */
 export interface DecrementOptions extends SpendOptions {
   /** However often it is asked for with this key, on whatever replica, it counts once. */
   readonly idempotencyKey?: string;
@@ -142,35 +142,32 @@ export class Counters {
     );
   }
 
-  /** The same once only, however often it is asked for. */
-  spendOnce(
+  /** The same once only, however often it is asked for. Without an upper bound an increment spends nothing. */
+  once(
     contact: Contact,
+    side: Side,
     by: number,
     idempotencyKey: string,
     { waitMs = defaultWaitMs, signal }: SpendOptions,
   ): Promise<void> {
-    const { stopped } = contact.holding;
+    const { holding } = contact;
+    const { stopped } = holding;
+    const isFree = holding.account(side) === undefined;
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
     if (stopped) return Promise.reject(stopped);
-    if (contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
+    if (!isFree && contact.waiting >= waitingMax) return Promise.reject(this.#overloaded(contact));
+    const check = (): void => (isFree ? this.#assertInRange(holding, by) : undefined);
     const windowMs = this.type.idempotencyWindowMs;
-    const keyed = { by, idempotencyKey, windowMs, waitMs, signal };
-    const { keyed: decrements } = this.#opened();
-    return this.#escalated("decrement", contact, () => decrements.decrement(contact, keyed));
+    const asked = { side, by, check, idempotencyKey, windowMs, waitMs, signal };
+    const { keyed } = this.#opened();
+    const operation = side === "down" ? "decrement" : "increment";
+    return this.#escalated(operation, contact, () => keyed.change(contact, asked));
   }
 
   /** Without an upper bound: at once. @throws CounterRangeError */
-  create(contact: Contact, key: string, by: number): void {
+  create(contact: Contact, by: number): void {
     const { holding } = contact;
-    const value = this.value(key);
-    if (!isSafe(value + by) || !isSafe(holding.down.created + by)) {
-      throw new CounterRangeError(
-        `${JSON.stringify(key)} cannot grow by ${by}; nothing was changed`,
-        {
-          ...{ collection: this.name, key, by, value },
-        },
-      );
-    }
+    this.#assertInRange(holding, by);
     if (holding.stopped) throw holding.stopped;
     holding.create(by);
     contact.created();
@@ -190,6 +187,16 @@ export class Counters {
   /** A holding of this collection that a disk had. */
   restored(key: string, holder: HolderId): Contact {
     return new Contact(this.#holding(key, holder), this.#surroundings());
+  }
+
+  /** With all that may be created yet. @throws CounterRangeError */
+  #assertInRange({ key, down, rising }: Holding, by: number): void {
+    const value = this.value(key);
+    if (isSafe(value + rising + by) && isSafe(down.created + rising + by)) return;
+    throw new CounterRangeError(
+      `${JSON.stringify(key)} cannot grow by ${by}; nothing was changed`,
+      { collection: this.name, key, by, value },
+    );
   }
 
   /** What cannot be done with the rights that are here. */

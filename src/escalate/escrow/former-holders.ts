@@ -11,7 +11,7 @@ import { type Environment, fraction } from "../../environment.ts";
 import { ClosedError, StoreRolledBackError, UsageError } from "../../errors.ts";
 import type { Contact } from "./contact.ts";
 import type { Holding } from "./holding.ts";
-import type { KeyedDecrements } from "./keyed.ts";
+import type { KeyedChanges } from "./keyed.ts";
 import type { RightsJournal } from "./rights-journal.ts";
 
 /** One that is to be settled. */
@@ -26,7 +26,7 @@ export interface Former {
 export interface FormerHoldersOptions {
   readonly environment: Environment;
   readonly journal: RightsJournal;
-  readonly keyed: KeyedDecrements;
+  readonly keyed: KeyedChanges;
   /** Somebody should see to this. */
   readonly onWarning: (message: string) => void;
 }
@@ -103,7 +103,7 @@ export class FormerHolders {
     const { journal, keyed, onWarning } = this.#options;
     const { holding, contact } = former;
     for (const pending of holding.pending.values()) await keyed.resolve(holding, pending);
-    // That it is retired, and what came of its pending decrements, is on the disk before the pool is told.
+    // That it is retired, and what came of its pending changes, is on the disk before the pool is told.
     await journal.written();
     await journal.rest(holding);
     if (await contact.finish()) {

@@ -18,12 +18,14 @@ export interface Seen {
   readonly revision: number;
 }
 
-/** A decrement that counts once its caller's key is claimed. */
+/** A change that counts once its caller's key is claimed. */
 export interface Pending {
   /** The claim's own name: 8 bytes in hexadecimal digits. */
   readonly operation: string;
   /** The key's hash: 16 bytes in hexadecimal digits. */
   readonly hash: string;
+  /** What it spends: `up` for an increment, which without an upper bound spends nothing. */
+  readonly side: Side;
   readonly by: number;
   readonly windowMs: number;
 }
@@ -96,6 +98,8 @@ export class Holding {
   stopped: Error | undefined;
   seen: Seen | undefined;
   readonly pending: Map<string, Pending> = new Map();
+  /** What increments without an upper bound are to create, once their keys are claimed. */
+  rising = 0;
   /** A write that has it is under way. */
   isWriting = false;
   /** The disk has heard of it, if there is one. */
@@ -153,23 +157,29 @@ export class Holding {
     if (!this.isDirty) this.touch();
   }
 
-  /** Takes rights for a decrement that counts once its key is claimed. */
+  /** Takes rights for a change that counts once its key is claimed. Without an upper bound an increment needs none. */
   reserve(pending: Pending): boolean {
-    if (!this.down.take(pending.by)) return false;
-    this.down.pending += pending.by;
-    this.pending.set(pending.operation, pending);
+    const account = this.account(pending.side);
+    if (account !== undefined && !account.take(pending.by)) return false;
+    this.#setAside(pending);
     if (!this.isDirty) this.touch();
     return true;
   }
 
   /** It counts, or it does not. */
-  settle({ operation, by }: Pending, isSpent: boolean): void {
+  settle({ operation, side, by }: Pending, isDone: boolean): void {
     if (!this.pending.delete(operation)) return;
-    this.down.pending -= by;
-    if (!isSpent) this.down.gain(by);
-    else {
-      this.down.spent += by;
-      if (this.up !== undefined) this.#create(this.up, by);
+    const account = this.account(side);
+    if (account === undefined) {
+      this.rising -= by;
+      if (isDone) this.create(by);
+    } else {
+      account.pending -= by;
+      if (!isDone) account.gain(by);
+      else {
+        account.spent += by;
+        if (this.up !== undefined) this.#create(side === "down" ? this.up : this.down, by);
+      }
     }
     if (!this.isDirty) this.touch();
   }
@@ -206,10 +216,7 @@ export class Holding {
       Object.assign(account, { granted, returned, created, spent });
       account.end(reserved);
     }
-    for (const pending of kept.pending) {
-      this.pending.set(pending.operation, pending);
-      this.down.pending += pending.by;
-    }
+    for (const pending of kept.pending) this.#setAside(pending);
     this.#kept = this.snapshot();
   }
 
@@ -249,6 +256,13 @@ export class Holding {
   /** What may be told to others: what the disk has, or all if there is none. */
   get kept(): Kept {
     return this.isDurable ? this.#kept : this.snapshot();
+  }
+
+  #setAside(pending: Pending): void {
+    this.pending.set(pending.operation, pending);
+    const account = this.account(pending.side);
+    if (account === undefined) this.rising += pending.by;
+    else account.pending += pending.by;
   }
 
   #create(account: Account, by: number): void {

@@ -1,11 +1,16 @@
 /**
- * Decrements that carry a key of their caller: however often one is asked for, on whatever replica, it counts
- * once. The rights are set aside on the own disk first, then the key is claimed in the strong store, then the
- * decrement counts, or, if somebody else has the key, the rights are there again. What is set aside and not
- * decided when a process dies is decided when its directory is opened again.
+ * Changes that carry a key of their caller: however often one is asked for, on whatever replica, it counts
+ * once. It is set aside on the own disk first, with the rights that it spends, then the key is claimed in the
+ * strong store, then it counts, or, if somebody else has the key, the rights are there again. What is set
+ * aside and not decided when a process dies is decided when its directory is opened again.
+ *
+ * An increment without an upper bound spends no right: only what it is to create is set aside. If its process
+ * dies after the claim it counts when the directory is opened again; if that never happens it is lost, though
+ * whoever repeats it is told that it is done.
  */
 import { type Environment, fraction } from "../../environment.ts";
 import {
+  CounterRangeError,
   InsufficientError,
   LockTimeoutError,
   LockUnavailableError,
@@ -20,19 +25,24 @@ import { keyHash } from "./key-hash.ts";
 import type { WaitForRights } from "./line.ts";
 import { claim, findClaim, onceResource } from "./once-record.ts";
 import { stepTtlMs } from "./pool-opening.ts";
+import type { Side } from "./pool.ts";
 import { closing, unavailable } from "./refusals.ts";
 import type { RightsJournal } from "./rights-journal.ts";
 
-/** What keyed decrements are made of. */
+/** What keyed changes are made of. */
 export interface KeyedOptions {
   readonly environment: Environment;
   readonly updates: GuardedUpdates;
   readonly journal: RightsJournal;
 }
 
-/** A decrement with a key. */
+/** A change with a key. */
 export interface Keyed extends WaitForRights {
+  /** What it spends. */
+  readonly side: Side;
   readonly by: number;
+  /** Before an increment without an upper bound is set aside. @throws CounterRangeError */
+  readonly check: () => void;
   readonly idempotencyKey: string;
   readonly windowMs: number;
 }
@@ -45,14 +55,14 @@ const againMsMax = 10_000;
 /** Keys that are being decided in this process. */
 const runningMax = 10_000;
 
-/** The keyed decrements of one replica. */
-export class KeyedDecrements {
+/** The keyed changes of one replica. */
+export class KeyedChanges {
   readonly #options: KeyedOptions;
   /** By the hash of the key: who asks again meanwhile gets the same answer. */
   readonly #running = new Map<string, Promise<void>>();
   readonly #waits = new Set<() => void>();
   #isClosed = false;
-  /** Calls whose key was used, so that they spent nothing. */
+  /** Calls whose key was used, so that they changed nothing. */
   repetitions = 0;
 
   constructor(options: KeyedOptions) {
@@ -61,20 +71,23 @@ export class KeyedDecrements {
 
   /**
    * @throws UnknownOutcomeError when the store did not say in time; it is decided all the same, and asking
-   * again tells. As of `decrement` otherwise.
+   * again tells. As of `decrement` and `increment` otherwise.
    */
-  async decrement(contact: Contact, keyed: Keyed): Promise<void> {
+  async change(contact: Contact, keyed: Keyed): Promise<void> {
     const { collection, key } = contact.holding;
-    const hash = keyHash(collection, key, keyed.idempotencyKey);
+    const { side, idempotencyKey } = keyed;
+    // Each direction has keys of its own.
+    const direction = side === "down" ? [] : [side];
+    const hash = keyHash(collection, key, idempotencyKey, ...direction);
     const known = this.#running.get(hash);
     if (known) {
       this.repetitions++;
       return this.#inTime(known, keyed);
     }
     if (this.#running.size >= runningMax) {
-      throw new OverloadedError(`${runningMax} keys are being decided; nothing was spent`);
+      throw new OverloadedError(`${runningMax} keys are being decided; nothing was changed`);
     }
-    const running = this.#decrement(contact, hash, keyed);
+    const running = this.#change(contact, hash, keyed);
     this.#running.set(hash, running);
     const clean = (): void => void this.#running.delete(hash);
     running.then(clean, clean);
@@ -109,31 +122,43 @@ export class KeyedDecrements {
     for (const wake of this.#waits) wake();
   }
 
-  async #decrement(contact: Contact, hash: string, keyed: Keyed): Promise<void> {
+  /** After `close`: resolves when no claim is under way any more, which takes no longer than one may. */
+  async ended(): Promise<void> {
+    await Promise.allSettled(this.#running.values());
+  }
+
+  async #change(contact: Contact, hash: string, keyed: Keyed): Promise<void> {
     const { environment, journal } = this.#options;
     const { holding } = contact;
-    const { by, windowMs } = keyed;
+    const { side, by, windowMs } = keyed;
     const drawn = environment.randomBytes(operationBytes);
-    const pending = { operation: Buffer.from(drawn).toString("hex"), hash, by, windowMs };
+    const pending = { operation: Buffer.from(drawn).toString("hex"), hash, side, by, windowMs };
     if (!(await this.#setAside(contact, pending, keyed))) {
       this.repetitions++;
       return;
     }
     await this.resolve(holding, pending);
     await journal.written();
-    contact.serve();
+    if (holding.account(side)) contact.serve();
+    else contact.created();
   }
 
   /** False when the key turns out to be used: then nothing is to be done. */
   async #setAside(contact: Contact, pending: Pending, keyed: Keyed): Promise<boolean> {
     const { holding } = contact;
-    const take = (): boolean => holding.reserve(pending);
+    const take = (): boolean => {
+      keyed.check();
+      return holding.reserve(pending);
+    };
     try {
       if (take()) await this.#options.journal.written();
       else {
         // The last right may have gone to the very call that this one repeats.
         if (await this.#isUsed(holding.collection, pending.hash)) return false;
-        await contact.wait("down", pending.by, take, keyed);
+        // Whose line ended meanwhile lets nobody in any more.
+        if (this.#isClosed) throw closing();
+        if (holding.stopped) throw holding.stopped;
+        await contact.wait(pending.side, pending.by, take, keyed);
       }
       return true;
     } catch (error) {
@@ -143,7 +168,9 @@ export class KeyedDecrements {
         throw unavailable(holding, pending.by, [], error);
       }
       const isRefused =
-        error instanceof InsufficientError || error instanceof RightsUnavailableError;
+        error instanceof InsufficientError ||
+        error instanceof RightsUnavailableError ||
+        error instanceof CounterRangeError;
       if (!isRefused) throw error;
       if (await this.#isUsed(holding.collection, pending.hash).catch(() => false)) return false;
       throw error;

@@ -9,7 +9,7 @@ import type { Contact } from "./contact.ts";
 import type { Counters } from "./counters.ts";
 import type { FormerHolders } from "./former-holders.ts";
 import { shownOf } from "./holding.ts";
-import type { KeyedDecrements } from "./keyed.ts";
+import type { KeyedChanges } from "./keyed.ts";
 import { closing } from "./refusals.ts";
 import type { RightsJournal } from "./rights-journal.ts";
 
@@ -20,7 +20,7 @@ export interface Leaving {
   /** Lines of the log may name keys. */
   readonly logKeys: boolean;
   readonly journal: RightsJournal;
-  readonly keyed: KeyedDecrements;
+  readonly keyed: KeyedChanges;
   readonly former: FormerHolders;
   readonly collections: readonly Counters[];
 }
@@ -52,12 +52,14 @@ export async function leaveAll(leaving: Leaving): Promise<void> {
   await journal.close();
 }
 
-async function giveBack({ collections, journal }: Leaving): Promise<void> {
+async function giveBack({ collections, journal, keyed }: Leaving): Promise<void> {
   const contacts = collections.flatMap((counters) =>
     [...counters.contacts].map((contact) => ({ counters, contact })),
   );
   await Promise.all(contacts.map(({ contact }) => contact.close(closing())));
   const retired = contacts.filter(({ contact }) => retire(contact));
+  // What is claimed counts before the pool is told the last figures.
+  await keyed.ended();
   await journal.written();
   journal.leave();
   // What the disk has set aside may count as spent later, though it is decided meanwhile: the next opening sees to it.

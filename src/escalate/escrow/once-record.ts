@@ -9,7 +9,7 @@ import { ByteReader, ByteWriter, malformed, MalformedError } from "../../store/b
 export interface Claim {
   /** 16 bytes in hexadecimal digits. */
   readonly hash: string;
-  /** The decrement that used it: 8 bytes in hexadecimal digits. */
+  /** The change that used it: 8 bytes in hexadecimal digits. */
   readonly operation: string;
   /** By the wall clock of who used it, in ms. */
   readonly untilMs: number;
@@ -30,7 +30,7 @@ export const onceResource = (collection: string, hash: string): string =>
 
 /** What came of claiming. */
 export interface Claimed {
-  /** The decrement that has the key. */
+  /** The change that has the key. */
   readonly operation: string;
   /** The new record, if it changed. */
   readonly value?: Uint8Array;
@@ -53,7 +53,7 @@ export function claim(current: Uint8Array | undefined, wanted: Claim, nowMs: num
     const soonestMs = Math.min(...left.map(({ untilMs }) => untilMs)) + slackMs - nowMs;
     throw new OverloadedError(
       `${claimsMax} idempotency keys of this part are remembered, and none is old enough to be forgotten; ` +
-        "nothing was spent",
+        "nothing was changed",
       { retryAfterMs: Math.max(0, soonestMs) },
     );
   }

@@ -114,8 +114,8 @@ export class PoolSteps {
       // With the rights of rounds whose answers were lost, but not what a key may count as spent yet.
       const { created, spent, reserved } = kept[side];
       const left = created + entry[side].granted - spent - reserved;
-      const setAside = side === "down" ? setAsideIn(kept) : 0;
-      report(entry[side], { created, spent, returned: Math.max(0, left - setAside) });
+      const returned = Math.max(0, left - setAsideIn(kept, side));
+      report(entry[side], { created, spent, returned });
     }
     close(pool, entry);
     entry.seenMs = this.#at.environment.now();
@@ -181,5 +181,6 @@ export class PoolSteps {
   }
 }
 
-/** Rights of decrements of which it is not known yet whether they are to be. */
-const setAsideIn = ({ pending }: Kept): number => pending.reduce((sum, { by }) => sum + by, 0);
+/** Rights of changes of which it is not known yet whether they are to be. */
+const setAsideIn = ({ pending }: Kept, spent: Side): number =>
+  pending.reduce((sum, { side, by }) => (side === spent ? sum + by : sum), 0);

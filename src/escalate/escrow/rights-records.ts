@@ -8,9 +8,15 @@ import { foreignKinds } from "../../store/image.ts";
 import type { StorageEngine } from "../../store/storage.ts";
 import { holderIdBytes, holderIdFromBytes, holderIdToBytes, type HolderId } from "./holder-id.ts";
 import type { HoldingState, Kept, KeptAccount, Pending, Seen } from "./holding.ts";
+import { type Side, sides } from "./pool.ts";
 
 /** The form of both kinds of records; another one is refused. */
 const format = 1;
+/**
+ * Of a holding with an increment that is set aside: who does not know those must not take it for a decrement.
+ * Without one it is written in the first form, which versions before this one read, too.
+ */
+const formatWithSides = 2;
 const directoryIdBytes = 16;
 const nameBytesMax = 4_096;
 const pendingMax = 65_536;
@@ -59,7 +65,8 @@ export function writeDirectory({ id, serial }: DirectoryRecord): Uint8Array {
 
 export function writeKept({ state, seen, down, up, pending }: Kept): Uint8Array {
   const out = new ByteWriter();
-  out.byte(format);
+  const hasSides = pending.some(({ side }) => side !== "down");
+  out.byte(hasSides ? formatWithSides : format);
   out.byte(states.indexOf(state));
   out.byte(seen ? 1 : 0);
   if (seen) {
@@ -75,11 +82,12 @@ export function writeKept({ state, seen, down, up, pending }: Kept): Uint8Array 
     out.varint(reserved);
   }
   out.varint(pending.length);
-  for (const { operation, hash, by, windowMs } of pending) {
+  for (const { operation, hash, side, by, windowMs } of pending) {
     out.text(operation);
     out.text(hash);
     out.varint(by);
     out.varint(windowMs);
+    if (hasSides) out.byte(sides.indexOf(side));
   }
   return out.take();
 }
@@ -132,21 +140,25 @@ function readName(key: Uint8Array): HoldingName {
 
 function readKept(value: Uint8Array): Kept {
   const from = new ByteReader(value);
-  checkFormat(from);
+  const hasSides = checkFormat(from, formatWithSides) === formatWithSides;
   const state = states[from.bounded(states.length - 1, "a state")] ?? "held";
   const seen = from.bounded(1, "whether the pool was seen") === 1 ? readSeen(from) : undefined;
   const down = readAccount(from);
   const up = readAccount(from);
   const pending: Pending[] = [];
-  for (let left = from.bounded(pendingMax, "pending decrements"); left > 0; left--) {
+  for (let left = from.bounded(pendingMax, "pending changes"); left > 0; left--) {
     pending.push({
       ...{ operation: from.text(nameBytesMax), hash: from.text(nameBytesMax) },
       ...{ by: from.varint(), windowMs: from.varint() },
+      side: hasSides ? readSide(from) : "down",
     });
   }
   from.end();
   return { state, seen, down, up, pending };
 }
+
+const readSide = (from: ByteReader): Side =>
+  sides[from.bounded(sides.length - 1, "a side")] ?? "down";
 
 const readSeen = (from: ByteReader): Seen => ({
   birth: from.text(nameBytesMax),
@@ -162,7 +174,11 @@ const readAccount = (from: ByteReader): KeptAccount => ({
   reserved: from.varint(),
 });
 
-function checkFormat(from: ByteReader): void {
+function checkFormat(from: ByteReader, newest = format): number {
   const found = from.byte();
-  if (found !== format) malformed(`its format is ${found}; ${format} is known here`);
+  if (found < format || found > newest) {
+    const known = newest === format ? `${format} is` : `${format} to ${newest} are`;
+    malformed(`its format is ${found}; ${known} known here`);
+  }
+  return found;
 }
