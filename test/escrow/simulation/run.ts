@@ -10,7 +10,7 @@ import { calm, type Weather, Wire } from "../../locks/simulation/wire.ts";
 import { World } from "../../simulation/virtual-environment.ts";
 import { Machine } from "../../witness/machine.ts";
 import { flawed, type Flaw } from "./flaws.ts";
-import { type Begun, Ledger } from "./ledger.ts";
+import { type Begun, type Told, Ledger } from "./ledger.ts";
 import { durablePlace, newPlace, type Place } from "./place.ts";
 import { judge, sellOut } from "./rest.ts";
 import { type Schema, type SchemaName, schemaOf, Shop } from "./shop.ts";
@@ -28,6 +28,8 @@ export interface Outcome {
 interface Judged extends Counter {
   readonly by: number;
   readonly isKeyed: boolean;
+  /** What it is when it has ended without an error. Default `done`. */
+  readonly told?: Told;
 }
 
 /** How to run. */
@@ -185,7 +187,7 @@ export class Run {
           return;
         }
         case 3: {
-          const idempotencyKey = `k${random.chance(0.4) ? random.below(this.#keys + 1) : ++this.#keys}`;
+          const idempotencyKey = this.#anyKey();
           const name = `${collection} ${key} ${idempotencyKey}`;
           const begun = this.ledger.begin(collection, key, -1, name);
           void this.#follow(
@@ -213,7 +215,27 @@ export class Run {
     }
   }
 
+  /** One that was used, perhaps, or a new one. */
+  #anyKey(): string {
+    const { random } = this.world;
+    return `k${random.chance(0.4) ? random.below(this.#keys + 1) : ++this.#keys}`;
+  }
+
   #add(shop: Shop, collection: SchemaName, key: string, by: number, waitMs: number): void {
+    if (this.world.random.chance(0.3)) {
+      const idempotencyKey = this.#anyKey();
+      const begun = this.ledger.begin(
+        collection,
+        key,
+        1,
+        `${collection} ${key} + ${idempotencyKey}`,
+      );
+      // Without an upper bound it is lost with a directory that is never opened again.
+      const told = collection === "stock" ? "unknown" : "done";
+      const running = shop[collection].increment(key, 1, { idempotencyKey, waitMs });
+      void this.#follow(shop, begun, running, { collection, key, by: 1, isKeyed: true, told });
+      return;
+    }
     const begun = this.ledger.begin(collection, key, by);
     if (collection === "stock") {
       shop.stock.increment(key, by);
@@ -227,7 +249,7 @@ export class Run {
   async #follow(shop: Shop, begun: Begun, running: Promise<void>, judged?: Judged): Promise<void> {
     try {
       await running;
-      if (!shop.environment.isStopped) begun.end("done");
+      if (!shop.environment.isStopped) begun.end(judged?.told ?? "done");
     } catch (error) {
       if (shop.environment.isStopped) return;
       // Of a disk that refuses, and of a key whose claim was not answered, nobody knows what it will be.
