@@ -235,9 +235,20 @@ test("the guard remembers escalated writes, through any peer", async () => {
   expect([read.json, read.headers.get("etag")]).toEqual([{ value: { by: "ada" } }, '"1"']);
 });
 
-test("an increment of a bounded counter says that it takes no key", async () => {
-  await using peer = await served();
-  const got = await peer.post(at("stock", "s", "/increment"), {}, keyed("a"));
-  expect(got.json).toMatchObject({ status: 400, code: "TRELLIS_USAGE" });
-  expect(peer.replica.collections.stock.value("s")).toBe(0);
+test("an increment of a bounded counter counts once, through any peer, apart from a decrement", async () => {
+  await using host = await served();
+  const replica = { peers: [host.url.replace("http", "ws")] };
+  await using other = await served({ replica });
+  await other.replica.synced();
+  const ask = (peer: Served, what: string): Promise<Got> =>
+    peer.post(at("stock", "s", what), { by: 5 }, keyed("a"));
+  const peers = [host, other, host, other];
+  const added = await Promise.all(peers.map((peer) => ask(peer, "/increment")));
+  expect(added.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+  const { stock } = other.replica.collections;
+  await until("it counted once", 5_000, () => stock.value("s") === 5);
+  expect((await ask(other, "/increment")).json).toEqual({ value: 5 });
+  expect((await ask(host, "/decrement")).status).toBe(200);
+  expect((await ask(other, "/increment")).status).toBe(200);
+  await until("it was taken away", 5_000, () => stock.value("s") === 0);
 });

@@ -210,7 +210,7 @@ const rights: readonly Metric[] = [
     "trellis_rights_repetitions_total",
     "calls",
     [],
-    "Decrements whose idempotency key was used before, so that they spent nothing.",
+    "Changes of bounded counters whose idempotency key was used before, so that they changed nothing.",
   ),
 ];
 
