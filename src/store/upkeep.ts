@@ -25,8 +25,13 @@ export class Upkeep {
     const stability = new Stability(keyspace.held, peers);
     this.#expiry = new Expiry({ keyspace, lives: this.lives, stability, isOurs });
     this.sweep = new RateSweep({ keyspace, touched, isOurs });
+    let last: number | undefined;
     keyspace.listeners.add({
-      flushed: () => this.#ours.add(keyspace.me),
+      flushed: () => {
+        if (keyspace.me === last) return;
+        last = keyspace.me;
+        this.#ours.add(last);
+      },
       joined: () => undefined,
     });
   }
