@@ -1,12 +1,20 @@
 /** What a live peer says of itself, over HTTP: once, every second, on a terminal and elsewhere. */
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { promisify } from "node:util";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { printed } from "../../src/cli/status/print.ts";
 import { reportOf, troublesOf } from "../../src/cli/status/report.ts";
 import { serveHttp } from "../../src/http.ts";
-import { counter, openReplica, type Replica, type Schema } from "../../src/index.ts";
+import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
+import {
+  boundedCounter,
+  counter,
+  openReplica,
+  type Replica,
+  type Schema,
+} from "../../src/index.ts";
 import { assertBuilt, Run, run } from "./command.ts";
 
 beforeAll(assertBuilt);
@@ -28,6 +36,24 @@ async function stub(listener: RequestListener): Promise<string> {
 }
 
 const urlOf = ({ address }: Replica<Schema>): string => `ws://127.0.0.1:${address?.port ?? 0}`;
+
+/** The first snapshot of `/v1/events` that has a hot key, while `change` is done again and again. */
+async function snapshotsOf(shop: Replica<Schema>, change: () => void): Promise<unknown> {
+  const url = urlOf(shop).replace("ws:", "http:");
+  const { body } = await fetch(`${url}/v1/events`);
+  const again = setInterval(change, 20);
+  try {
+    let text = "";
+    for await (const part of body?.pipeThrough(new TextDecoderStream()) ?? []) {
+      text += part;
+      const found = text.split("\n").findLast((line) => /^data: .*"hotKeys":\[\{.*\}$/u.test(line));
+      if (found !== undefined) return JSON.parse(found.slice(6));
+    }
+    throw new Error("the stream ended");
+  } finally {
+    clearInterval(again);
+  }
+}
 
 const plain = {
   ...{
@@ -141,14 +167,49 @@ describe("trellis top", () => {
     await using other = await openReplica({ schema: { likes: counter() }, peers: [urlOf(shop)] });
     await other.synced();
     await using _http = serveHttp(shop);
+    shop.collections.likes.increment("post");
     const { status, output } = await run("top", urlOf(shop), "--count", "2");
     expect(status).toBe(0);
     const lines = output.trim().split("\n");
     expect(lines).toHaveLength(2);
-    expect(lines[1]).toMatch(/peers 1\/1 {2}lag 0 batches {2}in [\d,]+ B\/s, out [\d,]+ B\/s/u);
+    expect(lines[1]).toMatch(
+      /peers 1\/1 {2}lag 0 batches {2}in [\d,]+ B\/s, out [\d,]+ B\/s {2}keys 1 /u,
+    );
     const json = await run("top", urlOf(shop), "--count", "1", "--json");
     expect(JSON.parse(json.output)).toMatchObject({ status: { actor: shop.status().actor } });
   });
+
+  test("shows of a live peer what its status does, and the keys that are hot", async () => {
+    const schema = {
+      likes: counter(),
+      stock: boundedCounter({ min: 0, initial: 5, weakFence: true }),
+    };
+    await using shop = await openReplica({
+      schema,
+      listen: { port: 0 },
+      locks: embeddedLocks({ host: true }),
+    });
+    await using _http = serveHttp(shop);
+    await shop.collections.stock.decrement("sku");
+    const told = await snapshotsOf(shop, () => shop.collections.likes.increment("post"));
+    const [fromStatus, fromEvents] = [shop.status(), told].map((one) => {
+      const { peers, keys, locks, rights, bytes, members } = reportOf(one);
+      return { peers, keys: Object.fromEntries(keys), locks, rights, bytes, members };
+    });
+    expect(fromEvents).toEqual(fromStatus);
+    expect(reportOf(told).hotKeys[0]).toMatchObject({ collection: "likes", key: "post" });
+  });
+
+  test("ends when whoever reads it has seen enough", async () => {
+    await using shop = await openReplica({ schema: {}, listen: { port: 0 } });
+    await using _http = serveHttp(shop);
+    const command = `set -o pipefail; ${process.execPath} dist/cli/main.js top ${urlOf(shop)} | head -1`;
+    const { stdout, stderr } = await promisify(execFile)("bash", ["-c", command], {
+      timeout: 20_000,
+    });
+    expect(stdout.trim().split("\n")).toHaveLength(1);
+    expect(stderr).toBe("");
+  }, 30_000);
 
   test("goes on when the stream ends, and ends by a signal with status 0", async () => {
     let asked = 0;

@@ -39,6 +39,7 @@ export function printed(report: Report, options: PrintOptions): string {
     `locks: ${printable(locks.text)}${locks.queued > 0 ? `, ${shown(locks.queued)} wait` : ""}`,
     `clock: stamps ${shown(Math.round(report.aheadMs))} ms ahead; removals kept: ${shown(report.removalsKept)}; memory: ${shown(report.bytes)} bytes`,
     ...collectionsText(report, rowsMax),
+    ...hotKeysText(report, rowsMax),
     ...(rights.length === 0 ? [] : [`rights: ${shown(rights.length)} counters are used here`]),
     ...waiting
       .slice(0, rowsMax)
@@ -86,6 +87,14 @@ function collectionsText({ keys }: Report, rowsMax: number): string[] {
       ],
     ),
   ];
+}
+
+function hotKeysText({ hotKeys }: Report, rowsMax: number): string[] {
+  if (hotKeys.length === 0) return [];
+  const rows = hotKeys
+    .slice(0, rowsMax)
+    .map(({ collection, key, touches }) => [text(collection), text(key), Math.round(touches)]);
+  return [table(["hot in", "key", "changes lately"], rows)];
 }
 
 /** Text of a peer's, which may hold anything. */

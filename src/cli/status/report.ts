@@ -1,4 +1,7 @@
-/** What a peer said of itself, as far as it is shown; it may be of another version, so nothing is taken for granted. */
+/**
+ * What a peer said of itself, as far as it is shown: its status, or the snapshot that its events bring, which
+ * has most under the same names. It may be of another version, so nothing is taken for granted.
+ */
 import { ProtocolError } from "../../errors.ts";
 
 /** One peer of that peer. */
@@ -35,6 +38,14 @@ export interface ReportedRights {
   readonly stopped: string | undefined;
 }
 
+/** A key that changes often. */
+export interface ReportedHotKey {
+  readonly collection: string;
+  readonly key: string;
+  /** Changes, those long ago counting less. */
+  readonly touches: number;
+}
+
 /** A status. */
 export interface Report {
   readonly name: string;
@@ -50,6 +61,8 @@ export interface Report {
   readonly locks: ReportedLocks;
   readonly rights: readonly ReportedRights[];
   readonly keys: readonly (readonly [collection: string, count: number])[];
+  /** Only in a snapshot. */
+  readonly hotKeys: readonly ReportedHotKey[];
   readonly bytes: number;
   readonly forks: number;
   readonly removalsKept: number;
@@ -72,13 +85,24 @@ export function reportOf(told: unknown): Report {
     storage: storage["kind"] === "durable" ? textIn(storage["location"]) : "memory only",
     storageFailure: some(storage["failure"]),
     pending: numberIn(storage["pending"]),
-    locks: locksOf(objectIn(told["locks"])),
+    locks: locksOf(objectIn(told["backend"] ?? told["locks"])),
     rights: objectsIn(told["rights"]).map(rightsOf),
-    keys: Object.entries(objectIn(told["keys"])).map(([name, count]) => [name, numberIn(count)]),
-    ...{ bytes: numberIn(told["bytes"]), forks: numberIn(told["forks"]) },
+    keys: keysOf(told),
+    hotKeys: objectsIn(told["hotKeys"]).map(hotKeyOf),
+    ...{ bytes: numberIn(told["stateBytes"] ?? told["bytes"]), forks: numberIn(told["forks"]) },
     removalsKept: numberIn(told["removalsKept"]),
   };
 }
+
+const keysOf = ({ keys, collections }: Told): Report["keys"] =>
+  Array.isArray(collections)
+    ? objectsIn(collections).map((one) => [textIn(one["name"]), numberIn(one["keys"])])
+    : Object.entries(objectIn(keys)).map(([name, count]) => [name, numberIn(count)]);
+
+const hotKeyOf = (told: Told): ReportedHotKey => ({
+  ...{ collection: textIn(told["collection"]), key: textIn(told["key"]) },
+  touches: numberIn(told["touches"]),
+});
 
 const peerOf = (told: Told): ReportedPeer => ({
   ...{ name: textIn(told["name"]), url: textIn(told["url"]), actor: textIn(told["actor"]) },
