@@ -177,6 +177,7 @@ describe("health", () => {
     const peers = [
       peer("a", { state: "refused", refused: "its clock" }),
       peer("b", { clockOffsetMs: -5_000 }),
+      peer("c", { state: "opening" }),
     ];
     const backend = {
       kind: "backend",
@@ -190,6 +191,7 @@ describe("health", () => {
       "Not ready: the disk.",
       "a is refused: its clock.",
       "The clock of b is 5 s behind ours.",
+      "c is connecting.",
       "Calls of the lock backend are turned away: its breaker is open.",
       "Somebody else wrote as our actor 2 times: see the events.",
     ]);

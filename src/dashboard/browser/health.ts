@@ -89,7 +89,7 @@ function peerNotice(peer: SnapshotPeer): string[] {
   if (health === "stalled" || health === "behind") {
     const silent = peer.silentMs === undefined ? "" : `, heard ${ago(peer.silentMs)}`;
     notices.push(`${name} is ${healthWord[health]}: ${lagText(peer)}${silent}.`);
-  } else if (health !== "ok" && health !== "connecting") {
+  } else if (health !== "ok") {
     const why = reasonOf(peer);
     notices.push(
       `${name} is ${healthWord[health]}${why === undefined ? "." : `: ${visible(why)}.`}`,
