@@ -10,8 +10,8 @@
  *
  * TRELLIS_BEFORE names the `dist` of another build, to be compared without telemetry as well:
  *
- *   git worktree add /tmp/before COMMIT && cd /tmp/before && npm ci && npm run build
- *   TRELLIS_BEFORE=/tmp/before/dist npm run bench:telemetry
+ *   git worktree add ../before COMMIT && (cd ../before && npm ci && npm run build)
+ *   TRELLIS_BEFORE=../before/dist npm run bench:telemetry
  */
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { cpus, loadavg, tmpdir } from "node:os";

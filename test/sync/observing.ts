@@ -1,5 +1,4 @@
 /** Observers of the replicas of a cluster. */
-import { actorIdFromBytes } from "../../src/crdt/dot.ts";
 import { digest } from "../../src/sync/digest.ts";
 import type { Hello, Message } from "../../src/sync/message.ts";
 import type { ObserverOptions } from "../../src/sync/observer.ts";
@@ -7,8 +6,8 @@ import { PeerWitness } from "../../src/sync/peer-witness.ts";
 import { MessageWriter, readMessage } from "../../src/sync/protocol.ts";
 import type { Reply } from "../../src/sync/question.ts";
 import type { Connection, Receiver } from "../../src/sync/transport.ts";
-import { epochMs } from "../simulation/virtual-environment.ts";
 import type { Cluster } from "./cluster.ts";
+import { hello } from "./stranger.ts";
 
 /** Lets the world go on until a promise is settled. */
 export async function through<T>(cluster: Cluster, promise: Promise<T>): Promise<T> {
@@ -45,22 +44,7 @@ export async function liar(
     let sent = 0;
     const say = (message: Message): void => connection.send(writer.write(++sent, message));
     return {
-      opened: () =>
-        say({
-          kind: "hello",
-          versions: { min: 1, max: 1 },
-          frameVersion: 1,
-          actor: actorIdFromBytes(new Uint8Array(16).fill(0xee)),
-          name: "liar",
-          nonce: new Uint8Array(16),
-          wallMs: epochMs,
-          isDurable: false,
-          link: 1,
-          collections: [],
-          actors: 0,
-          digest: digest([]),
-          ...more,
-        }),
+      opened: () => say(hello({ name: "liar", ...more })),
       message: (bytes) => {
         const { message } = readMessage(bytes);
         if (message.kind === "ping") say({ kind: "pong" });

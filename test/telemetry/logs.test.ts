@@ -1,16 +1,12 @@
 /** What the log says, how often, and what it never says. */
 import { afterAll, beforeEach, expect, test } from "vitest";
 import {
-  boundedCounter,
-  counter,
-  fencedRegister,
   LockUnavailableError,
   openReplica,
   type Replica,
   silentTelemetry,
   StoreRolledBackError,
   UnknownOutcomeError,
-  uniqueClaims,
   withTracer,
 } from "../../src/index.ts";
 import { until } from "../../src/cli/servers/until.ts";
@@ -22,18 +18,12 @@ import { silentLogger } from "../../src/telemetry.ts";
 import { openTelemetryTracer } from "../../src/telemetry/opentelemetry-tracer.ts";
 import { World } from "../simulation/virtual-environment.ts";
 import { CollectedSpans } from "./collected-spans.ts";
+import { schema } from "./guarded-shop.ts";
 import { Lines } from "./lines.ts";
 
 const spans = new CollectedSpans();
 beforeEach(() => spans.reset());
 afterAll(() => spans.stop());
-
-const schema = {
-  likes: counter(),
-  accounts: fencedRegister<number>({ weakFence: true }),
-  username: uniqueClaims({ weakFence: true }),
-  stock: boundedCounter({ min: 0, weakFence: true }),
-};
 
 /** Locks that fail with this, whatever they are asked to write. */
 const failing = (error: Error): LockBackend => {

@@ -1,30 +1,15 @@
 /** Spans of one process: which there are, below which, what they say, and what they never say. */
 import { afterAll, beforeEach, expect, test } from "vitest";
 import { context, trace } from "@opentelemetry/api";
-import {
-  boundedCounter,
-  counter,
-  fencedRegister,
-  InsufficientError,
-  openReplica,
-  silentTelemetry,
-  uniqueClaims,
-  withTracer,
-} from "../../src/index.ts";
+import { InsufficientError, openReplica, silentTelemetry, withTracer } from "../../src/index.ts";
 import { memoryLocks } from "../../src/escalate/locks/memory.ts";
 import { openTelemetryTracer } from "../../src/telemetry/opentelemetry-tracer.ts";
 import { CollectedSpans } from "./collected-spans.ts";
+import { schema } from "./guarded-shop.ts";
 
 const spans = new CollectedSpans();
 beforeEach(() => spans.reset());
 afterAll(() => spans.stop());
-
-const schema = {
-  likes: counter(),
-  accounts: fencedRegister<number>({ weakFence: true }),
-  username: uniqueClaims({ weakFence: true }),
-  stock: boundedCounter({ min: 0, weakFence: true }),
-};
 
 const open = (keys = false) =>
   openReplica({
