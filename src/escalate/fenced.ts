@@ -52,17 +52,7 @@ import type { Guarded } from "./locks.ts";
 import { defaultWaitMs, type NamedLocks } from "./named-locks.ts";
 import { guardAttributes } from "./spans.ts";
 
-export type {
-  Expected,
-  FencedOptions,
-  FencedVersion,
-  Peeked,
-  Replaced,
-  Update,
-  UpdateContext,
-  UpdateOptions,
-  Versioned,
-};
+export type * from "./fenced/operations.ts";
 
 /** What fenced values are made of. */
 export interface FencedValuesOptions {
