@@ -2,6 +2,7 @@
 import type { BoundedCounterType } from "./crdt/bounded-counter.ts";
 import type { CounterType } from "./crdt/counter.ts";
 import { type DataType, describeShape } from "./crdt/data-type.ts";
+import { type DocumentType, isDocumentType } from "./crdt/document.ts";
 import { isExpiring } from "./crdt/expiring.ts";
 import type { FencedRegisterType } from "./crdt/fenced-register.ts";
 import type { FlagType } from "./crdt/flag.ts";
@@ -19,6 +20,7 @@ import type { BoundedCounterCollection } from "./escalate/collections/bounded-co
 import type { FencedRegisterCollection } from "./escalate/collections/fenced-registers.ts";
 import type { UniqueClaimsCollection } from "./escalate/collections/unique-claims.ts";
 import type { CounterCollection } from "./store/collections/counters.ts";
+import type { DocumentCollection } from "./store/collections/documents.ts";
 import type { OrMapCollection } from "./store/collections/entries.ts";
 import type { Expiring } from "./store/collections/expiring.ts";
 import type { FlagCollection } from "./store/collections/flags.ts";
@@ -59,7 +61,8 @@ export type AnyCollection =
   | Of<BoundedCounterType, BoundedCounterCollection>
   | Of<FencedRegisterType, FencedRegisterCollection>
   | Of<UniqueClaimsType, UniqueClaimsCollection>
-  | Of<RateWindowType, RateWindowCollection>;
+  | Of<RateWindowType, RateWindowCollection>
+  | Of<DocumentType, DocumentCollection>;
 
 /** What a replica holds under one name. */
 export interface CollectionEntry {
@@ -104,13 +107,13 @@ export class AnyCollections {
     const isOurs = Object.hasOwn(schema, name);
     const root = this.#root(name, type);
     const given = isOurs ? schema[name] : (type ?? (root && typeOf(root.tag)));
-    if (root === undefined || given === undefined || !isKnownType(given)) return undefined;
+    if (root === undefined || given === undefined || !isUsable(given)) return undefined;
     if (!hasShapeOf(root, given)) return undefined;
     if (!isOurs) accept(name, given);
     const collection = isOurs
       ? (collections as Readonly<Record<string, unknown>>)[name]
       : openCollection(keyspace, root, given, opening);
-    const held = plainOf(given);
+    const held = isDocumentType(given) ? given : plainOf(given);
     const deadlines = isExpiring(given) ? collection : undefined;
     const { tag } = given;
     const opened = { kind: held.kind, type: held, tag, collection, deadlines } as AnyCollection;
@@ -143,11 +146,15 @@ export class AnyCollections {
   #root(name: string, type: DataType | undefined): Root | undefined {
     const { nodes } = this.#options.keyspace;
     if (type === undefined) return nodes.root(name);
-    if (!isKnownType(type)) throw new UsageError(`no type of ours has the tag ${type.tag}`);
+    if (!isUsable(type)) throw new UsageError(`no type of ours has the tag ${type.tag}`);
     return nodes.adopt(checkKey(name, "the name of a collection"), type.tag, type.shape);
   }
 }
 
+/** A document comes with what makes it one; no tag could tell that. */
+const isUsable = (type: DataType): type is KnownType | DocumentType =>
+  isKnownType(type) || isDocumentType(type);
+
 /** Peers tell tags and shapes, and may tell a shape that is not that of the tag. */
-const hasShapeOf = ({ shape }: Root, type: KnownType): boolean =>
+const hasShapeOf = ({ shape }: Root, type: DataType): boolean =>
   JSON.stringify(describeShape(shape)) === JSON.stringify(describeShape(type.shape));

@@ -7,7 +7,13 @@ import type { PeerView } from "./sync/sync.ts";
 
 /** Something that an operator should know. */
 export interface Warning {
-  readonly kind: "held-stamps" | "forked" | "not-durable" | "lock-authority" | "rights";
+  readonly kind:
+    | "held-stamps"
+    | "forked"
+    | "not-durable"
+    | "lock-authority"
+    | "rights"
+    | "document";
   readonly message: string;
 }
 

@@ -4,6 +4,7 @@
 import { type AnyCollection, AnyCollections, type CollectionEntry } from "./any-collection.ts";
 import type { DataType } from "./crdt/data-type.ts";
 import { VersionVector } from "./crdt/version-vector.ts";
+import { documentWarnings } from "./document-warnings.ts";
 import { Durability, syncs } from "./durability.ts";
 import { type Environment, systemEnvironment } from "./environment.ts";
 import { UsageError } from "./errors.ts";
@@ -118,7 +119,10 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.locks = this.#escalation.locks;
     this.#upkeep = new Upkeep(this.#keyspace, () => settled(this.#sync));
-    const opening = { other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep };
+    const opening = {
+      ...{ other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep },
+      documents: documentWarnings(this.#events, this.#logger, this.#telemetry),
+    };
     const open = openCollections(this.#keyspace, options.schema, opening);
     this.collections = open as Collections<S>;
     this.#any = new AnyCollections({
@@ -146,16 +150,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       peerSilentMsMax: options.retention?.peerSilentMsMax ?? defaultPeerSilentMsMax,
     });
     this.#keyspace.listeners.add({
-      flushed: () => {
-        this.#watchers.flushed();
-        // Nobody waits for what is written here: it is there at once.
-        this.#forgetter.soon();
-      },
-      joined: (slots) => {
-        this.#watchers.joined(slots);
-        this.#any.follow();
-        this.#changed();
-      },
+      flushed: this.#flushed.bind(this),
+      joined: this.#joined.bind(this),
     });
   }
 
@@ -391,6 +387,18 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     await this.#locking.close();
     await this.#durability?.close();
     this.#endFigures?.();
+  }
+
+  #flushed(): void {
+    this.#watchers.flushed();
+    // Nobody waits for what is written here: it is there at once.
+    this.#forgetter.soon();
+  }
+
+  #joined(slots: readonly number[]): void {
+    this.#watchers.joined(slots);
+    this.#any.follow();
+    this.#changed();
   }
 
   /** Tokens of an open batch would name nothing, so these are not for inside a transaction. */

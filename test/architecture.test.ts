@@ -70,6 +70,16 @@ const telemetryAdapter = (name: string, library: string): Rule => ({
   ),
 });
 
+/** What speaks to the clients of one library. */
+const documentProtocol = (name: string, libraries: string): Rule => ({
+  files: new RegExp(`^src/documents/${name}/`, "u"),
+  may: new RegExp(
+    `^(?:${ports}|src/access\\.ts|src/crdt/.+|src/store/(?!storage/).+|src/bridge/${name}.+|` +
+      `src/documents/(?:[^/]+|${name}/.+)|${libraries})$`,
+    "u",
+  ),
+});
+
 const rules: readonly Rule[] = [
   { files: /^src\/(?:errors|telemetry|trace-context)\.ts$/u, may: /^(?!)/u },
   { files: /^src\/environment\.ts$/u, may: /^node:crypto$/u },
@@ -82,6 +92,22 @@ const rules: readonly Rule[] = [
     may: /^src\/(?:telemetry\.ts|telemetry\/.+)$/u,
   },
   { files: /^src\/crdt\//u, may: /^src\/crdt\//u },
+  // A bridge sees the port to documents, and its one library.
+  { files: /^src\/bridge\/yjs[^/]*\.ts$/u, may: /^(?:src\/crdt\/.+|src\/bridge\/yjs.+|yjs)$/u },
+  {
+    files: /^src\/bridge\/automerge[^/]*\.ts$/u,
+    may: /^(?:src\/crdt\/.+|src\/bridge\/automerge.+|@automerge\/automerge)$/u,
+  },
+  documentProtocol("yjs", "yjs"),
+  documentProtocol("automerge", "@automerge/automerge|cbor-x"),
+  // What all clients of documents have in common.
+  {
+    files: /^src\/documents\//u,
+    may: new RegExp(
+      `^(?:${ports}|src/(?:access|door)\\.ts|src/crdt/.+|src/store/(?!storage/).+|src/documents/[^/]+|ws|node:.+)$`,
+      "u",
+    ),
+  },
   // An adapter sees its port, the ambient ports, files of its own family, and its one library.
   {
     files: /^src\/sync\/transport\/websocket[^/]*\.ts$/u,

@@ -8,6 +8,7 @@
  */
 import type { BoundedCounterType } from "../crdt/bounded-counter.ts";
 import type { DataType } from "../crdt/data-type.ts";
+import { isDocumentType } from "../crdt/document.ts";
 import { isExpiring } from "../crdt/expiring.ts";
 
 /** What an operation needs before it takes effect: nothing, a right that is held here, or the guard. */
@@ -55,6 +56,11 @@ const operations: Readonly<Record<string, readonly Row[]>> = {
   "or-map": [
     ["entry", "each field merges as its own type does"],
     ["delete", "an observed remove of all under the entry"],
+  ],
+  document: [
+    ["change", "the document's own library merges what was changed concurrently"],
+    ["apply", "the document's own library merges what was changed concurrently"],
+    ["delete", "an observed remove: a concurrent change survives"],
   ],
   flag: [
     ["enable", addRemove],
@@ -106,6 +112,7 @@ export function explain(collection: string, type: DataType): Explanation[] {
 
 function rowsOf(type: DataType): readonly Row[] {
   if (isBounded(type)) return boundedRows(type);
+  if (isDocumentType(type)) return operations[type.kind] ?? [];
   if (isExpiring(type)) return [...rowsOf(type.base), expireAt];
   return operations[type.tag.slice(0, type.tag.indexOf("/"))] ?? [];
 }

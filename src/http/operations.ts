@@ -5,7 +5,6 @@
  */
 import type { AnyCollection, Deadlines } from "../any-collection.ts";
 import type { Name } from "../crdt/data-type.ts";
-import type { PlainKind } from "../crdt/type-of.ts";
 import { InvalidValueError, UsageError } from "../errors.ts";
 import type { Json } from "../store/values.ts";
 import type { MemberName } from "./members.ts";
@@ -37,18 +36,21 @@ export interface Waits {
 }
 
 /** The collection of a type. */
-export type CollectionOfKind<K extends PlainKind> = Extract<
+type Kind = AnyCollection["kind"];
+
+/** The collection of a kind. */
+export type CollectionOfKind<K extends Kind> = Extract<
   AnyCollection,
   { readonly kind: K }
 >["collection"];
 
 /** Those that return nothing have nothing to say. */
 type Free = {
-  readonly [K in PlainKind]?: (collection: CollectionOfKind<K>, given: Given) => Json | void;
+  readonly [K in Kind]?: (collection: CollectionOfKind<K>, given: Given) => Json | void;
 };
 
 type Escalated = {
-  readonly [K in PlainKind]?: (
+  readonly [K in Kind]?: (
     collection: CollectionOfKind<K>,
     given: Given,
     waits: Waits,
@@ -200,6 +202,7 @@ export const operations: readonly Operation[] = [
       "or-map": (maps, given) => maps.delete(given.key),
       flag: (flags, given) => flags.delete(given.key),
       "rate-window": (windows, given) => windows.delete(given.key),
+      document: (documents, given) => documents.delete(given.key),
     },
     escalated: {
       "unique-claims": async (claims, given, { idempotencyKey: _isNotNeeded, ...waits }) => {
@@ -355,7 +358,7 @@ export function escalatedRun(
 
 /** What is asked of a collection, to know which operations it has. */
 export interface Having {
-  readonly kind: PlainKind;
+  readonly kind: Kind;
   /** Undefined if its keys do not expire. */
   readonly deadlines: object | undefined;
 }

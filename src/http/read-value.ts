@@ -33,12 +33,21 @@ export function readValue(any: AnyCollection, key: string, limits: ReadLimits): 
       return valueOf(any.collection.get(key));
     case "unique-claims":
       return JSON.stringify({ owner: any.collection.owner(key) ?? null });
+    case "document":
+      return any.collection.has(key) ? wholeOf(any.collection.json(key), limits) : undefined;
   }
 }
 
 /** A value, if there is one. */
 export const valueOf = (value: unknown): string | undefined =>
   value === undefined ? undefined : `{"value":${JSON.stringify(value)}}`;
+
+/** All of it or nothing: whoever reads half a document cannot tell what it is. */
+function wholeOf(content: unknown, limits: ReadLimits): string {
+  const text = JSON.stringify(content);
+  const bytes = Buffer.byteLength(text);
+  return bytes <= limits.bytes ? `{"value":${text}}` : `{"isCut":true,"size":${bytes}}`;
+}
 
 function listOf(values: readonly unknown[], limits: ReadLimits): string {
   return cut("[]", values.length, limits, (i) => JSON.stringify(values[i]));

@@ -118,6 +118,7 @@ export class Keyspace {
     this.flush();
     this.#closed = true;
     this.#guard(true);
+    for (const listener of this.listeners) listener.sealed?.();
   }
 
   /**
@@ -268,10 +269,7 @@ export class Keyspace {
     }
   }
 
-  /**
-   * Runs `writes` as one batch. What it threw undoes all.
-   * @throws UsageError when it returns a promise; whatever it throws.
-   */
+  /** Runs `writes` as one batch. What it threw undoes all. @throws that; UsageError when it returns a promise. */
   transact<T>(writes: () => T): T {
     this.assertOpen();
     if (this.#undo) return this.#join(this.#undo, writes);
@@ -291,6 +289,7 @@ export class Keyspace {
       this.#stamp = 0;
       this.#batchBytes = 0;
       this.settleNames();
+      for (const listener of this.listeners) listener.undone?.();
       throw error;
     } finally {
       this.#undo = undefined;

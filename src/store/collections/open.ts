@@ -1,5 +1,6 @@
 /** Makes the collections of a schema over a keyspace. */
 import type { DataType } from "../../crdt/data-type.ts";
+import { isDocumentType } from "../../crdt/document.ts";
 import { type ExpiringType, isExpiring } from "../../crdt/expiring.ts";
 import type { OrMapType } from "../../crdt/or-map.ts";
 import type { RateWindowType } from "../../crdt/rate-window.ts";
@@ -10,6 +11,8 @@ import type { Root } from "../nodes.ts";
 import type { Schema } from "../schema.ts";
 import { Upkeep } from "../upkeep.ts";
 import { CounterCollection } from "./counters.ts";
+import type { ShelfListener } from "../documents/shelf.ts";
+import { DocumentCollection } from "./documents.ts";
 import { OrMapCollection } from "./entries.ts";
 import { checkExpiry, withExpiry } from "./expiring.ts";
 import { ExpiringKeys } from "./expiring-keys.ts";
@@ -37,7 +40,11 @@ export interface OpenOptions {
   readonly other?: OpenOther;
   /** What is due as time passes. Without it, nothing is done about that. */
   readonly upkeep?: Upkeep;
+  /** Who is told what is wrong with documents. */
+  readonly documents?: ShelfListener;
 }
+
+const nobody: ShelfListener = { passedOver: () => undefined, observerFailed: () => undefined };
 
 /** A collection of removable content, over its keys. */
 function openRemovable(keys: CollectionKeys, type: KnownType): Removable | undefined {
@@ -76,9 +83,10 @@ export function openCollection(
   keyspace: Keyspace,
   root: Root,
   type: KnownType,
-  { other, upkeep = new Upkeep(keyspace) }: OpenOptions,
+  { other, upkeep = new Upkeep(keyspace), documents = nobody }: OpenOptions,
 ): unknown {
   if (type.kind === "counter") return new CounterCollection(keyspace, root);
+  if (isDocumentType(type)) return new DocumentCollection(keyspace, root, type, documents);
   if (isExpiring(type)) return openExpiring(keyspace, root, type, upkeep.lives);
   if (isRateWindow(type)) return new RateWindowCollection(keyspace, root, type, upkeep.sweep);
   const collection = openRemovable(new Keys(keyspace, root), type) ?? other?.(root, type);
@@ -90,9 +98,9 @@ export function openCollection(
 export function openCollections<const S extends Schema>(
   keyspace: Keyspace,
   schema: S,
-  { other, upkeep = new Upkeep(keyspace) }: OpenOptions = {},
+  given: OpenOptions = {},
 ): FreeCollections<S> {
-  const options: OpenOptions = { upkeep, ...(other ? { other } : {}) };
+  const options: OpenOptions = { upkeep: new Upkeep(keyspace), ...given };
   const collections = Object.entries(schema).map(([name, type]) => {
     const root = keyspace.nodes.root(name);
     if (root === undefined) throw new Error(`assertion: collection ${name} is missing`);

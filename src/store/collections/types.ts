@@ -13,8 +13,10 @@ import type {
   OrSetType,
   RateWindowType,
 } from "../../crdt/index.ts";
+import type { DocumentType } from "../../crdt/document.ts";
 import type { Schema } from "../schema.ts";
 import type { CounterCollection } from "./counters.ts";
+import type { DocumentCollection } from "./documents.ts";
 import type { OrMapCollection } from "./entries.ts";
 import type { Expiring } from "./expiring.ts";
 import type { FlagCollection } from "./flags.ts";
@@ -29,9 +31,11 @@ export type FreeCollectionOf<T> =
     ? FreeCollectionOf<B> extends infer C extends { at(key: string): unknown }
       ? Expiring<C>
       : never
-    : T extends RateWindowType
-      ? RateWindowCollection
-      : PlainCollectionOf<T>;
+    : T extends DocumentType<infer D, infer C>
+      ? DocumentCollection<D, C>
+      : T extends RateWindowType
+        ? RateWindowCollection
+        : PlainCollectionOf<T>;
 
 type PlainCollectionOf<T> = T extends CounterType
   ? CounterCollection

@@ -1,0 +1,143 @@
+/**
+ * Yjs documents as a data type: `yDoc()`. Loads `yjs`, an optional peer dependency.
+ *
+ * @see Nicolaescu et al., Near Real-Time Peer-to-Peer Shared Editing on Extensible Data Types (GROUP 2016).
+ */
+import * as Y from "yjs";
+import {
+  type DocumentEngine,
+  type DocumentListener,
+  documentShape,
+  type DocumentType,
+  type OpenDocument,
+  type Origin,
+} from "../crdt/document.ts";
+
+/** A collection of Yjs documents. */
+export type YDocType = DocumentType<Y.Doc, Y.Doc>;
+
+/** Name and version of the meaning. */
+export const yDocTag = "y-doc/1";
+
+/** Declares a collection of Yjs documents. */
+export const yDoc = (): YDocType => ({
+  kind: "document",
+  tag: yDocTag,
+  shape: documentShape,
+  engine,
+});
+
+const engine: DocumentEngine<Y.Doc, Y.Doc> = {
+  open: (listener) => new YjsDocument(listener),
+  isUpdate,
+  merge: (updates) =>
+    updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates([...updates]),
+  json,
+};
+
+/**
+ * What the types at the root hold. Yjs does not keep of which kind they are, and asking for one makes it that for good,
+ * so where nobody has, what is in it decides, in a copy.
+ */
+function json(doc: Y.Doc): unknown {
+  const copy = new Y.Doc();
+  Y.applyUpdate(copy, Y.encodeStateAsUpdate(doc));
+  for (const [name, type] of doc.share) {
+    const { _map: named, _start: first } = copy.get(name);
+    if (type instanceof Y.XmlFragment) copy.getXmlFragment(name);
+    else if (type instanceof Y.Map || named.size > 0) copy.getMap(name);
+    else if (type instanceof Y.Text || first?.content instanceof Y.ContentString)
+      copy.getText(name);
+    else copy.getArray(name);
+  }
+  return copy.toJSON();
+}
+
+/** Reads all of it, as taking it in would. */
+function isUpdate(bytes: Uint8Array): boolean {
+  try {
+    Y.decodeUpdate(bytes);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
+  readonly native: Y.Doc = new Y.Doc();
+  readonly #listener: DocumentListener;
+  /** What could not be written of a change. */
+  #failure: { readonly error: unknown } | undefined;
+
+  constructor(listener: DocumentListener) {
+    this.#listener = listener;
+    this.native.on("update", this.#changed);
+  }
+
+  get isObserved(): boolean {
+    const { native } = this;
+    // Ours is one of them.
+    if (listenersOf(native) > 1) return true;
+    return [...native.share.values()].some((type) => observersOf(type) > 0);
+  }
+
+  get version(): string {
+    const vector = [...Y.decodeStateVector(Y.encodeStateVector(this.native))];
+    return JSON.stringify(vector.sort(([one], [other]) => one - other));
+  }
+
+  change<R>(change: (content: Y.Doc) => R, origin: Origin): R {
+    return this.native.transact(() => change(this.native), origin);
+  }
+
+  apply(updates: readonly Uint8Array[], origin: Origin): void {
+    let refused: { readonly error: unknown } | undefined;
+    try {
+      this.native.transact(() => {
+        try {
+          for (const update of updates) Y.applyUpdate(this.native, update, origin);
+        } catch (error) {
+          refused = { error };
+        }
+      }, origin);
+    } catch (error) {
+      // What throws at the end of a transaction is who observes it, or who listens to us.
+      if (this.#failure === undefined) this.#listener.observerFailed(error);
+    }
+    refused ??= this.#failure;
+    if (refused) throw refused.error;
+  }
+
+  snapshot(): Uint8Array {
+    return Y.encodeStateAsUpdate(this.native);
+  }
+
+  close(): void {
+    this.native.off("update", this.#changed);
+    this.native.destroy();
+  }
+
+  readonly #changed = (update: Uint8Array, origin: unknown): void => {
+    try {
+      this.#listener.changed(update, origin);
+    } catch (error) {
+      this.#failure = { error };
+      throw error;
+    }
+  };
+}
+
+/** A document listens to these itself. */
+const ownEvents = new Set(["load", "sync"]);
+
+/** There is no public way to ask. */
+const listenersOf = (doc: Y.Doc): number => {
+  let count = 0;
+  for (const [event, listeners] of doc._observers as Map<string, Set<unknown>>) {
+    if (!ownEvents.has(event)) count += listeners.size;
+  }
+  return count;
+};
+
+const observersOf = (type: Pick<Y.Map<unknown>, "_eH" | "_dEH">): number =>
+  type._eH.l.length + type._dEH.l.length;

@@ -1,0 +1,74 @@
+/**
+ * A document of another library (Yjs, Automerge) as a data type of ours.
+ *
+ * What stands under a key is the library's own updates, each in a slot under whoever wrote it. They
+ * commute, and one may be joined again, so the state under the key is whatever updates are live there:
+ * a writer may put one update in the place of several that it contains. So the library's merge is only
+ * asked for what it is good at, and causality, transport and storage are the same as for every other type.
+ */
+import { type DataType, type ItemsShape, stampedShape } from "./data-type.ts";
+
+/** Who made a change: whatever was given to `change` or `apply`, or what the library tells of a change made by itself. */
+export type Origin = unknown;
+
+/**
+ * One document in memory, as its library has it.
+ * @typeParam D what the library gives to read
+ * @typeParam C what it gives to change
+ */
+export interface OpenDocument<D, C> {
+  /** The library's own object, as it is now. */
+  readonly native: D;
+  /** Whether somebody listens to the object itself, so that it must not be let go. */
+  readonly isObserved: boolean;
+  /** Names all that the document contains but deletions: equal texts, equal content, if nothing was deleted apart. O(writers). */
+  readonly version: string;
+  /** Changes it. What `change` throws, it throws; what was changed before that, stays. */
+  change<R>(change: (content: C) => R, origin: Origin): R;
+  /**
+   * Takes in updates, in one step, and tells the change that they made. O(updates).
+   * @throws whatever, for one that cannot be taken in; what else was, is told.
+   */
+  apply(updates: readonly Uint8Array[], origin: Origin): void;
+  /** All there is, as one update. O(document). */
+  snapshot(): Uint8Array;
+  /** Tells no more changes. */
+  close(): void;
+}
+
+/** Who is told of a document. */
+export interface DocumentListener {
+  /** After a change, with an update that contains it. What it throws goes to whoever changed the document. */
+  changed(update: Uint8Array, origin: Origin): void;
+  /** Somebody who observes the object threw, while updates were taken in. */
+  observerFailed(error: unknown): void;
+}
+
+/** What a library has to give. */
+export interface DocumentEngine<D, C> {
+  /** An empty document. It keeps its listener in memory, not the other way round. */
+  open(listener: DocumentListener): OpenDocument<D, C>;
+  /** Whether these bytes are an update. Never throws. O(update). */
+  isUpdate(bytes: Uint8Array): boolean;
+  /** One update that contains all of these; each is one. */
+  merge(updates: readonly Uint8Array[]): Uint8Array;
+  /** The content as JSON, for people and for HTTP. */
+  json(native: D): unknown;
+}
+
+/** A collection of documents. */
+export interface DocumentType<D = unknown, C = unknown> extends DataType {
+  readonly kind: "document";
+  readonly engine: DocumentEngine<D, C>;
+}
+
+/** Under a key: writers, and under each its updates, by name. */
+export const documentShape: ItemsShape = {
+  kind: "items",
+  names: "string",
+  item: { kind: "items", names: "string", item: stampedShape },
+};
+
+/** Whether it is a collection of documents, whosever. */
+export const isDocumentType = (type: DataType): type is DocumentType =>
+  "kind" in type && type.kind === "document";

@@ -1,0 +1,149 @@
+/** The documents of one collection: which are in memory, and for how long. */
+import type { DocumentType } from "../../crdt/document.ts";
+import type { Timer } from "../../environment.ts";
+import type { Keyspace } from "../keyspace.ts";
+import type { Root } from "../nodes.ts";
+import { HeldDocument } from "./held-document.ts";
+import { UpdateSlots } from "./update-slots.ts";
+
+/** How long a document stays in memory that nobody uses, in ms. */
+export const idleMs = 60_000;
+
+/** What goes wrong without anybody having called. */
+export interface ShelfListener {
+  /** Updates of a document were none, or could not be taken in. */
+  passedOver(key: string, updates: number): void;
+  /** Somebody who observes a document threw. */
+  observerFailed(key: string, error: unknown): void;
+}
+
+/** The documents of one collection. */
+export class Shelf<D, C> {
+  readonly #keyspace: Keyspace;
+  readonly #root: Root;
+  readonly #type: DocumentType<D, C>;
+  readonly #listener: ShelfListener;
+  readonly #held = new Map<string, HeldDocument<D, C>>();
+  /** Changed in the open batch. */
+  readonly #written = new Set<HeldDocument<D, C>>();
+  readonly #heavy = new Set<HeldDocument<D, C>>();
+  #sweeping: Timer | undefined;
+
+  constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
+    this.#keyspace = keyspace;
+    this.#root = root;
+    this.#type = type;
+    this.#listener = listener;
+    keyspace.listeners.add({
+      flushed: () => this.#flushed(),
+      undone: () => this.#undone(),
+      joined: (slots) => this.#joined(slots),
+      sealed: () => this.#close(),
+    });
+  }
+
+  /** How many documents are in memory. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** The document of a key, which may be empty. @throws ClosedError, InvalidValueError */
+  hold(key: string): HeldDocument<D, C> {
+    this.#keyspace.assertOpen();
+    let held = this.#held.get(key);
+    if (held === undefined) {
+      held = this.#made(key);
+      this.#held.set(key, held);
+      this.#sweepLater();
+    }
+    held.usedMs = this.#keyspace.environment.monotonic();
+    return held;
+  }
+
+  /** The key was removed here. */
+  removed(key: string): void {
+    this.#held.get(key)?.replace("removed");
+  }
+
+  /** Somebody who follows a document threw. */
+  failed(key: string, error: unknown): void {
+    this.#listener.observerFailed(key, error);
+  }
+
+  #close(): void {
+    this.#sweeping?.cancel();
+    for (const held of this.#held.values()) held.close();
+    this.#held.clear();
+  }
+
+  #made(key: string): HeldDocument<D, C> {
+    const { engine } = this.#type;
+    return new HeldDocument<D, C>({
+      engine,
+      slots: () => new UpdateSlots(this.#keyspace, this.#root, key, engine),
+      wrote: (held) => {
+        this.#written.add(held);
+        if (held.slots.isHeavy()) this.#lighten(held);
+      },
+      passedOver: (updates) => this.#listener.passedOver(key, updates),
+      observerFailed: (error) => this.#listener.observerFailed(key, error),
+    });
+  }
+
+  /** After this turn: a library that tells of a change is in the midst of it. */
+  #lighten(held: HeldDocument<D, C>): void {
+    if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
+    this.#heavy.add(held);
+  }
+
+  #lightenAll(): void {
+    const heavy = [...this.#heavy];
+    this.#heavy.clear();
+    if (this.#keyspace.isClosed) return;
+    for (const held of heavy) held.slots.replace(held.open.snapshot());
+  }
+
+  #flushed(): void {
+    if (this.#written.size === 0) return;
+    const written = [...this.#written];
+    this.#written.clear();
+    for (const held of written) held.tell();
+  }
+
+  #undone(): void {
+    const written = [...this.#written];
+    this.#written.clear();
+    for (const held of written) held.replace("undone");
+  }
+
+  #joined(slots: readonly number[]): void {
+    if (this.#held.size === 0) return;
+    const { nodes } = this.#keyspace;
+    const changed = new Map<HeldDocument<D, C>, { slots: number[]; less: boolean }>();
+    for (const slot of slots) {
+      if (!nodes.isUsed(slot) || nodes.rootOf(slot) !== this.#root) continue;
+      const held = this.#held.get(String(nodes.name(nodes.keyOf(slot))));
+      if (held === undefined) continue;
+      const change = changed.get(held) ?? { slots: [], less: false };
+      changed.set(held, change);
+      if (this.#keyspace.isLive(slot)) change.slots.push(slot);
+      else change.less = true;
+    }
+    for (const [held, { slots: live, less }] of changed) held.joined(live, less);
+  }
+
+  #sweepLater(): void {
+    this.#sweeping ??= this.#keyspace.environment.schedule(idleMs / 2, () => this.#sweep());
+  }
+
+  #sweep(): void {
+    this.#sweeping = undefined;
+    const nowMs = this.#keyspace.environment.monotonic();
+    for (const [key, held] of this.#held) {
+      if (held.isWanted || nowMs - held.usedMs < idleMs) continue;
+      held.lend();
+      if (!held.isInMemory) this.#held.delete(key);
+    }
+    if (this.#held.size > 0) this.#sweepLater();
+  }
+}
