@@ -80,6 +80,7 @@ describe("clients of y-websocket", () => {
     await until(() => pages.has("notes") && pages.get("notes").getText("t").length === 5);
     pages.get("notes").getText("t").insert(5, "!");
     await until(() => textOf(provider) === "hello!");
+    expect(replica.inventory().map(({ name }) => name)).not.toContain("yjs");
   });
 
   test("are told to come back when the replica closes, and none come in any more", async () => {
@@ -112,6 +113,6 @@ describe("what cannot be served is refused at opening", () => {
     const socket = new WebSocket(`${url}/yjs/notes`);
     open.push(() => socket.terminate());
     // It is a link, which hears the hello of one.
-    await new Promise((resolve) => socket.once("message", resolve));
+    expect(await new Promise((resolve) => socket.once("message", resolve))).toBeInstanceOf(Buffer);
   });
 });
