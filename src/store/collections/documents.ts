@@ -15,6 +15,11 @@ export interface Following<D, C> {
   apply(updates: readonly Uint8Array[], origin: Origin): void;
   /** Changes it, as `DocumentCollection.change` does. */
   change<R>(change: (content: C) => R, origin: Origin): R;
+  /**
+   * Has the library make another object of it, as its own sync protocol does.
+   * @throws what `step` throws; the document is replaced then by what is written.
+   */
+  advance<R>(step: (native: D) => readonly [native: D, result: R], origin: Origin): R;
   /** Follows it no more. Harmless twice. */
   stop(): void;
 }
@@ -81,7 +86,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
    */
   observe(key: string, listener: (native: D, origin: DocumentOrigin) => void): () => void {
     const held = this.#hold(key);
-    const call = (origin: DocumentOrigin): void => this.#tell(key, held, listener, origin);
+    const call = (origin: DocumentOrigin): void => this.#tell(held, listener, origin);
     const follower: DocumentFollower = {
       changed: (updates) =>
         call(updates.every(({ origin }) => origin === fromAfar) ? "remote" : "local"),
@@ -102,6 +107,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
       },
       apply: (updates, origin) => this.#apply(present(), updates, origin),
       change: (change, origin) => present().open.change(change, origin),
+      advance: (step, origin) => this.#attempt(present(), ({ open }) => open.advance(step, origin)),
       stop: () => void held.followers.delete(follower),
     };
   }
@@ -141,8 +147,13 @@ export class DocumentCollection<D = unknown, C = unknown> {
 
   #apply(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
     if (!updates.every((update) => this.#type.engine.isUpdate(update))) this.#refuse();
+    this.#attempt(held, ({ open }) => open.apply(updates, origin));
+  }
+
+  /** What throws midway leaves no document that could be used. */
+  #attempt<R>(held: HeldDocument<D, C>, attempt: (held: HeldDocument<D, C>) => R): R {
     try {
-      held.open.apply(updates, origin);
+      return attempt(held);
     } catch (error) {
       held.replace("refused");
       throw error;
@@ -157,7 +168,6 @@ export class DocumentCollection<D = unknown, C = unknown> {
   }
 
   #tell(
-    key: string,
     held: HeldDocument<D, C>,
     listener: (native: D, origin: DocumentOrigin) => void,
     origin: DocumentOrigin,
@@ -165,7 +175,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
     try {
       listener(held.open.native, origin);
     } catch (error) {
-      this.#shelf.failed(key, error);
+      this.#shelf.observerFailed(error);
     }
   }
 }
