@@ -69,7 +69,8 @@ function isChunk(bytes: Uint8Array): boolean {
 
 /** As JSON has it: counters as numbers, dates in ISO 8601, bytes in base64, integers beyond 2^53 as text. */
 function plain(value: unknown): unknown {
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
+  if (typeof value === "bigint")
+    return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Automerge.Counter) return value.value;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
@@ -93,6 +94,8 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
   #isClosed = false;
   /** Whether somebody may have the object. */
   #isLent = false;
+  /** Whether changes wait in it for others that nobody was told of. */
+  #hasUntold = false;
 
   constructor(listener: DocumentListener) {
     this.#listener = listener;
@@ -179,16 +182,21 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   /**
    * Tells what is new. Changes that wait for others are in no document yet, so if there may be some, what came is told
-   * as it is: others must have them as well, whoever brings the rest.
+   * as it is: others must have them as well, whoever brings the rest. Where it is not known what came, they are told
+   * with the rest, as ours.
    */
   #settle(next: Automerge.Doc<T>, origin: Origin, came?: Uint8Array): void {
     const before = this.#heads;
     this.#doc = next;
     this.#heads = Automerge.getHeads(next);
     if (this.#isClosed) return;
-    const isWaiting = came !== undefined && Automerge.getMissingDeps(next, []).length > 0;
-    if (!isWaiting && isSame(before, this.#heads)) return;
-    this.#listener.changed(isWaiting ? came : Automerge.saveSince(next, before), origin);
+    const hadUntold = this.#hasUntold;
+    const isWaiting = Automerge.getMissingDeps(next, []).length > 0;
+    this.#hasUntold = isWaiting && (hadUntold || came === undefined);
+    const isNew = !isSame(before, this.#heads);
+    if (came !== undefined && isWaiting) this.#listener.changed(came, origin);
+    if (isNew && (hadUntold || came === undefined || !isWaiting))
+      this.#listener.changed(Automerge.saveSince(next, before), hadUntold ? undefined : origin);
   }
 }
 
