@@ -72,13 +72,15 @@ function plain(value: unknown): unknown {
   if (typeof value === "bigint")
     return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Automerge.Counter) return value.value;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (value instanceof Uint8Array) return base64(value);
-  if (Automerge.isImmutableString(value)) return value.toString();
+  // Counters, dates, and strings that are no text.
+  if (tellsJson(value)) return value.toJSON();
   if (Array.isArray(value)) return value.map(plain);
   return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]));
 }
+
+const tellsJson = (value: object): value is { toJSON(): unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function";
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
