@@ -29,6 +29,7 @@ class AutomergeProtocol implements ClientProtocol {
   readonly #options: AutomergeProtocolOptions;
   readonly #peerId: string;
   readonly #served = new Map<string, ServedDocument>();
+  readonly #sessions = new Set<Session>();
   readonly #words: Words;
 
   constructor(options: AutomergeProtocolOptions) {
@@ -54,12 +55,13 @@ class AutomergeProtocol implements ClientProtocol {
   }
 
   accept(client: Client): ClientReceiver {
-    return new Session(client, this.#hostOf(client.grant));
+    const session = new Session(client, this.#hostOf(client.grant));
+    this.#sessions.add(session);
+    return session;
   }
 
   close(): void {
-    for (const served of this.#served.values()) served.close();
-    this.#served.clear();
+    for (const session of [...this.#sessions]) session.closed();
   }
 
   #hostOf(grant: Grant): SessionHost {
@@ -71,6 +73,7 @@ class AutomergeProtocol implements ClientProtocol {
       open: (documentId) => this.#open(documentId),
       left: (document) => this.#left(document),
       say: (documentId, word) => this.#words.say(documentId, word),
+      over: (session) => void this.#sessions.delete(session),
       failed: (error) =>
         logger.warn({ err: error, subject: grant.subject }, "a client of automerge-repo was ended"),
     };

@@ -28,6 +28,7 @@ export interface SessionHost {
   left(document: ServedDocument): void;
   say(documentId: string, word: Ephemeral): void;
   failed(error: unknown): void;
+  over(session: Session): void;
 }
 
 /** One client of automerge-repo. */
@@ -65,8 +66,10 @@ export class Session implements ClientReceiver, Watcher {
     for (const document of this.#documents.values()) document.drained(this);
   }
 
+  /** It hears no more, and nothing more is said to it. Harmless twice. */
   closed(): void {
     this.#leave();
+    this.#host.over(this);
   }
 
   sendSync(documentId: string, data: Uint8Array): void {
