@@ -83,7 +83,7 @@ export class RunningPeer {
       ...(locks && { locks }),
       ...storageOf(settings),
       ...listenOf(settings, gate),
-      documents: { yjs: settings["documents.yjs"] },
+      documents: { yjs: settings["documents.yjs"], automerge: settings["documents.automerge"] },
     });
     replica.on("warning", ({ kind, message }) => logger.warn({ kind }, message));
     try {

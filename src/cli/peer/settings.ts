@@ -78,6 +78,7 @@ export interface PeerSettings extends HttpSettings {
   readonly "locks.urlFile": string | undefined;
   readonly collections: Schema;
   readonly "documents.yjs": boolean | string;
+  readonly "documents.automerge": boolean | string;
   readonly "metrics.enabled": boolean;
   readonly "log.level": LogLevel;
   readonly drainMs: number;
@@ -283,6 +284,11 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
   "documents.yjs": {
     ...{ kind: documents, default: false, flag: "--yjs [collection]", variable: "DOCUMENTS_YJS" },
     reason: "speak to y-websocket clients at /yjs/DOCUMENT; true: in the collection yjs",
+  },
+  "documents.automerge": {
+    ...{ kind: documents, default: false, flag: "--automerge [collection]" },
+    variable: "DOCUMENTS_AUTOMERGE",
+    reason: "speak to automerge-repo clients at /automerge; true: in the collection automerge",
   },
   ...httpSettings,
   "metrics.enabled": {
