@@ -38,7 +38,7 @@ const loaders: { readonly [L in Library]-?: Loader } = {
     },
   },
   automerge: {
-    packages: "@automerge/automerge cbor-x",
+    packages: "@automerge/automerge",
     load: async () => {
       const { automergeDoc } = await import("./bridge/automerge.ts");
       const { automergeProtocol } = await import("./documents/automerge/protocol.ts");
