@@ -37,9 +37,17 @@ const loaders: { readonly [L in Library]-?: Loader } = {
       return (open) => yjsProtocol(open(yDoc()));
     },
   },
+  automerge: {
+    packages: "@automerge/automerge",
+    load: async () => {
+      const { automergeDoc } = await import("./bridge/automerge.ts");
+      const { automergeProtocol } = await import("./documents/automerge/protocol.ts");
+      return (open) => automergeProtocol(open(automergeDoc()));
+    },
+  },
 };
 
-const libraries: readonly Library[] = ["yjs"];
+const libraries: readonly Library[] = ["yjs", "automerge"];
 
 /** What serving needs. */
 export interface ServedDocumentsOptions {
