@@ -120,7 +120,7 @@ export class ServedDocuments {
       // Its tag says that it is of this type.
       documents: found.collection as DocumentCollection<D, C>,
       ...{ collection: name, environment, telemetry, logger },
-      gossip: (listener) => this.#gossip.topic(library, listener),
+      gossip: (listener) => this.#gossip.topic(`${library}/${name}`, listener),
     };
   }
 }
