@@ -37,9 +37,17 @@ const loaders: { readonly [L in Library]-?: Loader } = {
       return (open) => yjsProtocol(open(yDoc()));
     },
   },
+  automerge: {
+    packages: "@automerge/automerge",
+    load: async () => {
+      const { automergeDoc } = await import("./bridge/automerge.ts");
+      const { automergeProtocol } = await import("./documents/automerge/protocol.ts");
+      return (open) => automergeProtocol(open(automergeDoc()));
+    },
+  },
 };
 
-const libraries: readonly Library[] = ["yjs"];
+const libraries: readonly Library[] = ["yjs", "automerge"];
 
 /** What serving needs. */
 export interface ServedDocumentsOptions {
@@ -86,11 +94,9 @@ export class ServedDocuments {
     this.#sockets = protocols.map((protocol) => new ClientSockets(protocol, this.#options));
   }
 
-  /** Lets clients in. @throws UsageError without a port */
+  /** Lets clients in; a simulated network has no port, and no clients. */
   serve(door: Door | undefined): void {
-    if (this.#sockets.length === 0) return;
-    if (door === undefined) throw new UsageError("documents: this network has no port for clients");
-    for (const { route } of this.#sockets) door.route(route);
+    for (const { route } of this.#sockets) door?.route(route);
   }
 
   /** Nothing is taken from clients any more; resolves when they have gone. Harmless twice. */
@@ -112,7 +118,7 @@ export class ServedDocuments {
       // Its tag says that it is of this type.
       documents: found.collection as DocumentCollection<D, C>,
       ...{ collection: name, environment, telemetry, logger },
-      gossip: (listener) => this.#gossip.topic(library, listener),
+      gossip: (listener) => this.#gossip.topic(`${library}/${name}`, listener),
     };
   }
 }

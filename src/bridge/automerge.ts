@@ -3,7 +3,7 @@
  *
  * A document is a value here: each change makes another object. Still, one that was handed out may be changed with
  * `Automerge.change` itself: it is the library's way to tell of that which lets us take the outcome for ours. What
- * is handed out is frozen, so that nobody changes an object in place and finds it nowhere else.
+ * is handed out is frozen (all but bytes), so that nobody changes an object in place and finds it nowhere else.
  *
  * @see Kleppmann and Beresford, A Conflict-Free Replicated JSON Datatype (IEEE TPDS 2017), arXiv:1608.03960.
  */
@@ -72,13 +72,15 @@ function plain(value: unknown): unknown {
   if (typeof value === "bigint")
     return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Automerge.Counter) return value.value;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (value instanceof Uint8Array) return base64(value);
-  if (Automerge.isImmutableString(value)) return value.toString();
+  // Counters, dates, and strings that are no text.
+  if (tellsJson(value)) return value.toJSON();
   if (Array.isArray(value)) return value.map(plain);
   return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]));
 }
+
+const tellsJson = (value: object): value is { toJSON(): unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function";
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
@@ -94,11 +96,12 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
   #isClosed = false;
   /** Whether somebody may have the object. */
   #isLent = false;
+  /** Whether changes wait in it for others that nobody was told of. */
+  #hasUntold = false;
 
   constructor(listener: DocumentListener) {
     this.#listener = listener;
     this.#doc = Automerge.init<T>({
-      freeze: true,
       // It is the object that has the function, so we last as long as it does.
       patchCallback: (_, { after }) => {
         if (!this.#isBusy && !this.#isClosed) this.#settle(after, undefined);
@@ -108,7 +111,9 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   get native(): Automerge.Doc<T> {
     this.#isLent = true;
-    return this.#isBusy ? this.#doc : this.#present();
+    const doc = this.#isBusy ? this.#doc : this.#present();
+    freeze(doc);
+    return doc;
   }
 
   get version(): string {
@@ -180,17 +185,34 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   /**
    * Tells what is new. Changes that wait for others are in no document yet, so if there may be some, what came is told
-   * as it is: others must have them as well, whoever brings the rest.
+   * as it is: others must have them as well, whoever brings the rest. Where it is not known what came, they are told
+   * with the rest, as ours.
    */
   #settle(next: Automerge.Doc<T>, origin: Origin, came?: Uint8Array): void {
     const before = this.#heads;
     this.#doc = next;
     this.#heads = Automerge.getHeads(next);
     if (this.#isClosed) return;
-    const isWaiting = came !== undefined && Automerge.getMissingDeps(next, []).length > 0;
-    if (!isWaiting && isSame(before, this.#heads)) return;
-    this.#listener.changed(isWaiting ? came : Automerge.saveSince(next, before), origin);
+    const hadUntold = this.#hasUntold;
+    const isWaiting = Automerge.getMissingDeps(next, []).length > 0;
+    this.#hasUntold = isWaiting && (hadUntold || came === undefined);
+    const isNew = !isSame(before, this.#heads);
+    if (came !== undefined && isWaiting) this.#listener.changed(came, origin);
+    if (isNew && (hadUntold || came === undefined || !isWaiting))
+      this.#listener.changed(Automerge.saveSince(next, before), hadUntold ? undefined : origin);
   }
+}
+
+/**
+ * What is frozen is so with all that is in it: Automerge copies whatever is on the way to a change, and nothing else.
+ * Its own option to freeze fails where bytes take the place of something.
+ */
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  // Bytes cannot be frozen.
+  if (ArrayBuffer.isView(value)) return;
+  Object.freeze(value);
+  for (const held of Object.values(value)) freeze(held);
 }
 
 /** Automerge sorts them. */
