@@ -1,6 +1,6 @@
 /** Documents of another library, by key. */
 import type { DocumentType, Origin } from "../../crdt/document.ts";
-import { InvalidValueError } from "../../errors.ts";
+import { InvalidValueError, TrellisError } from "../../errors.ts";
 import { type DocumentFollower, fromAfar, type HeldDocument } from "../documents/held-document.ts";
 import { Shelf, type ShelfListener } from "../documents/shelf.ts";
 import type { Keyspace } from "../keyspace.ts";
@@ -59,7 +59,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
   /**
    * Takes in an update of the library (`Y.encodeStateAsUpdate`, `Automerge.save`): what it has and the document
    * lacks.
-   * @throws InvalidValueError for bytes that are none; nothing is changed. Else as `change` does.
+   * @throws InvalidValueError for bytes that are none, or cannot be taken in; nothing is changed. Else as `change` does.
    */
   apply(key: string, update: Uint8Array): void {
     this.#apply(this.#hold(key), [update], undefined);
@@ -145,6 +145,8 @@ export class DocumentCollection<D = unknown, C = unknown> {
       held.open.apply(updates, origin);
     } catch (error) {
       held.replace("refused");
+      // Whatever a library throws at bytes that are well formed, and say nothing that can be.
+      if (!(error instanceof TrellisError)) this.#refuse();
       throw error;
     }
   }

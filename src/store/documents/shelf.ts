@@ -15,6 +15,8 @@ export interface ShelfListener {
   passedOver(key: string, updates: number): void;
   /** Somebody who observes a document threw. */
   observerFailed(key: string, error: unknown): void;
+  /** The updates of a document could not be replaced by a snapshot: it stays as heavy as it is. */
+  snapshotFailed(key: string, error: unknown): void;
 }
 
 /** The documents of one collection. */
@@ -26,7 +28,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  readonly #heavy = new Set<HeldDocument<D, C>>();
+  /** To be made small at the end of the turn, by key. */
+  readonly #heavy = new Map<HeldDocument<D, C>, string>();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -78,29 +81,45 @@ export class Shelf<D, C> {
 
   #made(key: string): HeldDocument<D, C> {
     const { engine } = this.#type;
+    // A snapshot takes away what the library cannot read.
+    let isSpoiled = false;
     return new HeldDocument<D, C>({
       engine,
       slots: () => new UpdateSlots(this.#keyspace, this.#root, key, engine),
       wrote: (held) => {
         this.#written.add(held);
-        if (held.slots.isHeavy()) this.#lighten(held);
+        if (!isSpoiled && !held.slots.isHeavy()) return;
+        isSpoiled = false;
+        this.#lighten(held, key);
       },
-      passedOver: (updates) => this.#listener.passedOver(key, updates),
+      refused: (held) => {
+        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held, key);
+      },
+      passedOver: (updates) => {
+        isSpoiled = true;
+        this.#listener.passedOver(key, updates);
+      },
       observerFailed: (error) => this.#listener.observerFailed(key, error),
     });
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>): void {
+  #lighten(held: HeldDocument<D, C>, key: string): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.add(held);
+    this.#heavy.set(held, key);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const held of heavy) held.slots.replace(held.open.snapshot());
+    for (const [held, key] of heavy) {
+      try {
+        held.slots.replace(held.open.snapshot());
+      } catch (error) {
+        this.#listener.snapshotFailed(key, error);
+      }
+    }
   }
 
   #flushed(): void {
@@ -140,7 +159,11 @@ export class Shelf<D, C> {
     this.#sweeping = undefined;
     const nowMs = this.#keyspace.environment.monotonic();
     for (const [key, held] of this.#held) {
-      if (held.isWanted || nowMs - held.usedMs < idleMs) continue;
+      if (nowMs - held.usedMs < idleMs) continue;
+      if (held.isWanted) {
+        held.takeBack();
+        continue;
+      }
       held.lend();
       if (!held.isInMemory) this.#held.delete(key);
     }

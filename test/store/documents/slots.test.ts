@@ -1,18 +1,16 @@
 /** Updates in slots: whatever is folded, cut, put into a snapshot or joined, what was written is read, and costs no more than told. */
 import { deepStrictEqual } from "node:assert/strict";
 import { expect, test } from "vitest";
-import { VersionVector } from "../../../src/crdt/version-vector.ts";
-import { actorIdFromBytes } from "../../../src/crdt/dot.ts";
 import { OverloadedError } from "../../../src/errors.ts";
 import { documentBytesMax, UpdateSlots } from "../../../src/store/documents/update-slots.ts";
-import { Exchange } from "../../../src/store/exchange.ts";
 import { Exchanges } from "../../../src/store/exchanges.ts";
 import { fork } from "../../../src/store/fork.ts";
 import { Keyspace } from "../../../src/store/keyspace.ts";
 import { Random, type VirtualEnvironment, World } from "../../simulation/virtual-environment.ts";
-import { assertWhole, vectorOf } from "../dump.ts";
+import { assertWhole } from "../dump.ts";
 import { underSeeds } from "../seeds.ts";
 import { bagDoc, bagEngine, decoded, encoded, longWord } from "./bag.ts";
+import { joinInto } from "./joining.ts";
 
 const schema = { bags: bagDoc() };
 
@@ -65,25 +63,13 @@ class Writer {
 
   /** Takes all that another has; returns what the reader of the touched slots alone is told. */
   join(from: Writer): Set<string> {
-    from.keyspace.flush();
-    this.keyspace.flush();
     let touched: readonly number[] = [];
     const listener = {
       flushed: (): void => undefined,
       joined: (slots: readonly number[]): void => void (touched = [...touched, ...slots]),
     };
     this.keyspace.listeners.add(listener);
-    const sender = new Exchange(from.exchanges, {
-      told: from.keyspace.held,
-      known: translate(from.keyspace, this.keyspace),
-    });
-    const receiver = new Exchange(this.exchanges, {
-      told: this.keyspace.held,
-      known: translate(this.keyspace, from.keyspace),
-    });
-    for (let frame = sender.next(); frame; frame = sender.next()) receiver.receive(frame);
-    sender.close();
-    receiver.close();
+    joinInto(this, from);
     this.keyspace.listeners.delete(listener);
     for (const word of from.known) this.known.add(word);
     const live = touched.filter((slot) => this.keyspace.isLive(slot));
@@ -95,14 +81,6 @@ class Writer {
     if (root === undefined) throw new Error("assertion: no collection");
     return new UpdateSlots(this.keyspace, root, "k", bagEngine);
   }
-}
-
-function translate(into: Keyspace, of: Keyspace): VersionVector {
-  const ours = new VersionVector();
-  for (const [name, sequence] of vectorOf(of)) {
-    ours.raise(into.actors.intern(actorIdFromBytes(Buffer.from(name, "hex"))), sequence);
-  }
-  return ours;
 }
 
 const writers = (seed: number, count: number): Writer[] => {
