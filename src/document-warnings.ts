@@ -16,7 +16,5 @@ export const documentWarnings = (
       "kept, and not shown";
     events.tell("warning", { kind: "document", message });
   },
-  snapshotFailed: (_key, error) =>
-    logger.warn({ err: error }, "the updates of a document could not be replaced by a snapshot"),
-  observerFailed: (_key, error) => logger.error({ err: error }, "who observes a document threw"),
+  failed: (what, error) => logger.error({ err: error }, what),
 });

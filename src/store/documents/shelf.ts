@@ -13,10 +13,8 @@ export const idleMs = 60_000;
 export interface ShelfListener {
   /** Updates of a document were none, or could not be taken in. */
   passedOver(key: string, updates: number): void;
-  /** Somebody who observes a document threw. */
-  observerFailed(key: string, error: unknown): void;
-  /** The updates of a document could not be replaced by a snapshot: it stays as heavy as it is. */
-  snapshotFailed(key: string, error: unknown): void;
+  /** Something failed that nobody waits for. */
+  failed(what: string, error: unknown): void;
 }
 
 /** The documents of one collection. */
@@ -28,8 +26,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  /** To be made small at the end of the turn, by key. */
-  readonly #heavy = new Map<HeldDocument<D, C>, string>();
+  /** To be made small at the end of the turn. */
+  readonly #heavy = new Set<HeldDocument<D, C>>();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -68,9 +66,9 @@ export class Shelf<D, C> {
     this.#held.get(key)?.replace("removed");
   }
 
-  /** Somebody who follows a document threw. */
-  failed(key: string, error: unknown): void {
-    this.#listener.observerFailed(key, error);
+  /** Somebody who observes or follows a document threw. */
+  observerFailed(error: unknown): void {
+    this.#listener.failed("who observes a document threw", error);
   }
 
   #close(): void {
@@ -90,34 +88,34 @@ export class Shelf<D, C> {
         this.#written.add(held);
         if (!isSpoiled && !held.slots.isHeavy()) return;
         isSpoiled = false;
-        this.#lighten(held, key);
+        this.#lighten(held);
       },
       refused: (held) => {
-        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held, key);
+        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held);
       },
       passedOver: (updates) => {
         isSpoiled = true;
         this.#listener.passedOver(key, updates);
       },
-      observerFailed: (error) => this.#listener.observerFailed(key, error),
+      observerFailed: (error) => this.observerFailed(error),
     });
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>, key: string): void {
+  #lighten(held: HeldDocument<D, C>): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.set(held, key);
+    this.#heavy.add(held);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const [held, key] of heavy) {
+    for (const held of heavy) {
       try {
         held.slots.replace(held.open.snapshot());
       } catch (error) {
-        this.#listener.snapshotFailed(key, error);
+        this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
       }
     }
   }

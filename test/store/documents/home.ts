@@ -25,8 +25,7 @@ export class Home {
     this.exchanges = new Exchanges(this.keyspace);
     const documents: ShelfListener = {
       passedOver: (key, updates) => this.told.push(`${key} passes over ${updates}`),
-      observerFailed: (key, error) => this.told.push(`${key}: ${String(error)}`),
-      snapshotFailed: (key, error) => this.told.push(`${key} stays heavy: ${String(error)}`),
+      failed: (what, error) => this.told.push(`${what}: ${String(error)}`),
     };
     this.collections = openCollections(this.keyspace, schema, { documents });
   }

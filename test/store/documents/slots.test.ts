@@ -47,7 +47,9 @@ class Writer {
 
   /** Throws unless it reads what it knows. */
   check(): void {
-    deepStrictEqual([...this.read()].toSorted(), [...this.known].toSorted());
+    const read = this.read();
+    const missing = [...this.known].filter((word) => !read.has(word));
+    deepStrictEqual([missing, read.size], [[], this.known.size]);
   }
 
   /** Live slots of the document. */
@@ -102,19 +104,19 @@ test("whoever comes back to a document a hundred times, for one change each, fin
 });
 
 test("what three writers append, fold, cut, replace and join is read by each who has seen it", () => {
-  underSeeds({ runs: 12 }, (seed) => {
+  underSeeds({ runs: 6 }, (seed) => {
     const random = new Random(seed);
     const all = writers(seed, 3);
     let [words, long] = [0, 0];
-    const isLarge = random.chance(0.2);
+    const isLarge = seed % 3 === 0;
     for (let step = 0; step < 150; step++) {
       const writer = random.pick(all);
       const drawn = random.next();
       if (drawn < 0.55) {
         for (let i = random.below(40); i >= 0; i--) writer.append(`${words++}`);
       } else if (drawn < 0.6) {
-        const isCut = isLarge && long++ < 8;
-        writer.append(longWord(`${words++}`, isCut ? 700_000 : 3_000));
+        const isCut = isLarge && long++ < 4;
+        writer.append(longWord(`${words++}`, isCut ? 700_000 : 2_000));
         if (isCut && writer.slots.isHeavy()) writer.snapshot();
       } else if (drawn < 0.66) writer.snapshot();
       else if (drawn < 0.72) writer.reload();
@@ -127,7 +129,7 @@ test("what three writers append, fold, cut, replace and join is read by each who
         const missing = [...from.known].filter((word) => !before.has(word) && !told.has(word));
         deepStrictEqual(missing, [], "not told by the slots that a join touched");
       }
-      if (step % (isLarge ? 25 : 5) === 0) writer.check();
+      if (step % 10 === 0) writer.check();
       if (step % 50 === 49) assertWhole(writer.keyspace);
     }
     for (const writer of all) writer.check();
@@ -149,7 +151,7 @@ function twins(seed: number, shared: number): [Writer, Writer] {
 }
 
 test("copies of a memory that write the same slots lose nothing, however they are joined", () => {
-  underSeeds({ runs: 12 }, (seed) => {
+  underSeeds({ runs: 6 }, (seed) => {
     const random = new Random(seed);
     const shared = random.pick([0, 1, 40, 70, 130]);
     const isPublic = random.chance(0.5);
@@ -170,14 +172,14 @@ test("copies of a memory that write the same slots lose nothing, however they ar
     fork(right.keyspace, right.keyspace.newActor());
     right.check();
     const third = writers(seed + 1_000_000, 1)[0] as Writer;
-    for (let step = 0; step < 30; step++) {
+    for (let step = 0; step < 24; step++) {
       const [into, from] = [random.pick([left, right, third]), random.pick([left, right, third])];
       if (into !== from) into.join(from);
       into.check();
       if (random.chance(0.5)) {
         for (let i = random.below(70); i >= 0; i--) into.append(`more ${step} ${i}`);
       }
-      if (step % 12 === 0) into.append(longWord(`long ${step}`, 600_000));
+      if (step % 12 === 0) into.append(longWord(`long ${step}`, 530_000));
       if (random.chance(0.1)) into.snapshot();
       if (random.chance(0.1)) into.reload();
     }
