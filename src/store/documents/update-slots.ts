@@ -67,8 +67,8 @@ export class UpdateSlots {
   /** The slot that is written next, by level; none where nobody has looked since we came. */
   #next: number[] = [];
   #appended = 0;
-  /** Since the weight was looked at. */
-  #appendedBytes = 0;
+  /** What came since the weight was looked at; some of it in the place of other. */
+  #moreBytes = 0;
   #bytes: number | undefined;
 
   /** @throws InvalidValueError for what cannot be a key. */
@@ -94,7 +94,7 @@ export class UpdateSlots {
     return updates;
   }
 
-  /** The updates that these slots are, or are a part of. */
+  /** The updates that these slots are, or are a part of: they have just come. */
   readSlots(slots: Iterable<number>): Uint8Array[] {
     const { nodes } = this.#keyspace;
     const updates: Uint8Array[] = [];
@@ -107,7 +107,10 @@ export class UpdateSlots {
       const path = `${String(writer.name)}/${name}`;
       if (seen.has(path)) continue;
       seen.add(path);
-      for (const { update } of this.#updatesAt(writer, name)) updates.push(update);
+      for (const { update } of this.#updatesAt(writer, name)) {
+        updates.push(update);
+        this.#moreBytes += update.length;
+      }
     }
     return updates;
   }
@@ -119,7 +122,7 @@ export class UpdateSlots {
   append(update: Uint8Array): void {
     this.#checkRoom(update.length);
     this.#appended++;
-    this.#appendedBytes += update.length;
+    this.#moreBytes += update.length;
     // What is cut is not to be merged and cut again with every 64th change.
     this.#put(update.length > partBytesMax ? 1 : 0, update);
   }
@@ -148,12 +151,12 @@ export class UpdateSlots {
     });
     this.#next = [];
     this.#bytes = snapshot.length;
-    this.#appendedBytes = 0;
+    this.#moreBytes = 0;
     return true;
   }
 
   #checkRoom(more: number): void {
-    const known = (this.#bytes ?? this.#weigh().bytes) + this.#appendedBytes;
+    const known = (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
     if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
     throw new OverloadedError(
       `the document ${JSON.stringify(this.#key)} of ${this.#root.name} would weigh more than ` +
@@ -175,7 +178,7 @@ export class UpdateSlots {
       }
     }
     this.#bytes = bytes;
-    this.#appendedBytes = 0;
+    this.#moreBytes = 0;
     return { bytes, snapshotBytes, slots };
   }
 

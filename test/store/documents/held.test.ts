@@ -314,3 +314,37 @@ test("what only a deletion tells apart is told apart when slots are removed", ()
   one.join(two);
   expect(one.text()).toBe("text");
 });
+
+test("a document that several made too large together is made small when it next refuses a change", () => {
+  const { world, all } = homes(2);
+  const [one, two] = all as [Home, Home];
+  for (const home of [one, two]) {
+    const text = home.doc().getText("t");
+    text.insert(0, "x".repeat(6 * 1024 * 1024));
+    text.delete(0, text.length);
+  }
+  one.join(two);
+  expect(() => one.doc().getText("t").insert(0, "refused")).toThrow(OverloadedError);
+  expect(one.text()).toBe("");
+  world.run({ forMs: 10 });
+  one.doc().getText("t").insert(0, "taken");
+  two.join(one);
+  expect(two.text()).toBe("taken");
+});
+
+test("a document of more than a transaction can replace stays as it is, and ends nobody", () => {
+  const { world, all } = homes(3);
+  const [one, ...others] = all as [Home, Home, Home];
+  for (const home of all)
+    home
+      .doc()
+      .getText("t")
+      .insert(0, "x".repeat(6 * 1024 * 1024));
+  for (const other of others) one.join(other);
+  expect(() => one.doc().getText("t").insert(0, "refused")).toThrow(OverloadedError);
+  world.run({ forMs: 10 });
+  expect(one.text().length).toBe(18 * 1024 * 1024);
+  one.notes.delete("n");
+  one.doc().getText("t").insert(0, "anew");
+  expect(one.text()).toBe("anew");
+});
