@@ -53,19 +53,51 @@ function json(doc: Y.Doc): unknown {
   return copy.toJSON();
 }
 
-/** Reads all of it, as taking it in would. */
+/** JSON within a document may be so deep: what can just be read could not be written again. */
+const depthMax = 512;
+
+/**
+ * Reads all of it, as taking it in would, and refuses what Yjs takes in but cannot write again, or others could not
+ * read: what is empty, or endless, or too deep.
+ */
 function isUpdate(bytes: Uint8Array): boolean {
   try {
-    Y.decodeUpdate(bytes);
+    const { structs, ds } = Y.decodeUpdate(bytes);
+    for (const struct of structs) {
+      if (!isRange(struct.id.clock, struct.length)) return false;
+      if (struct instanceof Y.Item && !isShallow(jsonIn(struct.content), depthMax)) return false;
+    }
+    for (const deleted of ds.clients.values()) {
+      if (!deleted.every(({ clock, len }) => isRange(clock, len))) return false;
+    }
     return true;
   } catch {
     return false;
   }
 }
 
+const isRange = (clock: number, length: number): boolean =>
+  length > 0 && Number.isSafeInteger(clock + length);
+
+/** What a content holds of JSON. */
+function jsonIn(content: Y.Item["content"]): unknown {
+  if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return content.arr;
+  if (content instanceof Y.ContentEmbed) return content.embed;
+  if (content instanceof Y.ContentFormat) return content.value;
+  return content instanceof Y.ContentDoc ? content.opts : undefined;
+}
+
+const isShallow = (value: unknown, depth: number): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  value instanceof Uint8Array ||
+  (depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1)));
+
 class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
   readonly native: Y.Doc = new Y.Doc();
   readonly #listener: DocumentListener;
+  /** An update was refused: nothing is told any more of an object that may have half of it. */
+  #isSpoiled = false;
   /** What could not be written of a change. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -104,6 +136,10 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
     return this.native.transact(() => change(this.native), origin);
   }
 
+  advance<R>(step: (native: Y.Doc) => readonly [native: Y.Doc, result: R], origin: Origin): R {
+    return this.change((native) => step(native)[1], origin);
+  }
+
   apply(updates: readonly Uint8Array[], origin: Origin): void {
     let refused: { readonly error: unknown } | undefined;
     const take = (transaction: Y.Transaction): void => {
@@ -112,8 +148,7 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
         for (const update of updates) Y.applyUpdate(this.native, update, origin);
       } catch (error) {
         refused = { error };
-        // It is half taken in, and that is not to be told.
-        this.native.off("update", this.#changed);
+        this.#isSpoiled = true;
       }
     };
     try {
@@ -137,10 +172,12 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
       this.#listener.observerFailed(error);
     }
     // That took away all who listen, but whoever still changes it is to know that it was given up.
+    this.#isSpoiled = false;
     this.native.on("update", this.#changed);
   }
 
   readonly #changed = (update: Uint8Array, origin: unknown): void => {
+    if (this.#isSpoiled) return;
     try {
       this.#listener.changed(update, origin);
     } catch (error) {

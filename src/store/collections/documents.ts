@@ -15,6 +15,11 @@ export interface Following<D, C> {
   apply(updates: readonly Uint8Array[], origin: Origin): void;
   /** Changes it, as `DocumentCollection.change` does. */
   change<R>(change: (content: C) => R, origin: Origin): R;
+  /**
+   * Has the library make another object of it, as its own sync protocol does.
+   * @throws what `step` throws; the document is replaced then by what is written.
+   */
+  advance<R>(step: (native: D) => readonly [native: D, result: R], origin: Origin): R;
   /** Follows it no more. Harmless twice. */
   stop(): void;
 }
@@ -87,14 +92,14 @@ export class DocumentCollection<D = unknown, C = unknown> {
         call(updates.every(({ origin }) => origin === fromAfar) ? "remote" : "local"),
       replaced: (why) => call(why === "removed" ? "remote" : "local"),
     };
-    held.followers.add(follower);
+    held.follow(follower);
     return () => void held.followers.delete(follower);
   }
 
   /** For who speaks to clients: every update as it is, and the document kept in memory. */
   follow(key: string, follower: DocumentFollower): Following<D, C> {
     const held = this.#hold(key);
-    held.followers.add(follower);
+    held.follow(follower);
     const present = (): HeldDocument<D, C> => this.#hold(key);
     return {
       get native(): D {
@@ -102,6 +107,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
       },
       apply: (updates, origin) => this.#apply(present(), updates, origin),
       change: (change, origin) => present().open.change(change, origin),
+      advance: (step, origin) => this.#attempt(present(), ({ open }) => open.advance(step, origin)),
       stop: () => void held.followers.delete(follower),
     };
   }
@@ -142,11 +148,20 @@ export class DocumentCollection<D = unknown, C = unknown> {
   #apply(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
     if (!updates.every((update) => this.#type.engine.isUpdate(update))) this.#refuse();
     try {
-      held.open.apply(updates, origin);
+      this.#attempt(held, ({ open }) => open.apply(updates, origin));
     } catch (error) {
-      held.replace("refused");
       // Whatever a library throws at bytes that are well formed, and say nothing that can be.
       if (!(error instanceof TrellisError)) this.#refuse();
+      throw error;
+    }
+  }
+
+  /** What throws midway leaves no document that could be used. */
+  #attempt<R>(held: HeldDocument<D, C>, attempt: (held: HeldDocument<D, C>) => R): R {
+    try {
+      return attempt(held);
+    } catch (error) {
+      held.replace("refused");
       throw error;
     }
   }

@@ -87,6 +87,12 @@ export class HeldDocument<D, C> {
     return this.followers.size > 0 || this.#present?.isObserved === true;
   }
 
+  /** Tells somebody of what changes an object that is there: after `replaced`, it is once it was asked for. */
+  follow(follower: DocumentFollower): void {
+    void this.open;
+    this.followers.add(follower);
+  }
+
   get slots(): UpdateSlots {
     return this.#slots;
   }
@@ -133,7 +139,8 @@ export class HeldDocument<D, C> {
     const open = this.#present;
     this.#open = undefined;
     this.#lent = undefined;
-    this.#told = [];
+    // What was written before something was refused is there, and to be told at the end of the batch.
+    if (why !== "refused") this.#told = [];
     this.#slots = this.#options.slots();
     open?.close();
     for (const follower of this.followers) follower.replaced(why);
@@ -226,8 +233,11 @@ export class HeldDocument<D, C> {
     try {
       open.apply(updates, fromAfar);
     } catch {
-      // It may be half taken in: what reads the slots again decides.
+      // It may be half taken in: what reads the slots again decides, and whoever follows is told all of it.
       this.replace("refused");
+      if (this.followers.size > 0) {
+        this.#told.push({ update: this.open.snapshot(), origin: fromAfar });
+      }
     }
   }
 

@@ -10,7 +10,7 @@ import {
 
 export type Words = Set<string>;
 export interface Bag {
-  /** Puts words into the bag, `bytes` long at least; the same twice is harmless. */
+  /** Puts words into the bag; the same twice is harmless. */
   add(words: readonly string[]): void;
 }
 
@@ -63,6 +63,12 @@ class OpenBag implements OpenDocument<Words, Bag> {
 
   change<R>(change: (content: Bag) => R, origin: Origin): R {
     return change({ add: (words) => this.#add(words, origin) });
+  }
+
+  advance<R>(step: (native: Words) => readonly [native: Words, result: R], origin: Origin): R {
+    const [next, result] = step(this.native);
+    this.#add([...next], origin);
+    return result;
   }
 
   /** A word that begins with a bang cannot be taken in. */
