@@ -4,15 +4,13 @@ import type { DocumentCollection } from "../../src/store/collections/documents.t
 import type { Random } from "../simulation/virtual-environment.ts";
 import { byText, type Operation } from "./specifications.ts";
 
-/** Nothing is inserted twice, in whatever run. */
-let items = 0;
-/** Inserted last, wherever: what an erasure most likely finds. */
-const recent = 6;
+/** Each may stand in a document many times. */
+const items = ["0", "1", "2", "3", "4", "5", "6", "7", "8"];
 
 export const drawDocument = (random: Random): Operation =>
   random.chance(0.7)
-    ? { name: "insert", item: `${items++}`, at: random.next() }
-    : { name: "erase", item: `${Math.max(0, items - 1 - random.below(recent))}` };
+    ? { name: "insert", item: random.pick(items), at: random.next() }
+    : { name: "erase", item: random.pick(items) };
 
 /** How one library inserts, erases and shows; what it draws by itself must not differ from run to run. */
 export interface DocumentMoves<C> {
@@ -36,39 +34,33 @@ export function performDocument<D, C>(
 }
 
 const numbered = new WeakSet<Y.Doc>();
-let clients = 1;
 
-/** Every third item is a key of a map, the others stand in an array or a text. */
+/** A third of the items are keys of a map, which nobody else uses; the others stand in an array or a text. */
 export const yMoves: DocumentMoves<Y.Doc> = {
   insert: (doc, item, at) => {
-    if (!numbered.has(doc)) doc.clientID = clients++;
+    // Yjs draws it itself, but a seed must give the same bytes.
+    if (!numbered.has(doc)) doc.clientID = Math.floor(at * 2 ** 32);
     numbered.add(doc);
     const kind = Number(item) % 3;
     const [array, text] = [doc.getArray("array"), doc.getText("text")];
-    if (kind === 0) doc.getMap("map").set(item, true);
-    else if (kind === 1) array.insert(Math.floor(at * (array.length + 1)), [item]);
-    else {
-      const words = text.toJSON().split(" ");
-      const before = words.slice(0, Math.floor(at * words.length)).join(" ").length;
-      text.insert(before === 0 ? 0 : before + 1, `${item} `);
-    }
+    if (kind === 0) {
+      const clock = Y.getState(doc.store, doc.clientID);
+      doc.getMap("map").set(`${item} ${doc.clientID} ${clock}`, true);
+    } else if (kind === 1) array.insert(Math.floor(at * (array.length + 1)), [item]);
+    else text.insert(Math.floor(at * (text.length + 1)), item);
   },
   erase: (doc, item) => {
-    const kind = Number(item) % 3;
-    if (kind === 0) return doc.getMap("map").delete(item);
-    if (kind === 1) {
-      const at = doc.getArray("array").toArray().indexOf(item);
-      if (at >= 0) doc.getArray("array").delete(at, 1);
-      return;
-    }
-    const at = ` ${doc.getText("text").toJSON()}`.indexOf(` ${item} `);
-    if (at >= 0) doc.getText("text").delete(at, item.length + 1);
+    const [map, array, text] = [doc.getMap("map"), doc.getArray("array"), doc.getText("text")];
+    for (const key of map.keys()) if (key.startsWith(`${item} `)) map.delete(key);
+    for (let at = array.length - 1; at >= 0; at--) if (array.get(at) === item) array.delete(at);
+    const letters = text.toJSON();
+    for (let at = letters.length - 1; at >= 0; at--) if (letters[at] === item) text.delete(at, 1);
   },
 };
 
 export const yItems = (doc: Y.Doc): string[] =>
   [
-    ...doc.getMap("map").keys(),
+    ...[...doc.getMap("map").keys()].map((key) => key.slice(0, key.indexOf(" "))),
     ...doc.getArray("array").toArray().map(String),
-    ...doc.getText("text").toJSON().split(" ").filter(Boolean),
+    ...doc.getText("text").toJSON().split(""),
   ].toSorted(byText);

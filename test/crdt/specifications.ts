@@ -23,7 +23,7 @@ export type Operation =
       readonly inner: Operation;
     }
   | { readonly name: "delete-entry"; readonly entry: string }
-  /** Puts something that is nowhere else into a document, or takes it out. `at`: where, of all places, from 0 to 1. */
+  /** Puts something into a document once more, or takes it out wherever it is seen. `at`: of all places, from 0 to 1. */
   | { readonly name: "insert"; readonly item: string; readonly at: number }
   | { readonly name: "erase"; readonly item: string };
 
@@ -126,7 +126,7 @@ export const flagSpecification = (history: History): boolean =>
     (enable) => enable.operation.name === "enable" && !history.some((other) => saw(other, enable)),
   );
 
-/** What was inserted is there if and only if nobody who saw it erased it; where it stands, the library decides. */
+/** What was inserted is there if and only if nobody who saw that erased it; where it stands, the library decides. */
 export const documentSpecification = (history: History): string[] =>
   history
     .flatMap((insert) => {
