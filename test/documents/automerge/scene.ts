@@ -60,10 +60,10 @@ export function repo(url: string, query = ""): Repo {
 
 /** Waits for a condition, with a deadline. */
 export async function until(isSo: () => boolean, what = "the condition"): Promise<void> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + 20_000;
   while (!isSo()) {
     if (performance.now() > deadline) throw new Error(`waited in vain for ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
 
