@@ -16,5 +16,5 @@ export const documentWarnings = (
       "kept, and not shown";
     events.tell("warning", { kind: "document", message });
   },
-  observerFailed: (_key, error) => logger.error({ err: error }, "who observes a document threw"),
+  failed: (what, error) => logger.error({ err: error }, what),
 });

@@ -26,6 +26,8 @@ export interface ItemsShape {
   readonly kind: "items";
   readonly names: "element" | "string";
   readonly item: Shape;
+  /** The names mean nothing to users: whatever changes below, the key has changed. Not told to peers. */
+  readonly isOpaque?: true;
 }
 
 /** A fixed record of fields. */

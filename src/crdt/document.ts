@@ -66,6 +66,7 @@ export interface DocumentType<D = unknown, C = unknown> extends DataType {
 export const documentShape: ItemsShape = {
   kind: "items",
   names: "string",
+  isOpaque: true,
   item: { kind: "items", names: "string", item: stampedShape },
 };
 

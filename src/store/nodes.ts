@@ -148,6 +148,12 @@ export class Nodes {
     return this.#kinds[node] === kinds.aside;
   }
 
+  /** Whether what is below a key has no names for users. */
+  isOpaque(key: number): boolean {
+    const shape = this.container(key)?.shape;
+    return shape?.kind === "items" && shape.isOpaque === true;
+  }
+
   /** Whether the content of the key stands one level down. */
   isEnvelope(key: number): boolean {
     const shape = this.container(key)?.shape;

@@ -157,8 +157,8 @@ export class Watchers {
 
   /** The name right below the key that the slot is, or is under. */
   #field(slot: number, keyNode: number): { readonly field?: Name } {
-    if (slot === keyNode) return {};
     const { nodes } = this.#keyspace;
+    if (slot === keyNode || nodes.isOpaque(keyNode)) return {};
     let at = slot;
     let below: number | undefined;
     for (let parent = nodes.parent(at); parent !== keyNode; parent = nodes.parent(at)) {

@@ -2,7 +2,7 @@
 import { afterEach, expect, test } from "vitest";
 import * as Y from "yjs";
 import { yDoc } from "../../src/bridge/yjs.ts";
-import { counter, openReplica, type Replica } from "../../src/index.ts";
+import { type Change, counter, openReplica, type Replica } from "../../src/index.ts";
 
 const schema = { notes: yDoc(), likes: counter() };
 const opened: Replica<typeof schema>[] = [];
@@ -66,4 +66,14 @@ test("ten thousand changes cost a few hundred slots, and a reader finds all of t
   const doc = new Y.Doc();
   Y.applyUpdate(doc, two.collections.notes.encode("n"));
   expect(doc.getText("t").length).toBe(10_000);
+});
+
+test("who watches is told of the key, once a batch, and of no slot", async () => {
+  const [one, two] = await pair();
+  const watcher = two.watch("notes");
+  one.transact(() => {
+    for (let i = 0; i < 5; i++) one.collections.notes.get("n").getText("t").insert(0, "x");
+  });
+  const { value: change } = (await watcher.next()) as IteratorYieldResult<Change>;
+  expect({ ...change, version: "" }).toEqual({ key: "n", origin: "remote", version: "" });
 });

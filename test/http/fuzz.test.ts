@@ -17,6 +17,7 @@ import {
   webPath,
 } from "fast-check";
 import { expect, test } from "vitest";
+import { isDocumentType } from "../../src/crdt/document.ts";
 import { isExpiring } from "../../src/crdt/expiring.ts";
 import { plainOf } from "../../src/crdt/type-of.ts";
 import { has, operations } from "../../src/http/operations.ts";
@@ -137,7 +138,8 @@ const likely = recordOf({
 }).map(({ operation, pick, key, part, headers, ...members }) => {
   const having = Object.entries(schema).filter(([, type]) =>
     has(operation, {
-      ...{ kind: plainOf(type).kind, deadlines: isExpiring(type) ? type : undefined },
+      kind: isDocumentType(type) ? type.kind : plainOf(type).kind,
+      deadlines: isExpiring(type) ? type : undefined,
     }),
   );
   const [collection = ""] = having[pick % having.length] ?? [];

@@ -222,3 +222,20 @@ test("keys are listed page by page", async () => {
   expect((await peer.get("/v1/collections/likes?limit=0")).status).toBe(422);
   expect((await peer.get("/v1/collections/likes?limit=10001")).status).toBe(422);
 });
+
+test("a document is read whole as JSON, and removed", async () => {
+  await using peer = await served();
+  const { notes } = peer.replica.collections;
+  expect((await peer.get(at("notes", "n"))).status).toBe(404);
+  notes.change("n", (doc) => {
+    doc.getText("title").insert(0, "a title");
+    doc.getMap("more").set("done", false);
+    doc.getArray("list").push([1, "two"]);
+  });
+  expect((await peer.get(at("notes", "n"))).json).toEqual({
+    value: { title: "a title", more: { done: false }, list: [1, "two"] },
+  });
+  expect((await peer.post(at("notes", "n", "/increment"))).status).toBe(405);
+  expect((await peer.ask("DELETE", at("notes", "n"))).status).toBe(204);
+  expect(notes.has("n")).toBe(false);
+});

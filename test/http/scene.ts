@@ -1,4 +1,5 @@
 /** Served replicas, and requests to them as clients make them. */
+import { yDoc } from "../../src/bridge/yjs.ts";
 import { fullGrant, type Grant, grantOf } from "../../src/access.ts";
 import {
   boundedCounter,
@@ -39,6 +40,7 @@ export const schema = {
   sessions: lwwMap({ expireAfterMs: 1_800_000 }),
   invites: lwwRegister({ expireAfterMs: Number.POSITIVE_INFINITY }),
   logins: rateWindow({ windowMs: 3_600_000, buckets: 12 }),
+  notes: yDoc(),
 };
 
 /** Rights by bearer token: `full`, and those that a test names. */

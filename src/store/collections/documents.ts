@@ -81,7 +81,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
    */
   observe(key: string, listener: (native: D, origin: DocumentOrigin) => void): () => void {
     const held = this.#hold(key);
-    const call = (origin: DocumentOrigin): void => this.#tell(key, held, listener, origin);
+    const call = (origin: DocumentOrigin): void => this.#tell(held, listener, origin);
     const follower: DocumentFollower = {
       changed: (updates) =>
         call(updates.every(({ origin }) => origin === fromAfar) ? "remote" : "local"),
@@ -157,7 +157,6 @@ export class DocumentCollection<D = unknown, C = unknown> {
   }
 
   #tell(
-    key: string,
     held: HeldDocument<D, C>,
     listener: (native: D, origin: DocumentOrigin) => void,
     origin: DocumentOrigin,
@@ -165,7 +164,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
     try {
       listener(held.open.native, origin);
     } catch (error) {
-      this.#shelf.failed(key, error);
+      this.#shelf.observerFailed(error);
     }
   }
 }

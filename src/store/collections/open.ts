@@ -44,7 +44,7 @@ export interface OpenOptions {
   readonly documents?: ShelfListener;
 }
 
-const nobody: ShelfListener = { passedOver: () => undefined, observerFailed: () => undefined };
+const nobody: ShelfListener = { passedOver: () => undefined, failed: () => undefined };
 
 /** A collection of removable content, over its keys. */
 function openRemovable(keys: CollectionKeys, type: KnownType): Removable | undefined {

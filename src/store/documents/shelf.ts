@@ -13,8 +13,8 @@ export const idleMs = 60_000;
 export interface ShelfListener {
   /** Updates of a document were none, or could not be taken in. */
   passedOver(key: string, updates: number): void;
-  /** Somebody who observes a document threw. */
-  observerFailed(key: string, error: unknown): void;
+  /** Something failed that nobody waits for. */
+  failed(what: string, error: unknown): void;
 }
 
 /** The documents of one collection. */
@@ -65,9 +65,9 @@ export class Shelf<D, C> {
     this.#held.get(key)?.replace("removed");
   }
 
-  /** Somebody who follows a document threw. */
-  failed(key: string, error: unknown): void {
-    this.#listener.observerFailed(key, error);
+  /** Somebody who observes or follows a document threw. */
+  observerFailed(error: unknown): void {
+    this.#listener.failed("who observes a document threw", error);
   }
 
   #close(): void {
@@ -86,7 +86,7 @@ export class Shelf<D, C> {
         if (held.slots.isHeavy()) this.#lighten(held);
       },
       passedOver: (updates) => this.#listener.passedOver(key, updates),
-      observerFailed: (error) => this.#listener.observerFailed(key, error),
+      observerFailed: (error) => this.observerFailed(error),
     });
   }
 
@@ -100,7 +100,13 @@ export class Shelf<D, C> {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const held of heavy) held.slots.replace(held.open.snapshot());
+    for (const held of heavy) {
+      try {
+        held.slots.replace(held.open.snapshot());
+      } catch (error) {
+        this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
+      }
+    }
   }
 
   #flushed(): void {
