@@ -53,19 +53,39 @@ function json(doc: Y.Doc): unknown {
   return copy.toJSON();
 }
 
+/** JSON within a document may be so deep: what can just be read could not be written again. */
+const depthMax = 512;
+
 /** Reads all of it, as taking it in would. */
 function isUpdate(bytes: Uint8Array): boolean {
   try {
-    Y.decodeUpdate(bytes);
-    return true;
+    return Y.decodeUpdate(bytes).structs.every(
+      (struct) => !(struct instanceof Y.Item) || isShallow(jsonIn(struct.content), depthMax),
+    );
   } catch {
     return false;
   }
 }
 
+/** What a content holds of JSON. */
+function jsonIn(content: Y.Item["content"]): unknown {
+  if (content instanceof Y.ContentAny || content instanceof Y.ContentJSON) return content.arr;
+  if (content instanceof Y.ContentEmbed) return content.embed;
+  if (content instanceof Y.ContentFormat) return content.value;
+  return content instanceof Y.ContentDoc ? content.opts : undefined;
+}
+
+const isShallow = (value: unknown, depth: number): boolean =>
+  typeof value !== "object" ||
+  value === null ||
+  value instanceof Uint8Array ||
+  (depth > 0 && Object.values(value).every((inner) => isShallow(inner, depth - 1)));
+
 class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
   readonly native: Y.Doc = new Y.Doc();
   readonly #listener: DocumentListener;
+  /** An update was refused: nothing is told any more of an object that may have half of it. */
+  #isSpoiled = false;
   /** What could not be written of a change. */
   #failure: { readonly error: unknown } | undefined;
 
@@ -98,6 +118,7 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
           for (const update of updates) Y.applyUpdate(this.native, update, origin);
         } catch (error) {
           refused = { error };
+          this.#isSpoiled = true;
         }
       }, origin);
     } catch (error) {
@@ -118,6 +139,7 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
   }
 
   readonly #changed = (update: Uint8Array, origin: unknown): void => {
+    if (this.#isSpoiled) return;
     try {
       this.#listener.changed(update, origin);
     } catch (error) {

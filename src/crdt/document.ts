@@ -27,7 +27,7 @@ export interface OpenDocument<D, C> {
   change<R>(change: (content: C) => R, origin: Origin): R;
   /**
    * Takes in updates, in one step, and tells the change that they made. O(updates).
-   * @throws whatever, for one that cannot be taken in; what else was, is told.
+   * @throws whatever, for one that cannot be taken in; nothing is told then, and the object is to be given up.
    */
   apply(updates: readonly Uint8Array[], origin: Origin): void;
   /** All there is, as one update. O(document). */

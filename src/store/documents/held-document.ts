@@ -116,7 +116,8 @@ export class HeldDocument<D, C> {
     const open = this.#present;
     this.#open = undefined;
     this.#lent = undefined;
-    this.#told = [];
+    // What was written before something was refused is there, and to be told at the end of the batch.
+    if (why !== "refused") this.#told = [];
     this.#slots = this.#options.slots();
     open?.close();
     for (const follower of this.followers) follower.replaced(why);
@@ -189,8 +190,11 @@ export class HeldDocument<D, C> {
     try {
       open.apply(updates, fromAfar);
     } catch {
-      // It may be half taken in: what reads the slots again decides.
+      // It may be half taken in: what reads the slots again decides, and whoever follows is told all of it.
       this.replace("refused");
+      if (this.followers.size > 0) {
+        this.#told.push({ update: this.open.snapshot(), origin: fromAfar });
+      }
     }
   }
 
