@@ -60,6 +60,11 @@ export interface DoorOptions {
   readonly allowUnauthenticated?: boolean;
   /** Connections from one address at a time. Default 512: a proxy before us is one address. */
   readonly connectionsPerAddressMax?: number;
+  /**
+   * Pages of these origins may open connections of clients of documents, besides pages of our own: each exactly as a
+   * browser says it, such as `https://app.example.com`. Never links nor HTTP, which has no CORS. Default: none.
+   */
+  readonly allowedOrigins?: readonly string[];
 }
 
 /** Where a door is bound. */
@@ -93,6 +98,31 @@ export type UpgradeHandler = (
   grant: Grant,
 ) => void;
 
+/** A connection that asked for a route, and was admitted. */
+export interface Arrival {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  readonly head: Buffer;
+  readonly grant: Grant;
+  /** What follows the segment and its slash, decoded once, without the query. */
+  readonly path: string;
+}
+
+/**
+ * A way in for upgrades besides that of links. Its connections have places of their own. Since a browser can give
+ * a WebSocket no header, a token may also come as `?token=`; `Authorization` goes before it.
+ */
+export interface Route {
+  /** The first segment of the path, as it is written there. */
+  readonly segment: string;
+  /** Connections at a time; more are answered 503. */
+  readonly connectionsMax: number;
+  /** Whether somebody may come in there: 403 or 404 else. */
+  judge(path: string, grant: Grant): "admitted" | "forbidden" | "not-found";
+  /** Takes one who may. */
+  arrived(arrival: Arrival): void;
+}
+
 /** Why something was refused before anybody behind the door saw it: the label of a count. */
 export type Refused =
   | "unauthenticated"
@@ -110,6 +140,8 @@ export interface Door {
   readonly certificateEndsMs: number | undefined;
   /** Who takes requests that are no upgrades; the last one that was given. Before: 426. */
   serve(handler: HttpHandler): void;
+  /** One more way in. @throws UsageError for a segment that has one. */
+  route(route: Route): void;
   /** Reads the certificates again, now. @throws what is wrong with them; the former ones stay. */
   reloadCertificates(): Promise<void>;
   /** Takes nothing new; what is under way goes on. Harmless twice. */

@@ -8,35 +8,38 @@ import {
 import { createServer as createTlsServer, Server as TlsServer } from "node:https";
 import { type DropArgument, isIP, isIPv4, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { fullGrant, type Grant } from "../access.ts";
 import type {
   Address,
   Admission,
-  ConnectionRequest,
+  Arrival,
   Door,
   DoorOptions,
   HttpHandler,
   Refused,
+  Route,
   TlsOptions,
   UpgradeHandler,
 } from "../door.ts";
 import type { Environment, Timer } from "../environment.ts";
 import { UsageError } from "../errors.ts";
 import type { Logger, Telemetry } from "../telemetry.ts";
+import { asked, checkOrigins } from "./asked.ts";
 import { type Certificates, readCertificates, stampOf } from "./certificates.ts";
 import { Turnstile } from "./turnstile.ts";
+import { type Destination, Ways } from "./ways.ts";
 
 /** What a door is made of, besides what its owner says. */
 export interface HttpDoorOptions extends DoorOptions {
   readonly environment: Environment;
   readonly telemetry: Telemetry;
   readonly logger: Logger;
-  /** Connections at a time, of all kinds. */
+  /** Connections at a time, of all kinds but routes, which have their own. */
   readonly connectionsMax: number;
   /** How long a connection may take to say what it wants, authentication included, in ms. */
   readonly handshakeMsMax: number;
-  /** Takes those who ask to be upgraded. */
+  /** Takes those who ask to be upgraded, and for no route. */
   readonly onUpgrade: UpgradeHandler;
   /** How many more upgrades there may be now; 0 is answered 503. */
   readonly upgradesLeft: () => number;
@@ -59,6 +62,7 @@ const loopbackHosts = new Set(["localhost", "::1", "[::1]"]);
  */
 export async function openDoor(options: HttpDoorOptions): Promise<Door> {
   const { host = "127.0.0.1", authenticate, allowUnauthenticated = false, port, tls } = options;
+  checkOrigins(options.allowedOrigins ?? []);
   if (!authenticate && !allowUnauthenticated && !isLoopback(host)) {
     throw new UsageError(
       `listening on ${host} lets everybody who reaches it write: give listen.authenticate, or say ` +
@@ -94,8 +98,7 @@ class HttpDoor implements Door {
   readonly #server: Server;
   readonly #options: HttpDoorOptions;
   readonly #turnstile: Turnstile;
-  /** Upgrades that are not decided yet. */
-  readonly #handshakes = new Set<Duplex>();
+  readonly #ways: Ways;
   #judged = 0;
   #handler: HttpHandler | undefined;
   #certificates: Certificates | undefined;
@@ -109,6 +112,7 @@ class HttpDoor implements Door {
     this.#server = server;
     this.#options = options;
     this.#certificates = certificates;
+    this.#ways = new Ways(options.upgradesLeft);
     this.#turnstile = new Turnstile(
       options.connectionsPerAddressMax ?? connectionsPerAddressDefault,
     );
@@ -122,7 +126,7 @@ class HttpDoor implements Door {
       socket.destroy();
     });
     server.on("request", (request, response) => {
-      if (this.#handler) return this.#handler(request, response, () => this.#admit(request));
+      if (this.#handler) return this.#handler(request, response, () => this.#admit(request, false));
       response.writeHead(426, { connection: "close", upgrade: "websocket" }).end();
     });
     server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
@@ -162,6 +166,11 @@ class HttpDoor implements Door {
     this.#handler = handler;
   }
 
+  route(route: Route): void {
+    this.#ways.add(route);
+    this.#server.maxConnections += route.connectionsMax;
+  }
+
   async reloadCertificates(): Promise<void> {
     const { tls, logger } = this.#options;
     if (tls === undefined || !(this.#server instanceof TlsServer)) return;
@@ -190,7 +199,7 @@ class HttpDoor implements Door {
   async #close(): Promise<void> {
     this.stopListening();
     this.#server.closeAllConnections();
-    for (const socket of this.#handshakes) socket.destroy();
+    this.#ways.destroy();
     await this.#stopped;
   }
 
@@ -233,32 +242,49 @@ class HttpDoor implements Door {
   // Who may come in.
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    const { environment, handshakeMsMax, onUpgrade, upgradesLeft } = this.#options;
+    const { environment, handshakeMsMax } = this.#options;
     socket.on("error", () => socket.destroy());
-    if (!this.#isListening || upgradesLeft() <= this.#handshakes.size) {
+    const destination = this.#ways.of(request.url ?? "");
+    const { way } = destination;
+    if (!this.#isListening || !way.hasRoom) {
       this.#refused("connections", request.socket.remoteAddress);
       return answer(socket, { kind: "refused", status: 503, retryAfterMs });
     }
-    this.#handshakes.add(socket);
+    way.deciding(socket);
     const timer = environment.schedule(handshakeMsMax, () => {
       this.#refused("slow", request.socket.remoteAddress);
       socket.destroy();
     });
     try {
-      const admission = await this.#admit(request);
+      const admission = await this.#admit(request, way.route !== undefined);
       if (admission.kind === "refused") answer(socket, admission);
       else if (socket.destroyed) return;
-      else if (this.#isListening) onUpgrade(request, socket, head, admission.grant);
-      else answer(socket, { kind: "refused", status: 503, retryAfterMs });
+      else if (!this.#isListening) answer(socket, { kind: "refused", status: 503, retryAfterMs });
+      else this.#enter({ request, socket, head, grant: admission.grant }, destination);
     } finally {
       timer.cancel();
-      this.#handshakes.delete(socket);
+      way.decided(socket);
     }
   }
 
+  /** By the way that was asked for. */
+  #enter(admitted: Omit<Arrival, "path">, { way, path }: Destination): void {
+    const { request, socket, head, grant } = admitted;
+    const { route } = way;
+    if (route === undefined) return this.#options.onUpgrade(request, socket, head, grant);
+    const judgement = path === undefined ? "not-found" : route.judge(path, grant);
+    if (path === undefined || judgement !== "admitted") {
+      const status = judgement === "forbidden" ? 403 : 404;
+      this.#refused(status === 403 ? "forbidden" : "malformed", request.socket.remoteAddress);
+      return answer(socket, { kind: "refused", status });
+    }
+    way.entered(socket);
+    route.arrived({ ...admitted, path });
+  }
+
   /** Never throws. */
-  async #admit(request: IncomingMessage): Promise<Admission> {
-    if (this.#isForeign(request)) {
+  async #admit(request: IncomingMessage, isRouted: boolean): Promise<Admission> {
+    if (this.#isForeign(request, isRouted)) {
       this.#refused("forbidden", request.socket.remoteAddress);
       return { kind: "refused", status: 403 };
     }
@@ -271,7 +297,7 @@ class HttpDoor implements Door {
     this.#judged++;
     try {
       // Untyped callers may return anything; only `true` and a grant open the door.
-      const accepted: unknown = await authenticate(asked(request));
+      const accepted: unknown = await authenticate(asked(request, isRouted));
       if (accepted === true) return { kind: "admitted", grant: fullGrant };
       if (isGrant(accepted)) return { kind: "admitted", grant: accepted };
       this.#refused("unauthenticated", request.socket.remoteAddress);
@@ -289,9 +315,11 @@ class HttpDoor implements Door {
    * A page of another site, in a browser that can reach us, must not speak for its user; nor one that
    * had its own name point at us.
    */
-  #isForeign({ headers }: IncomingMessage): boolean {
+  #isForeign({ headers }: IncomingMessage, isRouted: boolean): boolean {
     const { host = "", origin } = headers;
-    if (origin !== undefined) {
+    const isAllowed =
+      isRouted && origin !== undefined && this.#options.allowedOrigins?.includes(origin) === true;
+    if (origin !== undefined && !isAllowed) {
       if (!URL.canParse(origin) || new URL(origin).host !== host) return true;
     }
     if (this.#options.authenticate || !isLoopback(this.#address.host)) return false;
@@ -311,26 +339,9 @@ const addressOf = (socket: Duplex): string | undefined =>
 const isGrant = (value: unknown): value is Grant =>
   typeof value === "object" && value !== null && "replicate" in value && "subject" in value;
 
-function asked(request: IncomingMessage): ConnectionRequest {
-  const { socket, headers } = request;
-  const token = /^bearer +(\S+) *$/iu.exec(headers.authorization ?? "")?.[1];
-  const certificate = certificateOf(socket);
-  return {
-    remoteAddress: socket.remoteAddress ?? "",
-    ...(token === undefined ? {} : { token }),
-    ...(certificate === undefined ? {} : { certificate }),
-  };
-}
-
-function certificateOf(socket: IncomingMessage["socket"]): ConnectionRequest["certificate"] {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-  const { subject, fingerprint256 } = socket.getPeerCertificate();
-  if (fingerprint256 === undefined) return undefined;
-  const { CN } = subject;
-  return { commonName: Array.isArray(CN) ? CN.join(",") : (CN ?? ""), fingerprint256 };
-}
-
-type Refusal = Extract<Admission, { kind: "refused" }>;
+type Refusal = Omit<Extract<Admission, { kind: "refused" }>, "status"> & {
+  readonly status: number;
+};
 
 function answer(socket: Duplex, { status, retryAfterMs: waitMs = 0 }: Refusal): void {
   const retry = waitMs > 0 ? `Retry-After: ${Math.ceil(waitMs / 1_000)}\r\n` : "";
