@@ -110,6 +110,10 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
     return this.native.transact(() => change(this.native), origin);
   }
 
+  advance<R>(step: (native: Y.Doc) => readonly [native: Y.Doc, result: R], origin: Origin): R {
+    return this.change((native) => step(native)[1], origin);
+  }
+
   apply(updates: readonly Uint8Array[], origin: Origin): void {
     let refused: { readonly error: unknown } | undefined;
     try {

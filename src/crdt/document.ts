@@ -26,6 +26,12 @@ export interface OpenDocument<D, C> {
   /** Changes it. What `change` throws, it throws; what was changed before that, stays. */
   change<R>(change: (content: C) => R, origin: Origin): R;
   /**
+   * Has the library itself make another object of it, as its own sync protocol does where documents are values; where
+   * they are not, it is the same object. In one step, told as one change.
+   * @throws what `step` throws; the document may be half changed then.
+   */
+  advance<R>(step: (native: D) => readonly [native: D, result: R], origin: Origin): R;
+  /**
    * Takes in updates, in one step, and tells the change that they made. O(updates).
    * @throws whatever, for one that cannot be taken in; nothing is told then, and the object is to be given up.
    */

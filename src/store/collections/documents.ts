@@ -15,6 +15,11 @@ export interface Following<D, C> {
   apply(updates: readonly Uint8Array[], origin: Origin): void;
   /** Changes it, as `DocumentCollection.change` does. */
   change<R>(change: (content: C) => R, origin: Origin): R;
+  /**
+   * Has the library make another object of it, as its own sync protocol does.
+   * @throws what `step` throws; the document is replaced then by what is written.
+   */
+  advance<R>(step: (native: D) => readonly [native: D, result: R], origin: Origin): R;
   /** Follows it no more. Harmless twice. */
   stop(): void;
 }
@@ -102,6 +107,8 @@ export class DocumentCollection<D = unknown, C = unknown> {
       },
       apply: (updates, origin) => this.#apply(present(), updates, origin),
       change: (change, origin) => present().open.change(change, origin),
+      advance: (step, origin) =>
+        this.#attempt(present(), ({ open }) => open.advance(step, origin)),
       stop: () => void held.followers.delete(follower),
     };
   }
@@ -141,8 +148,13 @@ export class DocumentCollection<D = unknown, C = unknown> {
 
   #apply(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
     if (!updates.every((update) => this.#type.engine.isUpdate(update))) this.#refuse();
+    this.#attempt(held, ({ open }) => open.apply(updates, origin));
+  }
+
+  /** What throws midway leaves no document that could be used. */
+  #attempt<R>(held: HeldDocument<D, C>, attempt: (held: HeldDocument<D, C>) => R): R {
     try {
-      held.open.apply(updates, origin);
+      return attempt(held);
     } catch (error) {
       held.replace("refused");
       throw error;
