@@ -5,6 +5,8 @@
  *
  *   --rounds 3                 how often everyone has a turn
  *   --edits 100000             of the trace
+ *   --turn 100                 edits that are made in one turn of the writer's event loop
+ *   --rate 500                 edits a second, at most; else only the socket holds the writer back
  *   --only trellis-yjs         contestants by id, or families; whoever is 1x takes part in any case
  *   --list                     who there is
  *   --json                     one JSON document, with the figures of every round
@@ -30,6 +32,8 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: "string", default: "3" },
     edits: { type: "string", default: "100000" },
+    turn: { type: "string", default: "100" },
+    rate: { type: "string" },
     only: { type: "string" },
     list: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
@@ -38,6 +42,8 @@ const { values: options } = parseArgs({
 });
 const rounds = Number(options.rounds);
 const edits = Number(options.edits);
+const turnEdits = Number(options.turn);
+const rate = options.rate === undefined ? undefined : Number(options.rate);
 const wanted = options.only?.split(",").map((name) => name.trim());
 
 async function main() {
@@ -60,7 +66,8 @@ async function main() {
     stopListening();
   }
   const seconds = Math.round((performance.now() - startMs) / 1_000);
-  if (options.json) console.log(JSON.stringify({ load, rounds, edits, seconds, results }));
+  if (options.json)
+    console.log(JSON.stringify({ load, rounds, edits, turnEdits, rate, seconds, results }));
   else report(results, { load, seconds, families });
   if (results.some(({ error }) => error)) process.exitCode = 1;
 }
@@ -74,7 +81,7 @@ async function contest(family) {
       if (result.error) continue;
       progress(`${result.id}, round ${i + 1} of ${rounds}`);
       try {
-        const work = round(result, { edits, profile: options.profile });
+        const work = round(result, { edits, turnEdits, rate, profile: options.profile });
         result.figures.push(await within(roundMsMax, work));
       } catch (error) {
         killAll();
@@ -95,8 +102,9 @@ function ratioTo(floor, { figures, error }) {
 
 function report(results, { load, seconds, families }) {
   const [cpu] = cpus();
+  const pace = rate === undefined ? "as fast as it goes" : `${figure(rate)} a second`;
   console.log(`${cpu?.model}, ${cpus().length} cores, Node ${process.version}, load ${load}`);
-  console.log(`${rounds} rounds, ${seconds} s; medians`);
+  console.log(`${rounds} rounds, ${turnEdits} edits a turn, ${pace}, ${seconds} s; medians`);
   for (const family of families) {
     const { text } = editingTrace(edits);
     console.log(

@@ -6,8 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { turn } from "../crdt/measure.mjs";
 import { editingTrace } from "./trace.mjs";
 
-/** Edits in one turn of the event loop, and what may wait in the socket before more are made. */
-const turnEdits = 100;
+/** What may wait in the socket before more edits are made. */
 const bufferedBytesMax = 1_048_576;
 /** A server rests when it took less than this share of a processor over so long. */
 const restShare = 0.1;
@@ -49,7 +48,7 @@ async function rest() {
   }
 }
 
-async function client({ kind, edits: count, ...input }) {
+async function client({ kind, edits: count, turnEdits, rate = Infinity, ...input }) {
   const { edits, text } = editingTrace(count);
   const { connect } = await import(`./clients/${kind}.mjs`);
   const { name, edit, holds, whenChanged, bufferedBytes, wire } = await connect(input);
@@ -60,12 +59,13 @@ async function client({ kind, edits: count, ...input }) {
   });
   return {
     hello: { name },
-    /** Makes all edits, as fast as the socket takes them. */
+    /** Makes all edits, at that rate or as fast as the socket takes them. */
     write: async () => {
       const startMs = nowMs();
       for (let at = 0; at < edits.length; at += turnEdits) {
         for (const each of edits.slice(at, at + turnEdits)) edit(each);
         await turn();
+        while (nowMs() < startMs + ((at + turnEdits) * 1_000) / rate) await sleep(1);
         while (bufferedBytes() > bufferedBytesMax) await sleep(1);
       }
       return { startMs, endMs: nowMs() };

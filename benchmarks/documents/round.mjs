@@ -5,6 +5,14 @@ import { join } from "node:path";
 import { start } from "./process.mjs";
 
 /**
+ * What the writer does.
+ * @typedef {object} Work
+ * @property {number} edits
+ * @property {number} turnEdits edits in one turn of its event loop
+ * @property {number} [rate] edits a second; without it only the socket holds them back
+ */
+
+/**
  * What a round took.
  * @typedef {object} Figures
  * @property {number} perSecond edits, from the first one until the second client has all
@@ -17,16 +25,17 @@ import { start } from "./process.mjs";
 
 /**
  * @param {import("./contestants.mjs").Contestant} contestant
- * @param {{ edits: number, profile?: string }} options
+ * @param {Work & { profile?: string }} options `profile`: a folder
  * @returns {Promise<Figures>}
  */
-export async function round(contestant, { edits, profile }) {
+export async function round(contestant, { profile, ...work }) {
   const scratch = mkdtempSync(
     join(process.env.TRELLIS_BENCH_DIR ?? tmpdir(), "trellis-documents-"),
   );
   const servers = await startServers(contestant, { scratch, profile });
+  const { edits } = work;
   const client = (url, name) =>
-    start({ role: "client", kind: contestant.client, url, edits, ...(name && { name }) });
+    start({ role: "client", kind: contestant.client, url, name, ...work });
   const writer = await client(servers[0].hello.url);
   const reader = await client(servers.at(-1).hello.url, writer.hello.name);
   await Promise.all(servers.map((server) => server.ask("begin")));
