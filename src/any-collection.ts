@@ -28,7 +28,7 @@ import type { LwwMapCollection } from "./store/collections/maps.ts";
 import type { RateWindowCollection } from "./store/collections/rate-windows.ts";
 import type { LwwRegisterCollection, MvRegisterCollection } from "./store/collections/registers.ts";
 import type { SetCollection } from "./store/collections/sets.ts";
-import { openCollection, type OpenOptions } from "./store/collections/open.ts";
+import { openCollection, openCollections, type OpenOptions } from "./store/collections/open.ts";
 import type { Keyspace } from "./store/keyspace.ts";
 import type { Root } from "./store/nodes.ts";
 import type { Schema } from "./store/schema.ts";
@@ -76,8 +76,6 @@ export interface CollectionEntry {
 export interface AnyCollectionsOptions {
   readonly keyspace: Keyspace;
   readonly schema: Schema;
-  /** Those of the schema, by name. */
-  readonly collections: object;
   /** What collections are opened with. */
   readonly opening: OpenOptions;
   /** @throws UsageError where the locks promise too little for the type. */
@@ -86,6 +84,8 @@ export interface AnyCollectionsOptions {
 
 /** The collections of one replica, by name. */
 export class AnyCollections {
+  /** Those of the schema, by name. */
+  readonly ofSchema: object;
   readonly #options: AnyCollectionsOptions;
   readonly #opened = new Map<string, AnyCollection>();
   /** Collections that were looked at by `follow`. */
@@ -93,6 +93,7 @@ export class AnyCollections {
 
   constructor(options: AnyCollectionsOptions) {
     this.#options = options;
+    this.ofSchema = openCollections(options.keyspace, options.schema, options.opening);
   }
 
   /**
@@ -103,7 +104,7 @@ export class AnyCollections {
   open(name: string, type?: DataType): AnyCollection | undefined {
     const known = this.#opened.get(name);
     if (known && (type === undefined || type.tag === known.tag)) return known;
-    const { keyspace, schema, collections, opening, accept } = this.#options;
+    const { keyspace, schema, opening, accept } = this.#options;
     const isOurs = Object.hasOwn(schema, name);
     const root = this.#root(name, type);
     const given = isOurs ? schema[name] : (type ?? (root && typeOf(root.tag)));
@@ -111,7 +112,7 @@ export class AnyCollections {
     if (!hasShapeOf(root, given)) return undefined;
     if (!isOurs) accept(name, given);
     const collection = isOurs
-      ? (collections as Readonly<Record<string, unknown>>)[name]
+      ? (this.ofSchema as Readonly<Record<string, unknown>>)[name]
       : openCollection(keyspace, root, given, opening);
     const held = isDocumentType(given) ? given : plainOf(given);
     const deadlines = isExpiring(given) ? collection : undefined;

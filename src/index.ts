@@ -51,6 +51,7 @@ export { openReplica } from "./open-replica.ts";
 export type { Replica } from "./replica.ts";
 export type { PeerStatus, ReplicaEvents, ReplicaStatus, Warning } from "./replica-status.ts";
 export type {
+  DocumentsOptions,
   PeerOption,
   ReplicaOptions,
   RetentionOptions,

@@ -43,6 +43,15 @@ export interface StorageOptions {
   readonly exclusive?: boolean;
 }
 
+/**
+ * Whose own clients may edit documents through the port. `true`: those in the collection of that name; a name: those in
+ * that one. It is made if the schema has none.
+ */
+export interface DocumentsOptions {
+  /** y-websocket, at `/yjs/<document>`. Needs the package `yjs`. */
+  readonly yjs?: boolean | string;
+}
+
 /** What a replica is made of. */
 export interface ReplicaOptions<S extends Schema> {
   /** Collections by name; those of peers come in besides. */
@@ -51,6 +60,8 @@ export interface ReplicaOptions<S extends Schema> {
   readonly name?: string;
   /** Omitted: the replica only dials. */
   readonly listen?: DoorOptions;
+  /** Speaks to clients of other libraries where we listen. Default: to none. */
+  readonly documents?: DocumentsOptions;
   readonly peers?: readonly PeerOption[];
   /** A peer, or a stamp, further ahead of our clock is refused, or held, in ms. Default 60,000. */
   readonly clockAheadMsMax?: number;
@@ -76,6 +87,7 @@ const options = new Set([
   "schema",
   "name",
   "listen",
+  "documents",
   "peers",
   "clockAheadMsMax",
   "retention",
@@ -96,6 +108,7 @@ export function checkOptions(given: ReplicaOptions<Schema>): void {
     throw new UsageError("locks: no lock backend, such as embeddedLocks() or etcdLocks({ hosts })");
   }
   checkStorage(given.storage);
+  checkDocuments(given);
   checkNumber("clockAheadMsMax", given.clockAheadMsMax);
   checkNumber("retention.logEntriesMax", given.retention?.logEntriesMax);
   checkNumber("retention.peerSilentMsMax", given.retention?.peerSilentMsMax);
@@ -127,6 +140,26 @@ function checkStorage(storage: ReplicaOptions<Schema>["storage"]): void {
   if (!fsyncPolicies.has(fsync))
     throw new UsageError(`storage.fsync: there is no ${fsync as string}`);
   checkNumber("storage.intervalMs", intervalMs);
+}
+
+const documentLibraries: ReadonlySet<string> = new Set<keyof DocumentsOptions>(["yjs"]);
+
+function checkDocuments({ documents = {}, listen }: ReplicaOptions<Schema>): void {
+  const names = new Set<string>();
+  for (const [library, given] of Object.entries({ ...documents })) {
+    if (given === undefined || given === false) continue;
+    if (!documentLibraries.has(library)) throw new UsageError(`no option documents.${library}`);
+    if (given !== true && (typeof (given as unknown) !== "string" || given === "")) {
+      throw new UsageError(`documents.${library} is neither true nor the name of a collection`);
+    }
+    const name = given === true ? library : given;
+    if (names.has(name))
+      throw new UsageError(`documents: two libraries for one collection ${name}`);
+    names.add(name);
+  }
+  if (names.size > 0 && listen === undefined) {
+    throw new UsageError("documents: clients come to a port, and there is no listen");
+  }
 }
 
 function checkNumber(path: string, value: number | undefined): void {

@@ -24,11 +24,10 @@ import { replicaLogger } from "./replica-logger.ts";
 import { optional, type PeerOption, type ReplicaOptions } from "./replica-options.ts";
 import type { ReplicaEvents, ReplicaStatus } from "./replica-status.ts";
 import { statusOf } from "./status-of.ts";
-import { openCollections } from "./store/collections/open.ts";
 import type { Collections } from "./collections.ts";
 import { type LastStop, lastStopOf } from "./last-stop.ts";
-import { messageOfFork, tellReceived } from "./received.ts";
-import type { Received } from "./store/exchange.ts";
+import { Tidings } from "./received.ts";
+import { ServedDocuments } from "./served-documents.ts";
 import { Exchanges } from "./store/exchanges.ts";
 import type { FrameLimits } from "./store/frame.ts";
 import { Keyspace } from "./store/keyspace.ts";
@@ -38,7 +37,6 @@ import { versionToken } from "./store/version-token.ts";
 import { type WaitOptions, Waiting } from "./store/waiting.ts";
 import { type Watcher, Watchers, type WatchOptions } from "./store/watch.ts";
 import { defaultPeerSilentMsMax } from "./sync/peer-memory.ts";
-import type { Forked } from "./sync/forked.ts";
 import { settled } from "./sync/settled.ts";
 import { Sync } from "./sync/sync.ts";
 import type { Address, Door, HttpHandler } from "./door.ts";
@@ -76,7 +74,8 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   readonly #events: Events;
   readonly #versions: Versions;
   readonly #forgetter: Forgetter;
-  #forks = 0;
+  readonly #tidings: Tidings;
+  readonly #documents: ServedDocuments;
   #endFigures: (() => void) | undefined;
   #closing: Promise<void> | undefined;
 
@@ -119,24 +118,28 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     });
     this.locks = this.#escalation.locks;
     this.#upkeep = new Upkeep(this.#keyspace, () => settled(this.#sync));
-    const opening = {
-      ...{ other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep },
-      documents: documentWarnings(this.#events, this.#logger, this.#telemetry),
-    };
-    const open = openCollections(this.#keyspace, options.schema, opening);
-    this.collections = open as Collections<S>;
+    const told = { events: this.#events, telemetry: this.#telemetry, logger: this.#logger };
     this.#any = new AnyCollections({
-      ...{ keyspace: this.#keyspace, schema: options.schema, collections: open, opening },
+      ...{ keyspace: this.#keyspace, schema: options.schema },
+      opening: {
+        ...{ other: this.#escalation.open.bind(this.#escalation), upkeep: this.#upkeep },
+        documents: documentWarnings(this.#events, this.#logger, this.#telemetry),
+      },
       accept: this.#locking.accept.bind(this.#locking),
     });
+    this.collections = this.#any.ofSchema as Collections<S>;
+    this.#tidings = new Tidings({ keyspace: this.#keyspace, schema: options.schema, ...told });
+    this.#documents = new ServedDocuments(options.documents, { environment, ...told });
     this.#sync = new Sync({
       ...{ keyspace: this.#keyspace, environment, name: this.#name },
       ...{ logger: this.#logger, telemetry: this.#telemetry },
       exchanges: new Exchanges(this.#keyspace, limits),
       transport: options.environment?.network ?? this.#network(),
-      services: [this.#locking.seat, this.#escalation.escrow.service],
+      services: [
+        ...[this.#locking.seat, this.#escalation.escrow.service, ...this.#documents.services],
+      ],
       peers: options.peers ?? [],
-      ...{ onReceived: this.#received.bind(this), onForked: this.#forked.bind(this) },
+      ...{ onReceived: this.#tidings.received, onForked: this.#tidings.forked },
       onLink: (event) => this.activity.linked(event),
       onChange: () => this.#changed(),
       ...(syncs(options.storage) ? { durable: () => this.#durability?.durable ?? nothing } : {}),
@@ -177,7 +180,9 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       await this.#locking.start(this.#durability?.engine);
       const engine = this.#durability?.engine;
       await this.#escalation.start(engine && (await rightsStorageOf(this.#options, engine)));
+      await this.#documents.load((name, type) => this.#any.open(name, type));
       await this.#sync.start();
+      this.#documents.serve(this.#sync.door);
       this.#endFigures = collectFigures(this.#telemetry, {
         ...{ environment: this.#environment, keyspace: this.#keyspace, sync: this.#sync },
         ...{ locking: this.#locking, escalation: this.#escalation, versions: this.#versions },
@@ -186,6 +191,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
       this.#any.follow();
       this.#upkeep.start(this.#durability?.former);
     } catch (error) {
+      await this.#documents.close();
       await this.#locking.close();
       await this.#durability?.close();
       throw error;
@@ -361,7 +367,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     return statusOf({
       ...{ name: this.#name, environment: this.#environment, keyspace: this.#keyspace },
       ...{ sync: this.#sync, locking: this.#locking, escalation: this.#escalation },
-      ...{ durability: this.#durability, forks: this.#forks, keys: this.#upkeep.keys() },
+      ...{ durability: this.#durability, forks: this.#tidings.forks, keys: this.#upkeep.keys() },
     });
   }
 
@@ -376,6 +382,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    const clientsGone = this.#documents.close();
     this.#keyspace.seal();
     this.#upkeep.stop();
     this.#forgetter.stop();
@@ -383,6 +390,7 @@ export class Replica<S extends Schema> implements AsyncDisposable {
     this.#watchers.close();
     await this.#escalation.leave();
     this.#keyspace.close();
+    await clientsGone;
     await this.#sync.close();
     await this.#locking.close();
     await this.#durability?.close();
@@ -418,16 +426,5 @@ export class Replica<S extends Schema> implements AsyncDisposable {
   #changed(): void {
     this.#waiting.check();
     this.#forgetter.soon();
-  }
-
-  #received(received: Received): void {
-    const { schema } = this.#options;
-    const told = { telemetry: this.#telemetry, events: this.#events };
-    tellReceived(received, { keyspace: this.#keyspace, schema, ...told });
-  }
-
-  #forked(forked: Forked): void {
-    this.#forks++;
-    this.#events.tell("warning", { kind: "forked", message: messageOfFork(forked) });
   }
 }

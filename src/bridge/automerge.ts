@@ -69,7 +69,8 @@ function isChunk(bytes: Uint8Array): boolean {
 
 /** As JSON has it: counters as numbers, dates in ISO 8601, bytes in base64, integers beyond 2^53 as text. */
 function plain(value: unknown): unknown {
-  if (typeof value === "bigint") return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
+  if (typeof value === "bigint")
+    return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
   if (typeof value !== "object" || value === null) return value;
   if (value instanceof Automerge.Counter) return value.value;
   if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();

@@ -8,6 +8,7 @@ import type { Environment, Timer } from "../environment.ts";
 import type { Logger } from "../telemetry.ts";
 import type { ClientLimits } from "./client-limits.ts";
 import type { Client, ClientReceiver } from "./client.ts";
+import { Outbox } from "./outbox.ts";
 
 /** Why a client was given up by us: the label of a count. */
 export type ClientEnd = "slow" | "silent" | "malformed" | "failed";
@@ -28,8 +29,6 @@ export interface Who {
   readonly remoteAddress: string;
 }
 
-/** Longer messages go out in parts, so that it is seen that some of them has left. */
-const partBytesMax = 256 * 1024;
 const reasonBytesMax = 123;
 const closed = { notBinary: 1003, failed: 1011 } as const;
 
@@ -39,6 +38,7 @@ export class SocketClient implements Client {
   readonly remoteAddress: string;
   readonly #socket: WebSocket;
   readonly #options: SocketClientOptions;
+  readonly #outbox: Outbox;
   #receiver: ClientReceiver | undefined;
   /** When bytes began to wait, or the last of them left, by the monotonic clock. */
   #leftMs = 0;
@@ -51,6 +51,7 @@ export class SocketClient implements Client {
   constructor(socket: WebSocket, { grant, remoteAddress }: Who, options: SocketClientOptions) {
     this.#socket = socket;
     this.#options = options;
+    this.#outbox = new Outbox(socket, () => this.#left());
     this.grant = grant;
     this.remoteAddress = remoteAddress;
     socket.binaryType = "nodebuffer";
@@ -72,12 +73,13 @@ export class SocketClient implements Client {
     this.#socket.once("close", () => {
       this.#isEnding = true;
       this.#closing?.cancel();
+      this.#outbox.clear();
       receiver.closed();
     });
   }
 
   get bufferedBytes(): number {
-    return this.#socket.bufferedAmount;
+    return this.#outbox.bytes;
   }
 
   send(bytes: Uint8Array): void {
@@ -87,17 +89,13 @@ export class SocketClient implements Client {
     if (waiting > limits.waitingBytesMax) return this.#giveUp("slow");
     if (waiting === 0) this.#leftMs = environment.monotonic();
     onBytes("out", bytes.byteLength);
-    for (let at = 0; at === 0 || at < bytes.byteLength; at += partBytesMax) {
-      const fin = at + partBytesMax >= bytes.byteLength;
-      const part = bytes.subarray(at, at + partBytesMax);
-      this.#socket.send(part, { binary: true, fin }, this.#left);
-    }
+    this.#outbox.send(bytes);
   }
 
   close(code: number, reason: string): void {
     if (this.#isEnding) return;
-    this.#socket.close(code, shortened(reason));
     this.#endSoon();
+    this.#outbox.emptied(() => this.#socket.close(code, shortened(reason)));
   }
 
   /** At once, whatever waits. */
@@ -120,12 +118,11 @@ export class SocketClient implements Client {
     this.#socket.ping();
   }
 
-  readonly #left = (error?: Error | null): void => {
-    if (error) return;
+  #left(): void {
     this.#leftMs = this.#options.environment.monotonic();
     this.#silentRounds = 0;
     if (!this.#isEnding) this.#receiver?.drained();
-  };
+  }
 
   #message(data: RawData, isBinary: boolean): void {
     if (this.#isEnding || !Buffer.isBuffer(data)) return;

@@ -1,4 +1,5 @@
 /** Every metric of Trellis, once. What is emitted under another name, or with another label, goes nowhere. */
+import { documentMetrics } from "./catalogue/documents.ts";
 import { edgeMetrics } from "./catalogue/edge.ts";
 import { escalationMetrics } from "./catalogue/escalation.ts";
 import { httpMetrics } from "./catalogue/http.ts";
@@ -12,6 +13,7 @@ export const catalogue: readonly Metric[] = [
   ...replicationMetrics,
   ...escalationMetrics,
   ...edgeMetrics,
+  ...documentMetrics,
   ...httpMetrics,
 ];
 

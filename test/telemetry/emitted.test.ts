@@ -34,10 +34,13 @@ describe("three replicas under work", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("emit all that the catalogue has of a replica, but for what needs two of one actor", () => {
+  test("emit all that the catalogue has of a replica, but for what needs two of one actor, or a broken document", () => {
     const names = new Set(told().map(({ name }) => name));
     const own = catalogue.filter(({ source }) => source === "replica").map(({ name }) => name);
-    expect(own.filter((name) => !names.has(name))).toEqual(["trellis_forks_total"]);
+    expect(own.filter((name) => !names.has(name))).toEqual([
+      "trellis_forks_total",
+      "trellis_document_updates_refused_total",
+    ]);
   });
 
   test("count what changed, by kind, once a batch", () => {

@@ -107,8 +107,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
       },
       apply: (updates, origin) => this.#apply(present(), updates, origin),
       change: (change, origin) => present().open.change(change, origin),
-      advance: (step, origin) =>
-        this.#attempt(present(), ({ open }) => open.advance(step, origin)),
+      advance: (step, origin) => this.#attempt(present(), ({ open }) => open.advance(step, origin)),
       stop: () => void held.followers.delete(follower),
     };
   }
