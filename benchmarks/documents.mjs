@@ -125,13 +125,23 @@ function size(bytes) {
 
 function print(results) {
   const table = new Table({
-    head: ["", "edits/s", "ratio", "CPU", "memory", "writer out/in", "reader in/out", "disk"],
-    colAligns: ["left", ...Array.from({ length: 7 }, () => "right")],
+    head: [
+      "",
+      "edits/s",
+      "ratio",
+      "CPU",
+      "clients' CPU",
+      "memory",
+      "writer out/in",
+      "reader in/out",
+      "disk",
+    ],
+    colAligns: ["left", ...Array.from({ length: 8 }, () => "right")],
     style: { head: [], border: [], compact: true },
   });
   for (const { label, figures, ratio, error, isStored } of results) {
     if (error) {
-      table.push([label, { colSpan: 7, content: `BROKEN: ${error}` }]);
+      table.push([label, { colSpan: 8, content: `BROKEN: ${error}` }]);
       continue;
     }
     const middle = (name) => median(figures.map((of) => of[name]));
@@ -140,7 +150,8 @@ function print(results) {
       ratio && `${ratio.median.toFixed(2)}x (${ratio.low.toFixed(2)}-${ratio.high.toFixed(2)})`;
     table.push([
       ...[label, figure(Math.round(middle("perSecond"))), spread ?? "–"],
-      ...[`${figure(Math.round(middle("cpuMs")))} ms`, size(middle("residentBytes"))],
+      ...["cpuMs", "clientsCpuMs"].map((name) => `${figure(Math.round(middle(name)))} ms`),
+      size(middle("residentBytes")),
       pair("fromWriterBytes", "toWriterBytes"),
       pair("toReaderBytes", "fromReaderBytes"),
       isStored ? size(middle("diskBytes")) : "–",

@@ -16,6 +16,7 @@ const restlessMsMax = 30_000;
 /** One clock for all processes. */
 const nowMs = () => performance.timeOrigin + performance.now();
 
+/** Of this process so far. */
 const cpuMs = () => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1_000;
@@ -52,6 +53,7 @@ async function client({ kind, edits: count, turnEdits, rate = Infinity, ...input
   const { edits, text } = editingTrace(count);
   const { connect } = await import(`./clients/${kind}.mjs`);
   const { name, edit, holds, whenChanged, bufferedBytes, wire } = await connect(input);
+  let beforeMs = 0;
   const complete = new Promise((resolve) => {
     whenChanged(() => {
       if (holds(text)) resolve(nowMs());
@@ -72,7 +74,10 @@ async function client({ kind, edits: count, turnEdits, rate = Infinity, ...input
     },
     /** When everything was there. */
     complete: async () => ({ atMs: await complete }),
-    wire,
+    begin: () => {
+      beforeMs = cpuMs();
+    },
+    spent: () => ({ cpuMs: cpuMs() - beforeMs, ...wire() }),
   };
 }
 

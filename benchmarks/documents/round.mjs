@@ -18,6 +18,7 @@ import { start } from "./process.mjs";
  * @property {number} perSecond edits, from the first one until the second client has all
  * @property {number} writtenMs until the last edit was made
  * @property {number} cpuMs of the servers, until they rest
+ * @property {number} clientsCpuMs of both clients, until the second one has all
  * @property {number} residentBytes at most, of all servers
  * @property {number} fromWriterBytes,toWriterBytes,toReaderBytes,fromReaderBytes on the wire
  * @property {number} diskBytes once the servers are closed
@@ -38,12 +39,12 @@ export async function round(contestant, { profile, ...work }) {
     start({ role: "client", kind: contestant.client, url, name, ...work });
   const writer = await client(servers[0].hello.url);
   const reader = await client(servers.at(-1).hello.url, writer.hello.name);
-  await Promise.all(servers.map((server) => server.ask("begin")));
+  await Promise.all([writer, reader, ...servers].map((each) => each.ask("begin")));
   const complete = reader.ask("complete");
   const { startMs, endMs } = await writer.ask("write");
   const tookMs = (await complete).atMs - startMs;
+  const [atWriter, atReader] = [await writer.ask("spent"), await reader.ask("spent")];
   const spent = await Promise.all(servers.map((server) => server.ask("spent")));
-  const [atWriter, atReader] = [await writer.ask("wire"), await reader.ask("wire")];
   for (const process of [writer, reader, ...servers]) await process.end();
   const diskBytes = bytesIn(scratch);
   rmSync(scratch, { recursive: true });
@@ -52,6 +53,7 @@ export async function round(contestant, { profile, ...work }) {
     perSecond: (edits * 1_000) / tookMs,
     writtenMs: endMs - startMs,
     ...{ cpuMs: sum("cpuMs"), residentBytes: sum("residentBytes"), diskBytes },
+    clientsCpuMs: atWriter.cpuMs + atReader.cpuMs,
     ...{ fromWriterBytes: atWriter.sent, toWriterBytes: atWriter.received },
     ...{ toReaderBytes: atReader.received, fromReaderBytes: atReader.sent },
   };
