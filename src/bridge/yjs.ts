@@ -56,16 +56,28 @@ function json(doc: Y.Doc): unknown {
 /** JSON within a document may be so deep: what can just be read could not be written again. */
 const depthMax = 512;
 
-/** Reads all of it, as taking it in would. */
+/**
+ * Reads all of it, as taking it in would, and refuses what Yjs takes in but cannot write again, or others could not
+ * read: what is empty, or endless, or too deep.
+ */
 function isUpdate(bytes: Uint8Array): boolean {
   try {
-    return Y.decodeUpdate(bytes).structs.every(
-      (struct) => !(struct instanceof Y.Item) || isShallow(jsonIn(struct.content), depthMax),
-    );
+    const { structs, ds } = Y.decodeUpdate(bytes);
+    for (const struct of structs) {
+      if (!isRange(struct.id.clock, struct.length)) return false;
+      if (struct instanceof Y.Item && !isShallow(jsonIn(struct.content), depthMax)) return false;
+    }
+    for (const deleted of ds.clients.values()) {
+      if (!deleted.every(({ clock, len }) => isRange(clock, len))) return false;
+    }
+    return true;
   } catch {
     return false;
   }
 }
+
+const isRange = (clock: number, length: number): boolean =>
+  length > 0 && Number.isSafeInteger(clock + length);
 
 /** What a content holds of JSON. */
 function jsonIn(content: Y.Item["content"]): unknown {

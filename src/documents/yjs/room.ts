@@ -121,8 +121,7 @@ export class Room implements SessionRoom, DocumentFollower {
 
   #apply(session: Session, updates: readonly Uint8Array[]): boolean {
     try {
-      this.#following.apply(updates, session);
-      this.#bound();
+      this.#take(updates, session);
       return true;
     } catch (error) {
       if (updates.length > 1) return false;
@@ -135,12 +134,19 @@ export class Room implements SessionRoom, DocumentFollower {
   #applyEach(session: Session, updates: readonly Uint8Array[]): void {
     for (const update of updates) {
       try {
-        this.#following.apply([update], session);
-        this.#bound();
+        this.#take([update], session);
       } catch (error) {
         return this.#refuse(session, error);
       }
     }
+  }
+
+  #take(updates: readonly Uint8Array[], session: Session): void {
+    const { pendingStructs, pendingDs } = this.doc.store;
+    // What waited for a change is told with it, and is not its maker's own.
+    const isOwn = pendingStructs === null && pendingDs === null;
+    this.#following.apply(updates, isOwn ? session : undefined);
+    this.#bound();
   }
 
   #refuse(session: Session, error: unknown): void {
