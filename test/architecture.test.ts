@@ -99,7 +99,7 @@ const rules: readonly Rule[] = [
     may: /^(?:src\/crdt\/.+|src\/bridge\/automerge.+|@automerge\/automerge)$/u,
   },
   documentProtocol("yjs", "yjs"),
-  documentProtocol("automerge", "@automerge/automerge|cbor-x"),
+  documentProtocol("automerge", "@automerge/automerge|node:crypto"),
   // What all clients of documents have in common.
   {
     files: /^src\/documents\//u,

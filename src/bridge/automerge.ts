@@ -72,13 +72,15 @@ function plain(value: unknown): unknown {
   if (typeof value === "bigint")
     return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
   if (typeof value !== "object" || value === null) return value;
-  if (value instanceof Automerge.Counter) return value.value;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? null : value.toISOString();
   if (value instanceof Uint8Array) return base64(value);
-  if (Automerge.isImmutableString(value)) return value.toString();
+  // Counters, dates, and strings that are no text.
+  if (tellsJson(value)) return value.toJSON();
   if (Array.isArray(value)) return value.map(plain);
   return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]));
 }
+
+const tellsJson = (value: object): value is { toJSON(): unknown } =>
+  "toJSON" in value && typeof value.toJSON === "function";
 
 const base64 = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
@@ -94,6 +96,8 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
   #isClosed = false;
   /** Whether somebody may have the object. */
   #isLent = false;
+  /** Whether changes wait in it for others that nobody was told of. */
+  #hasUntold = false;
 
   constructor(listener: DocumentListener) {
     this.#listener = listener;
@@ -180,16 +184,21 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   /**
    * Tells what is new. Changes that wait for others are in no document yet, so if there may be some, what came is told
-   * as it is: others must have them as well, whoever brings the rest.
+   * as it is: others must have them as well, whoever brings the rest. Where it is not known what came, they are told
+   * with the rest, as ours.
    */
   #settle(next: Automerge.Doc<T>, origin: Origin, came?: Uint8Array): void {
     const before = this.#heads;
     this.#doc = next;
     this.#heads = Automerge.getHeads(next);
     if (this.#isClosed) return;
-    const isWaiting = came !== undefined && Automerge.getMissingDeps(next, []).length > 0;
-    if (!isWaiting && isSame(before, this.#heads)) return;
-    this.#listener.changed(isWaiting ? came : Automerge.saveSince(next, before), origin);
+    const hadUntold = this.#hasUntold;
+    const isWaiting = Automerge.getMissingDeps(next, []).length > 0;
+    this.#hasUntold = isWaiting && (hadUntold || came === undefined);
+    const isNew = !isSame(before, this.#heads);
+    if (came !== undefined && isWaiting) this.#listener.changed(came, origin);
+    if (isNew && (hadUntold || came === undefined || !isWaiting))
+      this.#listener.changed(Automerge.saveSince(next, before), hadUntold ? undefined : origin);
   }
 }
 

@@ -92,14 +92,14 @@ export class DocumentCollection<D = unknown, C = unknown> {
         call(updates.every(({ origin }) => origin === fromAfar) ? "remote" : "local"),
       replaced: (why) => call(why === "removed" ? "remote" : "local"),
     };
-    held.followers.add(follower);
+    held.follow(follower);
     return () => void held.followers.delete(follower);
   }
 
   /** For who speaks to clients: every update as it is, and the document kept in memory. */
   follow(key: string, follower: DocumentFollower): Following<D, C> {
     const held = this.#hold(key);
-    held.followers.add(follower);
+    held.follow(follower);
     const present = (): HeldDocument<D, C> => this.#hold(key);
     return {
       get native(): D {

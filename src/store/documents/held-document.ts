@@ -81,6 +81,12 @@ export class HeldDocument<D, C> {
     return this.followers.size > 0 || this.#open?.isObserved === true;
   }
 
+  /** Tells somebody of what changes an object that is there: after `replaced`, it is once it was asked for. */
+  follow(follower: DocumentFollower): void {
+    void this.open;
+    this.followers.add(follower);
+  }
+
   get slots(): UpdateSlots {
     return this.#slots;
   }
