@@ -50,6 +50,8 @@ export interface StorageOptions {
 export interface DocumentsOptions {
   /** y-websocket, at `/yjs/<document>`. Needs the package `yjs`. */
   readonly yjs?: boolean | string;
+  /** automerge-repo's WebSocket clients, at `/automerge`. Needs `@automerge/automerge` and `cbor-x`. */
+  readonly automerge?: boolean | string;
 }
 
 /** What a replica is made of. */
@@ -142,7 +144,10 @@ function checkStorage(storage: ReplicaOptions<Schema>["storage"]): void {
   checkNumber("storage.intervalMs", intervalMs);
 }
 
-const documentLibraries: ReadonlySet<string> = new Set<keyof DocumentsOptions>(["yjs"]);
+const documentLibraries: ReadonlySet<string> = new Set<keyof DocumentsOptions>([
+  "yjs",
+  "automerge",
+]);
 
 function checkDocuments({ documents = {}, listen }: ReplicaOptions<Schema>): void {
   const names = new Set<string>();

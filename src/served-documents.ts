@@ -37,9 +37,17 @@ const loaders: { readonly [L in Library]-?: Loader } = {
       return (open) => yjsProtocol(open(yDoc()));
     },
   },
+  automerge: {
+    packages: "@automerge/automerge cbor-x",
+    load: async () => {
+      const { automergeDoc } = await import("./bridge/automerge.ts");
+      const { automergeProtocol } = await import("./documents/automerge/protocol.ts");
+      return (open) => automergeProtocol(open(automergeDoc()));
+    },
+  },
 };
 
-const libraries: readonly Library[] = ["yjs"];
+const libraries: readonly Library[] = ["yjs", "automerge"];
 
 /** What serving needs. */
 export interface ServedDocumentsOptions {
@@ -112,7 +120,7 @@ export class ServedDocuments {
       // Its tag says that it is of this type.
       documents: found.collection as DocumentCollection<D, C>,
       ...{ collection: name, environment, telemetry, logger },
-      gossip: (listener) => this.#gossip.topic(library, listener),
+      gossip: (listener) => this.#gossip.topic(`${library}/${name}`, listener),
     };
   }
 }

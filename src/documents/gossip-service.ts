@@ -9,7 +9,7 @@ import { ByteReader, ByteWriter } from "../store/bytes.ts";
 import type { GossipListener, GossipPeer, GossipTopic } from "./gossip.ts";
 
 /** The longest word, in bytes. */
-export const gossipBytesMax = 64 * 1024;
+export const gossipBytesMax: number = 64 * 1024;
 /** Of the name of a topic, and of a key, in UTF-8. */
 const nameBytesMax = 1_024;
 

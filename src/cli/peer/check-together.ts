@@ -37,6 +37,9 @@ export function checkTogether(
   oneOf("locks.url", "locks.host");
   oneOf("locks.urlFile", "locks.host");
   oneOf("jwt.jwksUrl", "jwt.publicKeyFile", "jwt.secretFile");
+  for (const path of ["documents.yjs", "documents.automerge"] as const) {
+    if (settings[path] !== false) needs(path, "listen.port");
+  }
   needs("listen.tls.certFile", "listen.tls.keyFile");
   needs("listen.tls.keyFile", "listen.tls.certFile");
   needs("listen.tls.caFile", "listen.tls.certFile");

@@ -77,6 +77,20 @@ export const yesOrNo: Kind<boolean> = {
   show: plainly,
 };
 
+/** True, false, or a name that is neither. */
+export const yesOrNoOr = (name: string): Kind<boolean | string> => ({
+  expects: `true, false or ${name}`,
+  read(given, at) {
+    if (given.kind === "scalar" && typeof given.value === "string" && isPlain(given.value)) {
+      const isWord = given.isText && (given.value === "true" || given.value === "false");
+      return isWord ? given.value === "true" : given.value;
+    }
+    if (given.kind === "scalar" && typeof given.value === "boolean") return given.value;
+    return wrong(given, at, `true, false or ${name}`);
+  },
+  show: plainly,
+});
+
 /** Text that `isFine`. */
 export function text(expects: string, isFine: (value: string) => boolean): Kind<string> {
   return {

@@ -4,7 +4,8 @@ import { serveHttp } from "../../http.ts";
 import { prometheusTelemetry } from "../../telemetry/prometheus.ts";
 import type { Logger } from "../../telemetry.ts";
 import type { Offer } from "./running.ts";
-import { httpLimits, type PeerSettings } from "./settings.ts";
+import { httpLimits } from "./http-settings.ts";
+import type { PeerSettings } from "./settings.ts";
 
 /** HTTP, the dashboard and metrics, as the settings have them. */
 export function offerOf(settings: PeerSettings, logger: Logger): Offer {

@@ -83,6 +83,7 @@ export class RunningPeer {
       ...(locks && { locks }),
       ...storageOf(settings),
       ...listenOf(settings, gate),
+      documents: { yjs: settings["documents.yjs"], automerge: settings["documents.automerge"] },
     });
     replica.on("warning", ({ kind, message }) => logger.warn({ kind }, message));
     try {
@@ -201,6 +202,7 @@ function listenOf(settings: PeerSettings, gate: Gate): { listen?: ListenOptions 
       host: settings["listen.host"],
       allowUnauthenticated: settings["listen.allowUnauthenticated"],
       connectionsPerAddressMax: settings["listen.connectionsPerAddressMax"],
+      allowedOrigins: settings["listen.allowedOrigins"],
       ...(tls && { tls }),
       ...(!gate.isOpen && { authenticate: gate.authenticate }),
     },

@@ -5,7 +5,7 @@
 import { certificateSubjectsMax } from "../../access/certificates.ts";
 import { clockToleranceMsMax, type JwtAlgorithm, jwtAlgorithms } from "../../access/jwt.ts";
 import { staticTokensMax } from "../../access/tokens.ts";
-import { defaultLimits, type HttpLimits } from "../../http/options.ts";
+import { allowedOriginsMax, isOrigin } from "../../door/asked.ts";
 import type { FsyncPolicy, Schema } from "../../index.ts";
 import { collections } from "./collections.ts";
 import {
@@ -22,56 +22,27 @@ import {
   directory,
   file,
   integer,
-  type Kind,
   list,
   secret,
   text,
   words,
   yesOrNo,
+  yesOrNoOr,
 } from "./kinds.ts";
-
-/** One setting. */
-export interface Setting<T> {
-  readonly kind: Kind<Exclude<T, undefined>>;
-  /** Undefined: none, and then the setting is absent. */
-  readonly default: T;
-  /** As commander has it; `false` for what only stands in a file. */
-  readonly flag: string | false;
-  /** Without `TRELLIS_`; `false` for what only stands in a file. */
-  readonly variable: string | false;
-  readonly unit?: "ms" | "bytes" | "count";
-  /** What it is for, in a sentence. */
-  readonly reason: string;
-}
-
-/** A bound of HTTP that can be set; the others keep their defaults. */
-type HttpLimit =
-  | "bodyBytesMax"
-  | "requestsMax"
-  | "escalatedMax"
-  | "waitingMax"
-  | "streamsMax"
-  | "lagMsMax"
-  | "idempotencyKeysMax"
-  | "idempotencyWindowMs"
-  | "readyMsMax";
-
-/** All of them. */
-export const httpLimits: readonly (HttpLimit & keyof HttpLimits)[] = [
-  ...(["bodyBytesMax", "requestsMax", "escalatedMax", "waitingMax", "streamsMax"] as const),
-  ...(["lagMsMax", "idempotencyKeysMax", "idempotencyWindowMs", "readyMsMax"] as const),
-];
+import { type HttpSettings, httpSettings } from "./http-settings.ts";
+import { dayMs, type Setting } from "./setting.ts";
 
 /** The words of `log.level`. */
 export type LogLevel = "fatal" | "error" | "warn" | "info" | "debug" | "trace" | "silent";
 
 /** What was settled, by path. */
-export interface PeerSettings extends Readonly<Record<`http.${HttpLimit}`, number>> {
+export interface PeerSettings extends HttpSettings {
   readonly name: string;
   readonly "listen.port": number | undefined;
   readonly "listen.host": string;
   readonly "listen.allowUnauthenticated": boolean;
   readonly "listen.connectionsPerAddressMax": number;
+  readonly "listen.allowedOrigins": readonly string[];
   readonly "listen.tls.certFile": string | undefined;
   readonly "listen.tls.keyFile": string | undefined;
   readonly "listen.tls.caFile": string | undefined;
@@ -106,19 +77,19 @@ export interface PeerSettings extends Readonly<Record<`http.${HttpLimit}`, numbe
   readonly "locks.url": string | undefined;
   readonly "locks.urlFile": string | undefined;
   readonly collections: Schema;
-  readonly "http.enabled": boolean;
-  readonly "http.dashboard": boolean;
-  readonly "http.logKeys": boolean;
+  readonly "documents.yjs": boolean | string;
+  readonly "documents.automerge": boolean | string;
   readonly "metrics.enabled": boolean;
   readonly "log.level": LogLevel;
   readonly drainMs: number;
 }
 
-const dayMs = 24 * 60 * 60 * 1_000;
 /** Timers of Node end there. */
 const timerMsMax = 2 ** 31 - 1;
 
 const url = text("a URL", (value) => URL.canParse(value));
+const origin = text("an origin, such as https://app.example.com", isOrigin);
+const documents = yesOrNoOr("the name of a collection");
 const lockUrl = secret(text("a URL of a lock store", (value) => /^[a-z]+:\/\/./u.test(value)));
 
 /** The table, in the order in which it is shown. */
@@ -146,6 +117,11 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
     ...{ flag: "--connections-per-address-max <count>" },
     variable: "LISTEN_CONNECTIONS_PER_ADDRESS_MAX",
     reason: "one address cannot take all connections; a proxy before the peer is one address",
+  },
+  "listen.allowedOrigins": {
+    ...{ kind: list(origin, allowedOriginsMax), default: [], flag: "--allowed-origins <origins>" },
+    variable: "LISTEN_ALLOWED_ORIGINS",
+    reason: "pages whose scripts may open connections of clients of documents, besides our own",
   },
   "listen.tls.certFile": {
     ...{ kind: file, default: undefined, flag: "--tls-cert <file>" },
@@ -305,69 +281,16 @@ export const settings: { readonly [N in keyof PeerSettings]: Setting<PeerSetting
     ...{ kind: collections, default: {}, flag: false, variable: false },
     reason: "collections that clients may use before anybody has written them, by name",
   },
-  "http.enabled": {
-    ...{ kind: yesOrNo, default: true, flag: "--http", variable: "HTTP" },
-    reason: "serve HTTP on the same port: collections, health, status, events",
+  "documents.yjs": {
+    ...{ kind: documents, default: false, flag: "--yjs [collection]", variable: "DOCUMENTS_YJS" },
+    reason: "speak to y-websocket clients at /yjs/DOCUMENT; true: in the collection yjs",
   },
-  "http.dashboard": {
-    ...{ kind: yesOrNo, default: true, flag: "--dashboard", variable: "HTTP_DASHBOARD" },
-    reason: "show the dashboard at /; its figures only to whom the right observe was given",
+  "documents.automerge": {
+    ...{ kind: documents, default: false, flag: "--automerge [collection]" },
+    variable: "DOCUMENTS_AUTOMERGE",
+    reason: "speak to automerge-repo clients at /automerge; true: in the collection automerge",
   },
-  "http.bodyBytesMax": {
-    ...{ kind: integer(1_024, 64 * 1024 * 1024), default: defaultLimits.bodyBytesMax },
-    ...{ flag: "--http-body-bytes-max <bytes>", variable: "HTTP_BODY_BYTES_MAX", unit: "bytes" },
-    reason: "what a request may bring",
-  },
-  "http.requestsMax": {
-    ...{ kind: integer(1, 65_536), default: defaultLimits.requestsMax, unit: "count" },
-    ...{ flag: "--http-requests-max <count>", variable: "HTTP_REQUESTS_MAX" },
-    reason: "requests at a time; more are answered 503 with Retry-After",
-  },
-  "http.escalatedMax": {
-    ...{ kind: integer(1, 65_536), default: defaultLimits.escalatedMax, unit: "count" },
-    ...{ flag: "--http-escalated-max <count>", variable: "HTTP_ESCALATED_MAX" },
-    reason: "of them, those that wait for locks: a lock store that is away holds up no others",
-  },
-  "http.waitingMax": {
-    ...{ kind: integer(1, 65_536), default: defaultLimits.waitingMax, unit: "count" },
-    ...{ flag: "--http-waiting-max <count>", variable: "HTTP_WAITING_MAX" },
-    reason: "requests at a time that wait for the disk or for a version",
-  },
-  "http.streamsMax": {
-    ...{ kind: integer(1, 65_536), default: defaultLimits.streamsMax, unit: "count" },
-    ...{ flag: "--http-streams-max <count>", variable: "HTTP_STREAMS_MAX" },
-    reason: "streams of events at a time",
-  },
-  "http.lagMsMax": {
-    ...{ kind: integer(1, 60_000), default: defaultLimits.lagMsMax, unit: "ms" },
-    ...{ flag: "--http-lag-ms-max <ms>", variable: "HTTP_LAG_MS_MAX" },
-    reason: "when the event loop is later than that, writes are answered 503 until it is not",
-  },
-  "http.idempotencyKeysMax": {
-    ...{ kind: integer(1, 10_000_000), default: defaultLimits.idempotencyKeysMax, unit: "count" },
-    ...{ flag: "--http-idempotency-keys-max <count>", variable: "HTTP_IDEMPOTENCY_KEYS_MAX" },
-    reason:
-      "keys of writes that are remembered; a full memory refuses new ones, it forgets none early",
-  },
-  "http.idempotencyWindowMs": {
-    ...{
-      kind: integer(1_000, 366 * dayMs),
-      default: defaultLimits.idempotencyWindowMs,
-      unit: "ms",
-    },
-    ...{ flag: "--http-idempotency-window-ms <ms>", variable: "HTTP_IDEMPOTENCY_WINDOW_MS" },
-    reason:
-      "how long they are remembered, and so how late a retry may come; keys in a window are what is taken for good",
-  },
-  "http.readyMsMax": {
-    ...{ kind: integer(1, dayMs), default: defaultLimits.readyMsMax, unit: "ms" },
-    ...{ flag: "--http-ready-ms-max <ms>", variable: "HTTP_READY_MS_MAX" },
-    reason: "after so long /readyz says yes though not all peers were met",
-  },
-  "http.logKeys": {
-    ...{ kind: yesOrNo, default: false, flag: "--http-log-keys", variable: "HTTP_LOG_KEYS" },
-    reason: "whether lines about requests have collections and keys, which may be personal",
-  },
+  ...httpSettings,
   "metrics.enabled": {
     ...{ kind: yesOrNo, default: true, flag: "--metrics", variable: "METRICS" },
     reason:

@@ -3,7 +3,8 @@ import { Option } from "commander";
 import { collectionTypes } from "./collections.ts";
 import type { Kind } from "./kinds.ts";
 import { type Resolved, variableOf } from "./resolve.ts";
-import { type PeerSettings, type Setting, settingPaths, settings } from "./settings.ts";
+import type { Setting } from "./setting.ts";
+import { type PeerSettings, settingPaths, settings } from "./settings.ts";
 
 const settingAt = (path: keyof PeerSettings): Setting<unknown> => settings[path];
 
@@ -22,6 +23,7 @@ const headings: Readonly<Record<string, string>> = {
   clockAheadMsMax: "This peer",
   locks: "Locks and collections",
   collections: "Locks and collections",
+  documents: "Documents",
   http: "HTTP",
   metrics: "HTTP",
   log: "Running",
@@ -38,7 +40,7 @@ export function peerFlags(): readonly { readonly path: string; readonly option: 
     const isSwitch = !flag.includes("<");
     const standard = defaultOf(path);
     const said = standard === "" || isSwitch ? "" : ` (default: ${standard})`;
-    const option = new Option(isSwitch ? `${flag} [boolean]` : flag, `${reason}${said}`);
+    const option = new Option(/[<[]/u.test(flag) ? flag : `${flag} [boolean]`, `${reason}${said}`);
     option.helpGroup(`${headingOf(path)}:`);
     if (isSwitch) option.preset("true");
     if (path === "join") {

@@ -12,7 +12,7 @@ import { malformed } from "../../store/bytes.ts";
 import { isDocumentId } from "./document-id.ts";
 
 /** The longest word, in bytes. */
-export const wordBytesMax = 16 * 1024;
+export const wordBytesMax: number = 16 * 1024;
 /** Authors that are remembered. */
 const authorsMax = 4_096;
 

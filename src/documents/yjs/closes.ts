@@ -10,8 +10,10 @@ export interface Close {
   readonly reason: string;
 }
 
+type Why = "malformed" | "removed" | "tooLarge" | "failed" | "later" | "away";
+
 /** All of them. The last two digits are those that HTTP has for it. */
-export const closes = {
+export const closes: Readonly<Record<Why, Close>> = {
   /** It would send the same again. */
   malformed: { code: 4400, reason: "the bytes are no message or no update" },
   /** It still has what was removed, and would bring it back. */
@@ -21,7 +23,7 @@ export const closes = {
   /** Of us, not of the client. */
   later: { code: 1013, reason: "there is no room for the change now" },
   away: { code: 1001, reason: "the replica is closing" },
-} as const satisfies Record<string, Close>;
+};
 
 /** What to say to a client whose change could not be taken in. */
 export function closeFor(error: unknown): Close {
