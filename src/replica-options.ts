@@ -50,7 +50,7 @@ export interface StorageOptions {
 export interface DocumentsOptions {
   /** y-websocket, at `/yjs/<document>`. Needs the package `yjs`. */
   readonly yjs?: boolean | string;
-  /** automerge-repo's WebSocket clients, at `/automerge`. Needs `@automerge/automerge` and `cbor-x`. */
+  /** automerge-repo's WebSocket clients, at `/automerge`. Needs the package `@automerge/automerge`. */
   readonly automerge?: boolean | string;
 }
 

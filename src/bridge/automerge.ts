@@ -3,7 +3,7 @@
  *
  * A document is a value here: each change makes another object. Still, one that was handed out may be changed with
  * `Automerge.change` itself: it is the library's way to tell of that which lets us take the outcome for ours. What
- * is handed out is frozen, so that nobody changes an object in place and finds it nowhere else.
+ * is handed out is frozen (all but bytes), so that nobody changes an object in place and finds it nowhere else.
  *
  * @see Kleppmann and Beresford, A Conflict-Free Replicated JSON Datatype (IEEE TPDS 2017), arXiv:1608.03960.
  */
@@ -102,7 +102,6 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
   constructor(listener: DocumentListener) {
     this.#listener = listener;
     this.#doc = Automerge.init<T>({
-      freeze: true,
       // It is the object that has the function, so we last as long as it does.
       patchCallback: (_, { after }) => {
         if (!this.#isBusy && !this.#isClosed) this.#settle(after, undefined);
@@ -112,7 +111,9 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   get native(): Automerge.Doc<T> {
     this.#isLent = true;
-    return this.#isBusy ? this.#doc : this.#present();
+    const doc = this.#isBusy ? this.#doc : this.#present();
+    freeze(doc);
+    return doc;
   }
 
   get version(): string {
@@ -200,6 +201,18 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
     if (isNew && (hadUntold || came === undefined || !isWaiting))
       this.#listener.changed(Automerge.saveSince(next, before), hadUntold ? undefined : origin);
   }
+}
+
+/**
+ * What is frozen is so with all that is in it: Automerge copies whatever is on the way to a change, and nothing else.
+ * Its own option to freeze fails where bytes take the place of something.
+ */
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null || Object.isFrozen(value)) return;
+  // Bytes cannot be frozen.
+  if (ArrayBuffer.isView(value)) return;
+  Object.freeze(value);
+  for (const held of Object.values(value)) freeze(held);
 }
 
 /** Automerge sorts them. */

@@ -93,14 +93,17 @@ export interface MetricsText {
   readonly contentType: string;
 }
 
-/** Takes the requests that no route has: a page and its assets. Returns whether it took this one. */
+/**
+ * Takes the `GET` and `HEAD` requests that no route has: a page and its assets, for whoever comes, without a token.
+ * Returns whether it took this one; then it answers, now or later.
+ */
 export type PageHandler = (request: IncomingMessage, response: ServerResponse) => boolean;
 
 /** How to serve. */
 export interface HttpOptions extends Partial<HttpLimits> {
   /** Answers `GET /metrics`; absent: 404. */
   readonly metrics?: MetricsText;
-  /** Answers `GET /` and what else is no route, for who may observe; absent: 404. */
+  /** Answers `GET /` and what else is no route, for whoever comes; absent: 404. */
   readonly page?: PageHandler;
   readonly logger?: Logger;
   readonly telemetry?: Telemetry;

@@ -102,6 +102,12 @@ test("what is handed out cannot be changed in place, and what Automerge.change m
   const note = notes.get("n");
   expect(() => Object.assign(note, { text: "mine" })).toThrow(TypeError);
   expect(() => note.tags?.push("b")).toThrow(TypeError);
+  const bytes = Uint8Array.of(1, 2);
+  notes.change("bytes", (draft) => void (draft.more = { bytes: "none", list: [1] }));
+  notes.get("bytes");
+  notes.change("bytes", (draft) => Object.assign(draft.more ?? {}, { bytes }));
+  expect(notes.get("bytes")).toEqual({ more: { bytes, list: [1] } });
+  expect(Object.isFrozen(notes.get("bytes").more?.["list"])).toBe(true);
   const next = Automerge.change(note, (draft) => void draft.tags?.push("c"));
   expect(notes.get("n")).toBe(next);
   // To no effect, and with a callback of one's own: neither is told to us, and the next use finds it.

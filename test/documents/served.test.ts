@@ -1,4 +1,6 @@
 /** Documents behind the port of a replica: opened with it, closed with it, and refused where they cannot be. */
+import { Repo } from "@automerge/automerge-repo";
+import { WebSocketClientAdapter } from "@automerge/automerge-repo-network-websocket";
 import { afterEach, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
@@ -93,12 +95,30 @@ describe("clients of y-websocket", () => {
   });
 });
 
+test("clients of automerge-repo edit one document through two replicas", async () => {
+  const one = await served({ documents: { automerge: true } });
+  const two = await served({ documents: { automerge: true }, peers: [one.url] });
+  const [left, right] = [one, two].map(({ url }) => {
+    const adapter = new WebSocketClientAdapter(`${url}/automerge`);
+    const repo = new Repo({ network: [adapter] });
+    open.push(() => repo.shutdown());
+    return repo;
+  });
+  const mine = left?.create<{ text: string }>({ text: "hello" });
+  const theirs = mine && (await right?.find<{ text: string }>(mine.url));
+  expect(theirs?.doc().text).toBe("hello");
+  theirs?.change((doc) => void (doc.text = "hello there"));
+  await until(() => mine?.doc().text === "hello there");
+  expect(one.replica.inventory()).toMatchObject([{ name: "automerge", keys: 1 }]);
+});
+
 describe("what cannot be served is refused at opening", () => {
   test.each<readonly [string, Partial<ReplicaOptions<Schema>>]>([
     ["without a port", { listen: undefined } as object],
     ["of a library that there is not", { documents: { yjs: true, word: true } as object }],
     ["neither true nor a name", { documents: { yjs: 1 } as object }],
     ["an empty name", { documents: { yjs: "" } }],
+    ["two libraries in one collection", { documents: { yjs: "automerge", automerge: true } }],
   ])("%s", async (_, options) => {
     await expect(served(options)).rejects.toThrow(UsageError);
   });

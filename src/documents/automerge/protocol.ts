@@ -17,7 +17,7 @@ import { Words } from "./words.ts";
 const messageBytesMax = documentBytesMax + 64 * 1024;
 
 /** With `automergeDoc()` as the type of the collection. */
-export type AutomergeProtocolOptions = ProtocolOptions<AnyDoc>;
+export type AutomergeProtocolOptions = ProtocolOptions<AnyDoc, Record<string, unknown>>;
 
 /** Serves the documents of one collection to clients of automerge-repo. */
 export const automergeProtocol = (options: AutomergeProtocolOptions): ClientProtocol =>

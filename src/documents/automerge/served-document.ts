@@ -44,7 +44,7 @@ interface Watch {
 
 /** What a served document is made of. */
 export interface ServedDocumentOptions {
-  readonly documents: DocumentCollection<AnyDoc>;
+  readonly documents: DocumentCollection<AnyDoc, Record<string, unknown>>;
   readonly environment: Environment;
   /** A document weighs so much that no more can be written to it. */
   readonly full: (error: OverloadedError) => void;
@@ -55,7 +55,7 @@ export class ServedDocument {
   readonly id: string;
   readonly #options: ServedDocumentOptions;
   readonly #watches = new Map<Watcher, Watch>();
-  readonly #following: Following<AnyDoc, unknown>;
+  readonly #following: Following<AnyDoc, Record<string, unknown>>;
   #isRoundPlanned = false;
   #pause: Timer | undefined;
   #isOver = false;
@@ -137,10 +137,14 @@ export class ServedDocument {
     }, watcher);
   }
 
+  /** As `native` does, which makes the object fit to be handed out. */
+  #read<R>(read: (native: AnyDoc) => R): R {
+    return this.#following.advance((native) => [native, read(native)], this);
+  }
+
   #isAbsent(watch: Watch): boolean {
     return (
-      Automerge.getHeads(this.#following.native).length === 0 &&
-      (watch.state.theirHeads?.length ?? 0) === 0
+      this.#read(Automerge.getHeads).length === 0 && (watch.state.theirHeads?.length ?? 0) === 0
     );
   }
 
@@ -179,7 +183,9 @@ export class ServedDocument {
     watch.isDue = false;
     this.#attempt(watcher, () => {
       if (this.#isAbsent(watch)) return;
-      const [state, message] = Automerge.generateSyncMessage(this.#following.native, watch.state);
+      const [state, message] = this.#read((native) =>
+        Automerge.generateSyncMessage(native, watch.state),
+      );
       watch.state = state;
       if (message !== null) watcher.sendSync(this.id, message);
     });

@@ -3,8 +3,7 @@
  *
  * Each comes to a client once: whoever said it counts its words, and of each author's session the highest count is
  * remembered here. Of so many authors that the window is full, the one who said nothing for the longest time is
- * forgotten; its words may then come twice, and would not go round for ever, since no peer is told a word by whom it
- * was told it but the window of each would have to be full.
+ * forgotten; its words may then come twice.
  */
 import { type Ephemeral, readEphemeral, writeEphemeral } from "./messages.ts";
 import type { GossipListener, GossipTopic } from "../gossip.ts";

@@ -82,6 +82,8 @@ export class Shelf<D, C> {
       engine,
       slots: () => new UpdateSlots(this.#keyspace, this.#root, key, engine),
       wrote: (held) => {
+        // What is cut into parts closes its batch itself, before it is known here that there is something to tell.
+        if (this.#written.size === 0) this.#keyspace.environment.defer(() => this.#flushed());
         this.#written.add(held);
         if (held.slots.isHeavy()) this.#lighten(held);
       },

@@ -119,33 +119,33 @@ test("a bad update ends its client; what came before it, and from others in the 
   expect(peer.warnings).toHaveLength(1);
 });
 
-test("a change of the replica in the turn of a refused one reaches the clients all the same", () => {
+test("a document that would weigh too much is refused to whom makes it so, and nothing else of that turn is lost", () => {
   const { world, peer } = onePeer();
-  const [good, bad] = [peer.client(), peer.client()];
-  settle(world, good, bad);
-  // Whose parent is a text's letter: it is well-formed, and fits nothing.
-  bad.doc.getText("t").insert(0, "a");
-  settle(world, good, bad);
+  const [small, large, other] = [peer.client(), peer.client(), peer.client()];
+  settle(world, large, small, other);
+  large.doc.getText("t").insert(0, "x".repeat(6_000_000));
+  settle(world, large, small, other);
+  expect(other.text()).toHaveLength(6_000_000);
   peer.documents.get("d").getText("t").insert(0, "local ");
-  bad.raw(Uint8Array.of(0, 2, 3, 9, 9, 9));
-  good.doc.getText("t").insert(0, "good ");
-  settle(world, good, bad);
-  expect(good.text()).toBe(peer.text());
-  expect(good.text()).toContain("local");
+  small.doc.getText("t").insert(0, "small ");
+  large.doc.getText("t").insert(0, "y".repeat(6_000_000));
+  settle(world, large, small, other);
+  expect([large.closed, small.closed]).toEqual([4413, undefined]);
+  expect(peer.text()).toHaveLength(6_000_012);
+  expect(small.text() === peer.text()).toBe(true);
+  expect(other.text() === peer.text()).toBe(true);
 });
 
-test("a document that would weigh too much is refused to whom makes it so", () => {
+test("JSON that can just be read, but not written again, is refused", () => {
   const { world, peer } = onePeer();
-  const [large, small] = [peer.client(), peer.client()];
-  settle(world, large, small);
-  large.doc.getText("t").insert(0, "x".repeat(6_000_000));
-  settle(world, large, small);
-  large.doc.getText("t").insert(0, "y".repeat(6_000_000));
-  small.doc.getText("t").insert(0, "s");
-  settle(world, large, small);
-  expect([large.closed, small.closed]).toEqual([4413, undefined]);
-  expect(peer.text()).toHaveLength(6_000_001);
-  expect(small.text()).toBe(peer.text());
+  const [bad, good] = [peer.client(), peer.client()];
+  settle(world, bad, good);
+  const nested = (depth: number): unknown => (depth === 0 ? 1 : [nested(depth - 1)]);
+  good.doc.getMap("m").set("k", nested(400));
+  bad.doc.getMap("m").set("k", nested(600));
+  settle(world, bad, good);
+  expect([bad.closed, good.closed]).toEqual([4400, undefined]);
+  expect(peer.documents.json("d")).toEqual({ m: { k: nested(400) } });
 });
 
 test("what builds on nothing is held up to a bound, and then its client is told to go", () => {
