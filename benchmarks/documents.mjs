@@ -14,7 +14,9 @@
  *
  * Folders of those who store are in the one for temporary files, or in the one that TRELLIS_BENCH_DIR names.
  */
-import { cpus, loadavg } from "node:os";
+import { mkdtempSync, rmSync } from "node:fs";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import Table from "cli-table3";
 import { choose, list, onInterrupt, progress, within } from "./command.mjs";
@@ -56,14 +58,24 @@ async function main() {
   );
   const isFloor = ({ id, family }) => id === floors[family] && families.includes(family);
   const taking = contestants.filter((each) => asked.includes(each) || isFloor(each));
-  const stopListening = onInterrupt(async () => killAll());
+  const scratch = mkdtempSync(join(process.env.TRELLIS_BENCH_DIR ?? tmpdir(), "trellis-bench-"));
+  const clear = () => {
+    killAll();
+    rmSync(scratch, { recursive: true, force: true, maxRetries: 5 });
+  };
+  const stopListening = onInterrupt(async () => clear());
   const results = [];
   try {
     for (const family of families) {
-      results.push(...(await contest(taking.filter((each) => each.family === family))));
+      results.push(
+        ...(await contest(
+          taking.filter((each) => each.family === family),
+          scratch,
+        )),
+      );
     }
   } finally {
-    killAll();
+    clear();
     stopListening();
   }
   const seconds = Math.round((performance.now() - startMs) / 1_000);
@@ -74,7 +86,7 @@ async function main() {
 }
 
 /** All of one family, in turns; each round begins with another. Who fails once is out. */
-async function contest(family) {
+async function contest(family, scratch) {
   const results = family.map((contestant) => ({ ...contestant, figures: [] }));
   for (let i = 0; i < rounds; i++) {
     const order = [...results.slice(i % results.length), ...results.slice(0, i % results.length)];
@@ -82,8 +94,8 @@ async function contest(family) {
       if (result.error) continue;
       progress(`${result.id}, round ${i + 1} of ${rounds}`);
       try {
-        const work = round(result, { edits, turnEdits, rate, profile: options.profile });
-        result.figures.push(await within(roundMsMax, work));
+        const work = { edits, turnEdits, rate, scratch, profile: options.profile };
+        result.figures.push(await within(roundMsMax, round(result, work)));
       } catch (error) {
         killAll();
         result.error = error.message;

@@ -1,6 +1,5 @@
 /** One server, one client that writes the trace, one that has it in the end; each in a process of its own. */
 import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start } from "./process.mjs";
 
@@ -26,14 +25,12 @@ import { start } from "./process.mjs";
 
 /**
  * @param {import("./contestants.mjs").Contestant} contestant
- * @param {Work & { profile?: string }} options `profile`: a folder
+ * @param {Work & { scratch: string, profile?: string }} options folders: what is stored, profiles
  * @returns {Promise<Figures>}
  */
-export async function round(contestant, { profile, ...work }) {
-  const scratch = mkdtempSync(
-    join(process.env.TRELLIS_BENCH_DIR ?? tmpdir(), "trellis-documents-"),
-  );
-  const servers = await startServers(contestant, { scratch, profile });
+export async function round(contestant, { scratch, profile, ...work }) {
+  const directory = mkdtempSync(join(scratch, `${contestant.id}-`));
+  const servers = await startServers(contestant, { directory, profile });
   const { edits } = work;
   const client = (url, name) =>
     start({ role: "client", kind: contestant.client, url, name, ...work });
@@ -41,13 +38,15 @@ export async function round(contestant, { profile, ...work }) {
   const reader = await client(servers.at(-1).hello.url, writer.hello.name);
   await Promise.all([writer, reader, ...servers].map((each) => each.ask("begin")));
   const complete = reader.ask("complete");
+  // Whoever fails first says why.
+  complete.catch(() => undefined);
   const { startMs, endMs } = await writer.ask("write");
   const tookMs = (await complete).atMs - startMs;
   const [atWriter, atReader] = [await writer.ask("spent"), await reader.ask("spent")];
   const spent = await Promise.all(servers.map((server) => server.ask("spent")));
   for (const process of [writer, reader, ...servers]) await process.end();
-  const diskBytes = bytesIn(scratch);
-  rmSync(scratch, { recursive: true });
+  const diskBytes = bytesIn(directory);
+  rmSync(directory, { recursive: true });
   const sum = (name) => spent.reduce((total, of) => total + of[name], 0);
   return {
     perSecond: (edits * 1_000) / tookMs,
@@ -60,14 +59,14 @@ export async function round(contestant, { profile, ...work }) {
 }
 
 /** Each dials the one before. */
-async function startServers({ server: kind, family, peers = 1, isStored }, { scratch, profile }) {
+async function startServers({ server: kind, family, peers = 1, isStored }, { directory, profile }) {
   const servers = [];
   const execArgv = profile ? ["--cpu-prof", `--cpu-prof-dir=${profile}`] : [];
   while (servers.length < peers) {
     const before = servers.at(-1);
     const input = {
       ...{ role: "server", kind, family },
-      ...(isStored && { directory: join(scratch, String(servers.length)) }),
+      ...(isStored && { directory: join(directory, String(servers.length)) }),
       ...(before && { peers: [before.hello.peerUrl] }),
     };
     servers.push(await start(input, execArgv));

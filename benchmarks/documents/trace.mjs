@@ -1,6 +1,7 @@
 /**
- * Somebody writes a text: the edits, one after the other, out of a seed. The mix is that of the traces which editors
- * recorded (automerge-perf): characters typed one by one, one taken back out of four, mostly where the last edit was.
+ * Somebody writes a text: the edits, one after the other, out of a seed. They have the shape of the traces that editors
+ * recorded (automerge-perf): characters typed one by one, every fifth edit takes one back, nearly always where the last
+ * edit was, now and then somewhere else.
  */
 import { randomSequence } from "../crdt/workload.mjs";
 
