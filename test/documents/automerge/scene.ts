@@ -47,8 +47,8 @@ export function documentsOf({ replica }: Served): DocumentCollection {
 }
 
 /** A client as users have it. */
-export function repo(url: string, query = ""): Repo {
-  const adapter = new WebSocketClientAdapter(`${url}/automerge${query}`, 50);
+export function repo(url: string, query = "", retryMs = 50): Repo {
+  const adapter = new WebSocketClientAdapter(`${url}/automerge${query}`, retryMs);
   const client = new Repo({ network: [adapter] });
   closers.push(() => {
     // It takes its own listener away before it gives up a connection that is not there yet.
