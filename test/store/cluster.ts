@@ -18,7 +18,7 @@ import {
   type FrameLimits,
 } from "../../src/store/frame.ts";
 import type { Operation, Write } from "../crdt/specifications.ts";
-import { drawCase, type TypeCase, typeCases } from "../crdt/type-cases.ts";
+import { drawCase, mixedCases, type TypeCase } from "../crdt/type-cases.ts";
 import { type Random, World } from "../simulation/virtual-environment.ts";
 import { assertWhole, dump, dumpWhole, vectorOf } from "./dump.ts";
 import { Replica } from "./replica.ts";
@@ -90,7 +90,7 @@ export class Cluster {
   constructor(options: ClusterOptions) {
     this.world = new World(options.seed);
     this.random = this.world.random;
-    this.#cases = options.cases ?? typeCases;
+    this.#cases = options.cases ?? mixedCases;
     this.#keys = options.keys ?? ["k", "__proto__"];
     this.#weights = options.weights ?? mixedWeights;
     this.#limits = options.limits;
