@@ -8,6 +8,7 @@ import {
   type DocumentEngine,
   type DocumentListener,
   documentShape,
+  documentTags,
   type DocumentType,
   type OpenDocument,
   type Origin,
@@ -17,7 +18,7 @@ import {
 export type YDocType = DocumentType<Y.Doc, Y.Doc>;
 
 /** Name and version of the meaning. */
-export const yDocTag = "y-doc/1";
+export const yDocTag: string = documentTags.yjs;
 
 /** Declares a collection of Yjs documents. */
 export const yDoc = (): YDocType => ({

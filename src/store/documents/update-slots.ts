@@ -12,7 +12,7 @@
  * seen apart.
  */
 import type { DocumentEngine } from "../../crdt/document.ts";
-import { OverloadedError } from "../../errors.ts";
+import { OverloadedError, UsageError } from "../../errors.ts";
 import { latest } from "../collections/registers.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Container, Root } from "../nodes.ts";
@@ -20,10 +20,14 @@ import { checkKey } from "../values.ts";
 
 /** What a document may weigh, all its updates together, in bytes: a snapshot must fit into one transaction. */
 export const documentBytesMax: number = 10 * 1024 * 1024;
+/** Of one update that is read from parts, in bytes. */
+export const updateBytesMax: number = 2 * documentBytesMax;
 /** Of one slot, in bytes: as text it must fit into a value. */
 const partBytesMax = 512 * 1024;
 /** Slots of one level of one writer. */
 const slotsPerLevel = 64;
+/** Where what is added goes, as many as it is: it is merged and cleared with the level, while the lowest is written over. */
+const addedLevel = 1;
 /** Changes that are left alone beside a snapshot, in bytes. */
 const tailBytesMin = 64 * 1024;
 /** Changes beside a snapshot, in bytes, however large it is. */
@@ -115,6 +119,32 @@ export class UpdateSlots {
     this.#put(update.length > partBytesMax ? 1 : 0, update);
   }
 
+  /**
+   * Writes updates as they are, each to a slot of its own, whoever made them: nothing is merged, so the library is not
+   * asked. Passes over those that are there. Returns the slots. O(bytes).
+   * @throws OverloadedError beyond `documentBytesMax` if something is there, UsageError in a transaction, ClosedError;
+   * nothing is written then. OverloadedError for an update that no transaction could have written; those before it are.
+   */
+  add(updates: readonly Uint8Array[]): number[] {
+    const keyspace = this.#keyspace;
+    if (keyspace.isTransacting)
+      throw new UsageError("updates are added in transactions of their own");
+    const present = new Map(this.read().map((update) => [textOf(update), update.length]));
+    const isNew = present.size === 0;
+    let bytes = sum(present.values());
+    const added = updates.filter((update) => {
+      const text = textOf(update);
+      if (present.has(text)) return false;
+      present.set(text, update.length);
+      bytes += update.length;
+      return true;
+    });
+    if (added.length === 0) return [];
+    if (!isNew && bytes > documentBytesMax) throw this.#overloaded();
+    this.#bytes = undefined;
+    return groupsOf(added).flatMap((group) => keyspace.transact(() => this.#addAll(group)));
+  }
+
   /** Whether the updates weigh so much that a snapshot should take their place. O(slots), but seldom. */
   isHeavy(): boolean {
     if (this.#bytes !== undefined && this.#appended % glanceEvery !== 0) return false;
@@ -137,10 +167,24 @@ export class UpdateSlots {
     this.#appendedBytes = 0;
   }
 
+  #addAll(updates: readonly Uint8Array[]): number[] {
+    const writer = this.#own();
+    const first = afterAll(writer, addedLevel);
+    // As when somebody comes back to it: whoever writes here next merges all of them.
+    this.#next[addedLevel] = slotsPerLevel;
+    return updates.flatMap((update, i) =>
+      this.#write(writer, `${addedLevel}.${first + i}`, update),
+    );
+  }
+
   #checkRoom(more: number): void {
     const known = (this.#bytes ?? this.#weigh().bytes) + this.#appendedBytes;
     if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
-    throw new OverloadedError(
+    throw this.#overloaded();
+  }
+
+  #overloaded(): OverloadedError {
+    return new OverloadedError(
       `the document ${JSON.stringify(this.#key)} of ${this.#root.name} would weigh more than ` +
         `${documentBytesMax} bytes; nothing was written`,
       {},
@@ -200,20 +244,22 @@ export class UpdateSlots {
     return own;
   }
 
-  #write(writer: Container, name: string, update: Uint8Array): void {
+  /** Returns the slots. */
+  #write(writer: Container, name: string, update: Uint8Array): number[] {
     const keyspace = this.#keyspace;
-    const assign = (slot: string, bytes: Uint8Array): void => {
+    const assign = (slot: string, bytes: Uint8Array): number => {
       const node = writer.children.get(slot) ?? keyspace.child(writer, slot);
       keyspace.assign(node, textOf(bytes));
+      return node;
     };
-    if (update.length <= partBytesMax) return assign(name, update);
+    if (update.length <= partBytesMax) return [assign(name, update)];
     const parts = Math.ceil(update.length / partBytesMax);
-    keyspace.transact(() => {
-      for (let part = 0; part < parts; part++) {
+    return keyspace.transact(() =>
+      Array.from({ length: parts }, (_, part) => {
         const from = part * partBytesMax;
-        assign(`${name}/${part}/${parts}`, update.subarray(from, from + partBytesMax));
-      }
-    });
+        return assign(`${name}/${part}/${parts}`, update.subarray(from, from + partBytesMax));
+      }),
+    );
   }
 
   *#writers(): Generator<Container> {
@@ -243,7 +289,7 @@ export class UpdateSlots {
   #joined(writer: Container, name: string): Uint8Array | undefined {
     const [whole, , told] = name.split("/");
     const parts = Number(told);
-    if (!(parts * partBytesMax <= 2 * documentBytesMax)) return undefined;
+    if (!(parts * partBytesMax <= updateBytesMax)) return undefined;
     const found: Uint8Array[] = [];
     for (let part = 0; part < parts; part++) {
       const slot = writer.children.get(`${whole}/${part}/${told}`);
@@ -269,6 +315,38 @@ function levelsOf(own: Container): number[] {
   }
   return next;
 }
+
+/** The first number of a level after which no slot has one. */
+function afterAll(own: Container, level: number): number {
+  let after = 0;
+  for (const name of own.children.keys()) {
+    const [of, at = ""] = String(name).split(".");
+    if (of === String(level)) after = Math.max(after, Number.parseInt(at, 10) + 1);
+  }
+  return after;
+}
+
+/** In order, as much at a time as a transaction may write. */
+function groupsOf(updates: readonly Uint8Array[]): Uint8Array[][] {
+  const groups: Uint8Array[][] = [];
+  let bytes = 0;
+  for (const update of updates) {
+    bytes += update.length;
+    const last = groups.at(-1);
+    if (last !== undefined && bytes <= documentBytesMax) last.push(update);
+    else {
+      groups.push([update]);
+      bytes = update.length;
+    }
+  }
+  return groups;
+}
+
+const sum = (numbers: Iterable<number>): number => {
+  let total = 0;
+  for (const number of numbers) total += number;
+  return total;
+};
 
 const textOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
