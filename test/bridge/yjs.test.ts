@@ -37,6 +37,18 @@ test("what is changed on a document appears in that of another replica, with the
   expect(one.collections.notes.json("n")).toEqual({ t: "hello", a: [1, { deep: true }] });
 });
 
+test("as JSON it has nothing that JSON has not", async () => {
+  const { notes } = (await open()).collections;
+  notes.change("n", (doc) => {
+    doc.getMap("m").set("bytes", new Uint8Array([1, 2, 3]));
+    doc.getMap("m").set("small", 5n);
+    doc.getArray("a").push([{ large: 2n ** 60n }]);
+  });
+  const content = { m: { bytes: "AQID", small: 5 }, a: [{ large: "1152921504606846976" }] };
+  expect(notes.json("n")).toEqual(content);
+  expect(JSON.parse(JSON.stringify(notes.json("n")))).toEqual(content);
+});
+
 test("a transaction that throws leaves the document as it was, in another object", async () => {
   const [one, two] = await pair();
   const { notes } = one.collections;

@@ -4,13 +4,14 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import * as Y from "yjs";
 import { automergeDoc } from "../../src/bridge/automerge.ts";
 import { yDoc } from "../../src/bridge/yjs.ts";
 import { ExportFileError } from "../../src/cli/backup/export-file-error.ts";
 import { counter, openReplica, type Replica } from "../../src/index.ts";
 import { exported, imported, urlOf } from "./backup-shop.ts";
+import { assertBuilt, lacks, Run } from "./command.ts";
 
 interface Draft {
   bytes?: Uint8Array;
@@ -22,6 +23,7 @@ const schema = { notes: yDoc(), drafts: automergeDoc<Draft>(), likes: counter() 
 type Desk = Replica<typeof schema>;
 
 let folder = "";
+beforeAll(assertBuilt);
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "trellis-documents-"));
 });
@@ -87,6 +89,24 @@ describe("an export of documents", () => {
     // What was imported is written on as any other document is.
     edit(live, "live");
     expect(live.collections.notes.get("plan").getText("t").toJSON()).toContain("live 199");
+  });
+
+  test("is made and imported where the libraries are not installed", async () => {
+    {
+      await using desk = await openDesk(place("from"));
+      edit(desk, "one");
+    }
+    const lacking = {
+      NODE_OPTIONS: ["yjs", "@automerge/automerge"]
+        .map((name) => `--import=${lacks(name)}`)
+        .join(" "),
+    };
+    await using exporting = new Run(["export", place("from"), "--out", place("file")], lacking);
+    const { status, output } = await exporting.outcome;
+    expect([status, output]).toEqual([0, expect.stringContaining("documents, as their updates")]);
+    await using importing = new Run(["import", place("file"), place("to")], lacking);
+    expect(await importing.outcome).toMatchObject({ status: 0, errors: "" });
+    expect(await reopened(place("to"))).toEqual(await reopened(place("from")));
   });
 
   test("has updates that are longer than a line or a slot", async () => {
