@@ -42,6 +42,8 @@ export interface HeldDocumentOptions<D, C> {
   readonly slots: () => UpdateSlots;
   /** Something was written to the slots, and is to be told at the end of the batch. */
   readonly wrote: (document: HeldDocument<D, C>) => void;
+  /** The slots refused a change. */
+  readonly refused: (document: HeldDocument<D, C>) => void;
   /** Bytes that are no update, or cannot be taken in, were passed over. */
   readonly passedOver: (updates: number) => void;
   readonly observerFailed: (error: unknown) => void;
@@ -215,6 +217,7 @@ export class HeldDocument<D, C> {
       this.#slots.append(update);
     } catch (error) {
       this.replace("refused");
+      this.#options.refused(this);
       throw error;
     }
     this.#options.wrote(this);

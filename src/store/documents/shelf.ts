@@ -26,7 +26,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  readonly #heavy = new Set<HeldDocument<D, C>>();
+  /** To be made smaller, and whether only if that gains much. */
+  readonly #heavy = new Map<HeldDocument<D, C>, boolean>();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -94,26 +95,29 @@ export class Shelf<D, C> {
         // What is cut into parts closes its batch itself, before it is known here that there is something to tell.
         if (this.#written.size === 0) this.#keyspace.environment.defer(() => this.#flushed());
         this.#written.add(held);
-        if (held.slots.isHeavy()) this.#lighten(held);
+        if (held.slots.isHeavy()) this.#lighten(held, false);
       },
+      // Replicas that make snapshots at once leave several, which say the same and are too much together.
+      refused: (held) => this.#lighten(held, true),
       passedOver: (updates) => this.#listener.passedOver(key, updates),
       observerFailed: (error) => this.observerFailed(error),
     });
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>): void {
+  #lighten(held: HeldDocument<D, C>, mustGain: boolean): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.add(held);
+    this.#heavy.set(held, mustGain && this.#heavy.get(held) !== false);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const held of heavy) {
+    for (const [held, mustGain] of heavy) {
       try {
-        held.slots.replace(held.open.snapshot());
+        const snapshot = held.open.snapshot();
+        if (!mustGain || snapshot.length * 8 < held.slots.weigh() * 7) held.slots.replace(snapshot);
       } catch (error) {
         this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
       }

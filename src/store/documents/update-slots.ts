@@ -154,6 +154,11 @@ export class UpdateSlots {
     return slots > slotsMax && tail * 8 > snapshotBytes;
   }
 
+  /** All updates together, in bytes. O(slots). */
+  weigh(): number {
+    return this.#weigh().bytes;
+  }
+
   /** Puts a snapshot, which contains all of them, in the place of all updates. */
   replace(snapshot: Uint8Array): void {
     const keyspace = this.#keyspace;
