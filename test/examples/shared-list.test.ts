@@ -45,7 +45,7 @@ describe("npm run example:shared-list", () => {
   }, 60_000);
 });
 
-describe.skipIf(isSkipped)("the page of the shared list", () => {
+describe.skipIf(isSkipped)("the page of the shared list", { timeout: 60_000 }, () => {
   let browser: Browser;
 
   beforeAll(async () => {
