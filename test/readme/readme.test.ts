@@ -59,12 +59,17 @@ afterAll(() => {
 });
 
 /** Compiles a program as a strict user would; resolves with the path of what came out. */
-async function compiled(name: string, code: string): Promise<string> {
+async function compiled(name: string, code: string, libraries = ""): Promise<string> {
   writeFileSync(join(folder, `${name}.ts`), code);
   const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
   const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib"];
   const tsc = join(root, "node_modules/.bin/tsc");
-  const args = [...options, "es2023,esnext.disposable", ...types, join(folder, `${name}.ts`)];
+  const args = [
+    ...options,
+    `es2023,esnext.disposable${libraries}`,
+    ...types,
+    join(folder, `${name}.ts`),
+  ];
   await promisify(execFile)(tsc, args, { cwd: folder }).catch((error: unknown) => {
     const { stdout = "" } = error as { stdout?: string };
     throw new Error(`the README's example does not compile: ${stdout}`, { cause: error });
@@ -184,7 +189,8 @@ test("the documents of the README are edited by a client as printed", async () =
   const more =
     "console.log(shop.address?.port);\nsetTimeout(() => undefined, 60_000);\n" +
     "await new Promise(() => undefined);\n";
-  await using service = new Program(await compiled("documents", `${code}\n${more}`));
+  // The types of Yjs name those of browsers.
+  await using service = new Program(await compiled("documents", `${code}\n${more}`, ",dom"));
   const url = `ws://127.0.0.1:${await service.line()}/yjs`;
   const WebSocketPolyfill = WebSocket as unknown as typeof globalThis.WebSocket;
   const provider = new WebsocketProvider(url, "n1", new Doc(), {
