@@ -26,6 +26,7 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
+  /** To be made small at the end of the turn. */
   readonly #heavy = new Set<HeldDocument<D, C>>();
   #sweeping: Timer | undefined;
 
@@ -78,6 +79,8 @@ export class Shelf<D, C> {
 
   #made(key: string): HeldDocument<D, C> {
     const { engine } = this.#type;
+    // A snapshot takes away what the library cannot read.
+    let isSpoiled = false;
     return new HeldDocument<D, C>({
       engine,
       slots: () => new UpdateSlots(this.#keyspace, this.#root, key, engine),
@@ -85,9 +88,17 @@ export class Shelf<D, C> {
         // What is cut into parts closes its batch itself, before it is known here that there is something to tell.
         if (this.#written.size === 0) this.#keyspace.environment.defer(() => this.#flushed());
         this.#written.add(held);
-        if (held.slots.isHeavy()) this.#lighten(held);
+        if (!isSpoiled && !held.slots.isHeavy()) return;
+        isSpoiled = false;
+        this.#lighten(held);
       },
-      passedOver: (updates) => this.#listener.passedOver(key, updates),
+      refused: (held) => {
+        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held);
+      },
+      passedOver: (updates) => {
+        isSpoiled = true;
+        this.#listener.passedOver(key, updates);
+      },
       observerFailed: (error) => this.observerFailed(error),
     });
   }
@@ -148,7 +159,11 @@ export class Shelf<D, C> {
     this.#sweeping = undefined;
     const nowMs = this.#keyspace.environment.monotonic();
     for (const [key, held] of this.#held) {
-      if (held.isWanted || nowMs - held.usedMs < idleMs) continue;
+      if (nowMs - held.usedMs < idleMs) continue;
+      if (held.isWanted) {
+        held.takeBack();
+        continue;
+      }
       held.lend();
       if (!held.isInMemory) this.#held.delete(key);
     }
