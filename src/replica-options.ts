@@ -48,7 +48,7 @@ export interface StorageOptions {
  * that one. It is made if the schema has none.
  */
 export interface DocumentsOptions {
-  /** y-websocket, at `/yjs/<document>`. Needs the package `yjs`. */
+  /** y-websocket, at `/yjs/<document>`, and Hocuspocus, at `/hocuspocus`. Needs the package `yjs`. */
   readonly yjs?: boolean | string;
   /** automerge-repo's WebSocket clients, at `/automerge`. Needs the package `@automerge/automerge`. */
   readonly automerge?: boolean | string;

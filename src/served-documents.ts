@@ -25,7 +25,7 @@ type Opening = <D, C>(type: DocumentType<D, C>) => ProtocolOptions<D, C>;
 interface Loader {
   /** What has to be installed for it. */
   readonly packages: string;
-  readonly load: () => Promise<(open: Opening) => ClientProtocol>;
+  readonly load: () => Promise<(open: Opening) => readonly ClientProtocol[]>;
 }
 
 const loaders: { readonly [L in Library]-?: Loader } = {
@@ -33,8 +33,8 @@ const loaders: { readonly [L in Library]-?: Loader } = {
     packages: "yjs",
     load: async () => {
       const { yDoc } = await import("./bridge/yjs.ts");
-      const { yjsProtocol } = await import("./documents/yjs/protocol.ts");
-      return (open) => yjsProtocol(open(yDoc()));
+      const { yjsProtocols } = await import("./documents/yjs/protocol.ts");
+      return (open) => yjsProtocols(open(yDoc()));
     },
   },
   automerge: {
@@ -42,7 +42,7 @@ const loaders: { readonly [L in Library]-?: Loader } = {
     load: async () => {
       const { automergeDoc } = await import("./bridge/automerge.ts");
       const { automergeProtocol } = await import("./documents/automerge/protocol.ts");
-      return (open) => automergeProtocol(open(automergeDoc()));
+      return (open) => [automergeProtocol(open(automergeDoc()))];
     },
   },
 };
@@ -89,7 +89,7 @@ export class ServedDocuments {
     for (const [library, collection] of this.#asked) {
       // One after the other: in parallel the error of the second would go unheard.
       const make = await loaded(library);
-      protocols.push(make((type) => this.#opened({ library, collection }, openAny, type)));
+      protocols.push(...make((type) => this.#opened({ library, collection }, openAny, type)));
     }
     this.#sockets = protocols.map((protocol) => new ClientSockets(protocol, this.#options));
   }
@@ -123,7 +123,7 @@ export class ServedDocuments {
   }
 }
 
-async function loaded(library: Library): Promise<(open: Opening) => ClientProtocol> {
+async function loaded(library: Library): Promise<(open: Opening) => readonly ClientProtocol[]> {
   const { load, packages } = loaders[library];
   try {
     return await load();

@@ -151,9 +151,13 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
     if (good.length < updates.length) throw new RangeError("the bytes are no update of Automerge");
   }
 
-  /** With the changes that wait for others. */
+  /**
+   * With the changes that wait for others. Automerge takes in changes, which no client of its own would make, that it
+   * saves so that it cannot load them again; then it is all changes, one after the other.
+   */
   snapshot(): Uint8Array {
-    return Automerge.save(this.#doc);
+    const saved = Automerge.save(this.#doc);
+    return isChunk(saved) ? saved : concat(Automerge.getAllChanges(this.#doc));
   }
 
   close(): void {

@@ -123,12 +123,26 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
     const { native } = this;
     // Ours is one of them.
     if (listenersOf(native) > 1) return true;
-    return [...native.share.values()].some((type) => observersOf(type) > 0);
+    if ([...native.share.values()].some((type) => observersOf(type) > 0)) return true;
+    for (const structs of native.store.clients.values()) {
+      for (const { content } of structs as readonly { readonly content?: unknown }[]) {
+        if (content instanceof Y.ContentType && observersOf(content.type) > 0) return true;
+      }
+    }
+    return false;
   }
 
   get version(): string {
-    const vector = [...Y.decodeStateVector(Y.encodeStateVector(this.native))];
-    return JSON.stringify(vector.sort(([one], [other]) => one - other));
+    const { pendingStructs, pendingDs } = this.native.store;
+    const waiting = pendingStructs && Y.parseUpdateMetaV2(pendingStructs.update);
+    const clients = (ends: ReadonlyMap<number, number> | undefined): [number, number][] =>
+      [...(ends ?? [])].toSorted(([one], [other]) => one - other);
+    return JSON.stringify([
+      Buffer.from(Y.encodeSnapshot(Y.snapshot(this.native))).toString("base64"),
+      clients(waiting?.from),
+      clients(waiting?.to),
+      pendingDs !== null,
+    ]);
   }
 
   change<R>(change: (content: Y.Doc) => R, origin: Origin): R {
@@ -141,15 +155,17 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
 
   apply(updates: readonly Uint8Array[], origin: Origin): void {
     let refused: { readonly error: unknown } | undefined;
+    const take = (transaction: Y.Transaction): void => {
+      withoutCleanup(transaction);
+      try {
+        for (const update of updates) Y.applyUpdate(this.native, update, origin);
+      } catch (error) {
+        refused = { error };
+        this.#isSpoiled = true;
+      }
+    };
     try {
-      this.native.transact(() => {
-        try {
-          for (const update of updates) Y.applyUpdate(this.native, update, origin);
-        } catch (error) {
-          refused = { error };
-          this.#isSpoiled = true;
-        }
-      }, origin);
+      this.native.transact(take, origin);
     } catch (error) {
       // What throws at the end of a transaction is who observes it, or who listens to us.
       if (this.#failure === undefined) this.#listener.observerFailed(error);
@@ -163,8 +179,14 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
   }
 
   close(): void {
-    this.native.off("update", this.#changed);
-    this.native.destroy();
+    try {
+      this.native.destroy();
+    } catch (error) {
+      this.#listener.observerFailed(error);
+    }
+    // That took away all who listen, but whoever still changes it is to know that it was given up.
+    this.#isSpoiled = false;
+    this.native.on("update", this.#changed);
   }
 
   readonly #changed = (update: Uint8Array, origin: unknown): void => {
@@ -177,6 +199,20 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
     }
   };
 }
+
+/**
+ * Yjs removes formatting that has become idle after an update of others, as a change of its own. Every replica would
+ * write that, at every read; clients that edit do it as well.
+ */
+const withoutCleanup = (transaction: Y.Transaction): void => {
+  Object.defineProperty(transaction, "_needFormattingCleanup", {
+    configurable: true,
+    get: () => false,
+    set: () => {
+      // Asked for in vain.
+    },
+  });
+};
 
 /** A document listens to these itself. */
 const ownEvents = new Set(["load", "sync"]);

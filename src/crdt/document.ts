@@ -19,9 +19,9 @@ export type Origin = unknown;
 export interface OpenDocument<D, C> {
   /** The library's own object, as it is now. */
   readonly native: D;
-  /** Whether somebody listens to the object itself, so that it must not be let go. */
+  /** Whether somebody listens to the object or to a part of it, so that it must not be let go. O(document) at most. */
   readonly isObserved: boolean;
-  /** Names all that the document contains but deletions: equal texts, equal content, if nothing was deleted apart. O(writers). */
+  /** Names all that the document contains, deletions and what waits for other updates too: equal texts, equal content. O(document). */
   readonly version: string;
   /** Changes it. What `change` throws, it throws; what was changed before that, stays. */
   change<R>(change: (content: C) => R, origin: Origin): R;
@@ -38,7 +38,7 @@ export interface OpenDocument<D, C> {
   apply(updates: readonly Uint8Array[], origin: Origin): void;
   /** All there is, as one update. O(document). */
   snapshot(): Uint8Array;
-  /** Tells no more changes. */
+  /** The object is given up. Should somebody go on and change it, that is told, so that it can be refused. */
   close(): void;
 }
 
@@ -46,7 +46,7 @@ export interface OpenDocument<D, C> {
 export interface DocumentListener {
   /** After a change, with an update that contains it. What it throws goes to whoever changed the document. */
   changed(update: Uint8Array, origin: Origin): void;
-  /** Somebody who observes the object threw, while updates were taken in. */
+  /** Somebody who observes the object threw, while updates were taken in or it was given up. */
   observerFailed(error: unknown): void;
 }
 

@@ -5,7 +5,7 @@ import type { Logger, Telemetry } from "../telemetry.ts";
 import type { GossipListener, GossipTopic } from "./gossip.ts";
 
 /**
- * What `yjsProtocol` and `automergeProtocol` take.
+ * What `yjsProtocols` and `automergeProtocol` take.
  * @typeParam D what is read
  * @typeParam C what is changed
  */

@@ -14,11 +14,18 @@ export interface Measured {
 }
 
 /** Measures these rows, quickly. */
-export async function measure(script: string, rows: readonly string[]): Promise<Measured> {
+export const measure = (script: string, rows: readonly string[]): Promise<Measured> =>
+  measureWith(script, ["--quick", "--only", rows.join(",")]);
+
+/** Builds, and runs the command with these arguments; all that it takes of Trellis is out of that build. */
+export async function measureWith(script: string, args: readonly string[]): Promise<Measured> {
   const build = ["-p", "tsconfig.simulation.json", "--outDir", "dist-simulation/bench"];
   await run("node_modules/.bin/tsc", build, { cwd: root });
-  const args = [`benchmarks/${script}`, "--quick", "--only", rows.join(",")];
-  const { stdout } = await run(process.execPath, args, { cwd: root });
+  const env = { ...process.env, TRELLIS_DIST: `${root}dist-simulation/bench/src` };
+  const { stdout } = await run(process.execPath, [`benchmarks/${script}`, ...args], {
+    cwd: root,
+    env,
+  });
   return { stdout, tables: [...tablesIn(stdout)] };
 }
 

@@ -49,7 +49,12 @@ test("a document of which two snapshots were made at once, too large together, c
     Uint8Array.from({ length: 6_000_000 }, (_, i) => Math.imul(i + seed, 2_654_435_761) >>> 13);
   for (const [seed, { collections }] of [one, two].entries()) {
     collections.notes.change("n", (doc) => doc.getMap("m").set("a", noise(seed)));
+    // So many changes that it looks at the weight again.
+    for (let i = 0; i < 40; i++)
+      collections.notes.change("n", (doc) => doc.getArray("c").push([i]));
   }
+  // Each puts a snapshot in the place of its changes now.
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
   two.addPeer(`ws://127.0.0.1:${one.address?.port}`);
   await one.waitFor(two.version());
   await two.waitFor(one.version());

@@ -22,7 +22,10 @@ export type Operation =
       readonly field: string;
       readonly inner: Operation;
     }
-  | { readonly name: "delete-entry"; readonly entry: string };
+  | { readonly name: "delete-entry"; readonly entry: string }
+  /** Puts something into a document once more, or takes it out wherever it is seen. `at`: of all places, from 0 to 1. */
+  | { readonly name: "insert"; readonly item: string; readonly at: number }
+  | { readonly name: "erase"; readonly item: string };
 
 /** One write, and what it had seen. */
 export interface Write {
@@ -122,6 +125,22 @@ export const flagSpecification = (history: History): boolean =>
   history.some(
     (enable) => enable.operation.name === "enable" && !history.some((other) => saw(other, enable)),
   );
+
+/** What was inserted is there if and only if nobody who saw that erased it; where it stands, the library decides. */
+export const documentSpecification = (history: History): string[] =>
+  history
+    .flatMap((insert) => {
+      const { operation } = insert;
+      if (operation.name !== "insert") return [];
+      const isErased = history.some(
+        (erase) =>
+          erase.operation.name === "erase" &&
+          erase.operation.item === operation.item &&
+          saw(erase, insert),
+      );
+      return isErased ? [] : [operation.item];
+    })
+    .toSorted(byText);
 
 /** What the fields of an entry mean. */
 export type FieldSpecifications = Readonly<

@@ -1,4 +1,4 @@
-/** Every built-in type once: how to draw an operation, do it, read the key, and what it must show. */
+/** Every built-in type once, and a document: how to draw an operation, do it, read the key, and what it must show. */
 import {
   counter,
   flag,
@@ -9,13 +9,16 @@ import {
   orSet,
   rateWindow,
 } from "../../src/crdt/index.ts";
+import { yDoc } from "../../src/bridge/yjs.ts";
 import type { Name } from "../../src/crdt/data-type.ts";
 import type { FreeCollections } from "../../src/store/collections/types.ts";
 import type { Json } from "../../src/store/values.ts";
 import type { Random } from "../simulation/virtual-environment.ts";
+import { drawDocument, performDocument, yItems, yMoves } from "./document-cases.ts";
 import {
   byText,
   counterSpecification,
+  documentSpecification,
   entriesSpecification,
   flagSpecification,
   type History,
@@ -48,6 +51,7 @@ export const schema = {
   /** Nothing expires here, and every hit counts: what time does is tested in `test/expiry`. */
   rates: rateWindow({ windowMs: longMs }),
   sessions: orSet<Name>({ expireAfterMs: longMs }),
+  documents: yDoc(),
 };
 
 export type TestCollections = FreeCollections<typeof schema>;
@@ -282,5 +286,12 @@ export const typeCases: readonly TypeCase[] = [
     perform: ({ sessions }, key, operation) => performSet(sessions.at(key), operation),
     read: ({ sessions }, key) => sessions.values(key).toSorted(byText),
     specification: setSpecification,
+  },
+  {
+    collection: "documents",
+    draw: drawDocument,
+    perform: ({ documents }, key, operation) => performDocument(documents, yMoves, key, operation),
+    read: ({ documents }, key) => yItems(documents.get(key)),
+    specification: documentSpecification,
   },
 ];

@@ -9,8 +9,9 @@ export function makeRow(actions) {
   tick.className = "tick";
   tick.addEventListener("change", () => actions.tick(tick.checked));
 
-  const text = document.createElement("input");
+  const text = document.createElement("textarea");
   text.className = "text";
+  text.rows = 1;
   text.ariaLabel = "Text";
   text.autocomplete = "off";
   text.maxLength = 500;
@@ -22,7 +23,10 @@ export function makeRow(actions) {
     if (event.altKey && by !== undefined) {
       event.preventDefault();
       actions.move(by);
-    } else if (event.key === "Enter" && !event.isComposing) text.blur();
+    } else if (event.key === "Enter" && !event.isComposing) {
+      event.preventDefault();
+      text.blur();
+    }
   });
 
   const editor = document.createElement("span");

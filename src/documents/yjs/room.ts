@@ -147,6 +147,7 @@ export class Room implements SessionRoom, DocumentFollower {
     const isOwn = pendingStructs === null && pendingDs === null;
     this.#following.apply(updates, isOwn ? session : undefined);
     this.#bound();
+    session.applied(updates.length);
   }
 
   #refuse(session: Session, error: unknown): void {

@@ -12,7 +12,6 @@ import { type Close, closes } from "./closes.ts";
 import {
   type AwarenessEntry,
   awarenessMessage,
-  deniedMessage,
   type Message,
   readMessage,
   step1Message,
@@ -43,6 +42,16 @@ export interface SessionRoom {
   left(session: Session): void;
 }
 
+/** What clients of one kind are told in their own way. */
+export interface Dialect {
+  /** Who asks what the other has first: we, when it comes, or we in return whenever it asked us. */
+  readonly asks: "first" | "in return";
+  /** Told once, to a client that may only read and tried to write. */
+  readonly denied?: Uint8Array;
+  /** Told of each change: whether it was taken in. */
+  readonly status?: (isTaken: boolean) => Uint8Array;
+}
+
 /** A message to many, and where what it has begins, by client: read only if somebody misses it. */
 export interface Sending {
   readonly message: Uint8Array;
@@ -54,16 +63,24 @@ export class Session implements ClientReceiver {
   readonly #client: Client;
   readonly #room: SessionRoom;
   readonly #mayWrite: boolean;
+  readonly #dialect: Dialect;
   #behind: Behind | undefined;
   /** It asked, while it was behind. */
   #owesStep2 = false;
   #isDenied = false;
+  /** Changes that were taken in, of which it does not know yet. */
+  #untold = 0;
   #isOver = false;
 
-  constructor(client: Client, room: SessionRoom, mayWrite: boolean) {
+  constructor(
+    client: Client,
+    room: SessionRoom,
+    how: { readonly mayWrite: boolean; readonly dialect: Dialect },
+  ) {
     this.#client = client;
     this.#room = room;
-    this.#mayWrite = mayWrite;
+    this.#mayWrite = how.mayWrite;
+    this.#dialect = how.dialect;
   }
 
   /** Whether nothing of it counts any more. */
@@ -83,7 +100,7 @@ export class Session implements ClientReceiver {
   /** Asks what the client has, and says who is there. */
   start(): void {
     this.#safely(() => {
-      this.#client.send(step1Message(Y.encodeStateVector(this.#room.doc)));
+      if (this.#dialect.asks === "first") this.#ask();
       const present = this.#room.present(false);
       if (present.length > 0) this.#client.send(awarenessMessage(present));
     });
@@ -112,6 +129,13 @@ export class Session implements ClientReceiver {
       if (this.#isReady()) this.#client.send(sending.message);
       this.#behind?.missed(sending.from());
     });
+  }
+
+  /** So many of its changes were taken in. */
+  applied(changes: number): void {
+    if (this.#isOver || this.#dialect.status === undefined) return;
+    this.#untold += changes;
+    this.#safely(() => this.#acknowledge());
   }
 
   /** Somebody's awareness. Who is behind is told all of it later. */
@@ -153,11 +177,17 @@ export class Session implements ClientReceiver {
     } catch {
       return this.close(closes.malformed);
     }
-    if (this.#isReady()) this.#client.send(step2Message(asked.lacks(this.#room.doc)));
-    else {
+    if (this.#isReady()) {
+      this.#client.send(step2Message(asked.lacks(this.#room.doc)));
+      if (this.#dialect.asks === "in return") this.#ask();
+    } else {
       this.#behind = asked;
       this.#owesStep2 = true;
     }
+  }
+
+  #ask(): void {
+    this.#client.send(step1Message(Y.encodeStateVector(this.#room.doc)));
   }
 
   #update({
@@ -168,10 +198,23 @@ export class Session implements ClientReceiver {
     readonly update: Uint8Array;
   }): void {
     if (this.#mayWrite) return this.#room.receive(this, update);
-    if (this.#isDenied || !isNews(update, kind, this.#room.doc)) return;
+    const { denied, status } = this.#dialect;
+    if (this.#isDenied && status === undefined) return;
+    const isDenied = isNews(update, kind, this.#room.doc);
     if (!this.#isReady()) return;
+    if (status !== undefined) this.#client.send(status(!isDenied));
+    if (!isDenied || this.#isDenied) return;
     this.#isDenied = true;
-    this.#client.send(deniedMessage("this document may only be read"));
+    if (denied !== undefined) this.#client.send(denied);
+  }
+
+  #acknowledge(): void {
+    const { status } = this.#dialect;
+    if (status === undefined) return;
+    while (this.#untold > 0 && this.#isReady()) {
+      this.#client.send(status(true));
+      this.#untold--;
+    }
   }
 
   #awareness(entries: readonly AwarenessEntry[]): void {
@@ -191,9 +234,12 @@ export class Session implements ClientReceiver {
     if (behind === undefined) return;
     const lacks = behind.lacks(this.#room.doc);
     this.#client.send(this.#owesStep2 ? step2Message(lacks) : updateMessage(lacks));
+    const isAsked = this.#owesStep2;
     this.#behind = undefined;
     this.#owesStep2 = false;
+    if (isAsked && this.#dialect.asks === "in return") this.#ask();
     this.#awareness(this.#room.present(true));
+    this.#acknowledge();
   }
 
   /** A client is never the end of others, nor of a turn. */

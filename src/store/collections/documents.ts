@@ -1,6 +1,6 @@
 /** Documents of another library, by key. */
 import type { DocumentType, Origin } from "../../crdt/document.ts";
-import { InvalidValueError } from "../../errors.ts";
+import { InvalidValueError, TrellisError } from "../../errors.ts";
 import { type DocumentFollower, fromAfar, type HeldDocument } from "../documents/held-document.ts";
 import { Shelf, type ShelfListener } from "../documents/shelf.ts";
 import type { Keyspace } from "../keyspace.ts";
@@ -64,7 +64,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
   /**
    * Takes in an update of the library (`Y.encodeStateAsUpdate`, `Automerge.save`): what it has and the document
    * lacks.
-   * @throws InvalidValueError for bytes that are none; nothing is changed. Else as `change` does.
+   * @throws InvalidValueError for bytes that are none, or cannot be taken in; nothing is changed. Else as `change` does.
    */
   apply(key: string, update: Uint8Array): void {
     this.#apply(this.#hold(key), [update], undefined);
@@ -159,7 +159,13 @@ export class DocumentCollection<D = unknown, C = unknown> {
 
   #apply(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
     if (!updates.every((update) => this.#type.engine.isUpdate(update))) this.#refuse();
-    this.#attempt(held, ({ open }) => open.apply(updates, origin));
+    try {
+      this.#attempt(held, ({ open }) => open.apply(updates, origin));
+    } catch (error) {
+      // Whatever a library throws at bytes that are well formed, and say nothing that can be.
+      if (!(error instanceof TrellisError)) this.#refuse();
+      throw error;
+    }
   }
 
   /** What throws midway leaves no document that could be used. */

@@ -6,7 +6,8 @@
  * closed, so nobody is told of what is undone.
  *
  * An object of a library cannot be set back. So where the slots say less than the object (a transaction that
- * threw, a removal, a write that was refused) the object is given up, and whoever asks next gets another.
+ * threw, a removal, a write that was refused) the object is given up, and whoever asks next gets another. Who
+ * still has the old one and changes it is told so by an error, for nobody would ever see the change.
  */
 import type {
   DocumentEngine,
@@ -14,6 +15,7 @@ import type {
   OpenDocument,
   Origin,
 } from "../../crdt/document.ts";
+import { UsageError } from "../../errors.ts";
 import type { UpdateSlots } from "./update-slots.ts";
 
 /** Why a document is another object now. */
@@ -42,7 +44,7 @@ export interface HeldDocumentOptions<D, C> {
   readonly slots: () => UpdateSlots;
   /** Something was written to the slots, and is to be told at the end of the batch. */
   readonly wrote: (document: HeldDocument<D, C>) => void;
-  /** The slots refused a change. */
+  /** A write was refused; the document is another object. */
   readonly refused: (document: HeldDocument<D, C>) => void;
   /** Bytes that are no update, or cannot be taken in, were passed over. */
   readonly passedOver: (updates: number) => void;
@@ -59,6 +61,8 @@ export class HeldDocument<D, C> {
   #open: OpenDocument<D, C> | undefined;
   /** What somebody outside may still hold. */
   #lent: WeakRef<OpenDocument<D, C>> | undefined;
+  /** Being read from the slots. */
+  #reading: OpenDocument<D, C> | undefined;
   #told: Told[] = [];
 
   constructor(options: HeldDocumentOptions<D, C>) {
@@ -80,7 +84,7 @@ export class HeldDocument<D, C> {
 
   /** Whether somebody follows or observes it. */
   get isWanted(): boolean {
-    return this.followers.size > 0 || this.#open?.isObserved === true;
+    return this.followers.size > 0 || this.#present?.isObserved === true;
   }
 
   /** Tells somebody of what changes an object that is there: after `replaced`, it is once it was asked for. */
@@ -100,14 +104,25 @@ export class HeldDocument<D, C> {
     this.#open = undefined;
   }
 
+  /** Holds what was lent, if it is still there. */
+  takeBack(): void {
+    this.#open ??= this.#present;
+    if (this.#open !== undefined) this.#lent = undefined;
+  }
+
   /** Takes in what others wrote to these slots. `less`: something was removed, too. */
   joined(slots: Iterable<number>, less: boolean): void {
     const open = this.#present;
-    if (open === undefined) return;
+    if (open === undefined && this.followers.size === 0) return;
     if (this.#slots.isEmpty) return this.replace("removed");
     const updates = this.#takable(this.#slots.readSlots(slots));
-    if (updates.length > 0) this.#take(open, updates);
-    if (less && this.#lacks(open)) return this.replace("removed");
+    if (open === undefined) {
+      for (const update of updates) this.#told.push({ update, origin: fromAfar });
+    } else {
+      if (updates.length > 0) this.#take(open, updates);
+      // Who observes it may have had it replaced meanwhile.
+      if (less && this.#present === open && this.#lacks(open)) return this.replace("removed");
+    }
     this.tell();
   }
 
@@ -152,40 +167,60 @@ export class HeldDocument<D, C> {
   }
 
   #read(): OpenDocument<D, C> {
-    const { engine } = this.#options;
     const updates = this.#slots.read();
-    const whole = this.#opened();
-    try {
-      if (updates.length > 0) whole.apply(updates, fromAfar);
-      return whole;
-    } catch {
-      // One of them is bad. Which, is found out one by one.
-      whole.close();
-    }
-    const good: Uint8Array[] = [];
-    for (const update of updates) {
-      const trial = engine.open(nobody);
-      try {
-        trial.apply([...good, update], fromAfar);
-        good.push(update);
-      } catch {
-        // Counted below.
-      }
-      trial.close();
-    }
-    this.#options.passedOver(updates.length - good.length);
-    const rest = this.#opened();
-    rest.apply(good, fromAfar);
+    const whole = this.#opened(updates);
+    if (whole !== undefined) return whole;
+    const sound = this.#sound(updates);
+    if (sound.length < updates.length) this.#options.passedOver(updates.length - sound.length);
+    const rest = this.#opened(sound);
+    if (rest === undefined) throw new Error("assertion: what was taken in cannot be taken in");
     return rest;
   }
 
-  /** An object whose listener knows us, so that we last as long as it does. */
-  #opened(): OpenDocument<D, C> {
+  /** Of these, all that can be taken in one after the other: found by halves, O(bad ones x log n) documents. */
+  #sound(updates: readonly Uint8Array[]): Uint8Array[] {
+    const { engine } = this.#options;
+    let sound: Uint8Array[] = [];
+    const left = [updates.filter((update) => engine.isUpdate(update))];
+    for (let part = left.pop(); part !== undefined; part = left.pop()) {
+      const more = [...sound, ...part];
+      if (this.#canTake(more)) sound = more;
+      else if (part.length > 1)
+        left.push(part.slice(part.length / 2), part.slice(0, part.length / 2));
+    }
+    return sound;
+  }
+
+  #canTake(updates: readonly Uint8Array[]): boolean {
+    const trial = this.#options.engine.open(nobody);
+    try {
+      trial.apply(updates, fromAfar);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      trial.close();
+    }
+  }
+
+  /** An object with these updates, whose listener knows us, so that we last as long as it does. */
+  #opened(updates: readonly Uint8Array[]): OpenDocument<D, C> | undefined {
     const opened: OpenDocument<D, C> = this.#options.engine.open({
       changed: (update, origin) => this.#changed(opened, update, origin),
       observerFailed: this.#options.observerFailed,
     });
-    return opened;
+    if (updates.length === 0) return opened;
+    const outer = this.#reading;
+    this.#reading = opened;
+    try {
+      opened.apply(updates, fromAfar);
+      return opened;
+    } catch {
+      opened.close();
+      return undefined;
+    } finally {
+      this.#reading = outer;
+    }
   }
 
   #takable(updates: readonly Uint8Array[]): Uint8Array[] {
@@ -207,9 +242,15 @@ export class HeldDocument<D, C> {
   }
 
   #changed(by: OpenDocument<D, C>, update: Uint8Array, origin: Origin): void {
+    if (by === this.#reading) return;
+    if (this.#present !== by) {
+      throw new UsageError(
+        "the document was replaced by another object (a transaction was undone, it was removed, a write was " +
+          "refused, or the replica was closed); this change was not kept: get the document again",
+      );
+    }
     if (origin !== fromAfar) this.#write(update);
-    // It is another while it is being read, or was given up.
-    if (this.#present === by && this.followers.size > 0) this.#told.push({ update, origin });
+    if (this.followers.size > 0) this.#told.push({ update, origin });
   }
 
   #write(update: Uint8Array): void {

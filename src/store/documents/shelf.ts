@@ -26,7 +26,7 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  /** To be made smaller, and whether only if that gains much. */
+  /** To be made small at the end of the turn, and whether only if that gains much. */
   readonly #heavy = new Map<HeldDocument<D, C>, boolean>();
   #sweeping: Timer | undefined;
 
@@ -88,6 +88,8 @@ export class Shelf<D, C> {
 
   #made(key: string): HeldDocument<D, C> {
     const { engine } = this.#type;
+    // A snapshot takes away what the library cannot read.
+    let isSpoiled = false;
     return new HeldDocument<D, C>({
       engine,
       slots: () => new UpdateSlots(this.#keyspace, this.#root, key, engine),
@@ -95,11 +97,18 @@ export class Shelf<D, C> {
         // What is cut into parts closes its batch itself, before it is known here that there is something to tell.
         if (this.#written.size === 0) this.#keyspace.environment.defer(() => this.#flushed());
         this.#written.add(held);
-        if (held.slots.isHeavy()) this.#lighten(held, false);
+        if (!isSpoiled && !held.slots.isHeavy()) return;
+        isSpoiled = false;
+        this.#lighten(held, false);
       },
-      // Replicas that make snapshots at once leave several, which say the same and are too much together.
-      refused: (held) => this.#lighten(held, true),
-      passedOver: (updates) => this.#listener.passedOver(key, updates),
+      // Replicas that make snapshots at once leave several: they say the same, and may be too much together.
+      refused: (held) => {
+        if (!this.#keyspace.isClosed) this.#lighten(held, !held.slots.isHeavy());
+      },
+      passedOver: (updates) => {
+        isSpoiled = true;
+        this.#listener.passedOver(key, updates);
+      },
       observerFailed: (error) => this.observerFailed(error),
     });
   }
@@ -161,7 +170,11 @@ export class Shelf<D, C> {
     this.#sweeping = undefined;
     const nowMs = this.#keyspace.environment.monotonic();
     for (const [key, held] of this.#held) {
-      if (held.isWanted || nowMs - held.usedMs < idleMs) continue;
+      if (nowMs - held.usedMs < idleMs) continue;
+      if (held.isWanted) {
+        held.takeBack();
+        continue;
+      }
       held.lend();
       if (!held.isInMemory) this.#held.delete(key);
     }

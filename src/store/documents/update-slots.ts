@@ -10,10 +10,13 @@
  *
  * An update longer than a slot may be is cut into parts, which are written in one batch and so are never
  * seen apart.
+ *
+ * If a memory was copied, two write to the slots of one writer, both as he would. So every live cell of a
+ * slot is an update, and nobody writes over one that is not its own before it has merged it.
  */
+import { noCell } from "../../crdt/cells.ts";
 import type { DocumentEngine } from "../../crdt/document.ts";
 import { OverloadedError, UsageError } from "../../errors.ts";
-import { latest } from "../collections/registers.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Container, Root } from "../nodes.ts";
 import { checkKey } from "../values.ts";
@@ -26,7 +29,10 @@ export const updateBytesMax: number = 2 * documentBytesMax;
 const partBytesMax = 512 * 1024;
 /** Slots of one level of one writer. */
 const slotsPerLevel = 64;
-/** Where what is added goes, as many as it is: it is merged and cleared with the level, while the lowest is written over. */
+/**
+ * Where what is added goes, as many as it is: it is merged and cleared with the level, while the lowest is written
+ * over.
+ */
 const addedLevel = 1;
 /** Changes that are left alone beside a snapshot, in bytes. */
 const tailBytesMin = 64 * 1024;
@@ -47,28 +53,33 @@ interface Weight {
   readonly slots: number;
 }
 
+/** What is needed of a library here. */
+type Merger = Pick<DocumentEngine<unknown, unknown>, "isUpdate" | "merge">;
+
+/** An update where it stands. */
+interface Found {
+  readonly update: Uint8Array;
+  /** The number of its writer. */
+  readonly actor: number;
+}
+
 /** The slots of one document, which may not be there yet. */
 export class UpdateSlots {
   readonly #keyspace: Keyspace;
   readonly #root: Root;
   readonly #key: string;
-  readonly #engine: Pick<DocumentEngine<unknown, unknown>, "merge">;
+  readonly #engine: Merger;
   /** Whose slots `#next` is about. */
   #writer = "";
-  /** The slot that is written next, by level. */
+  /** The slot that is written next, by level; none where nobody has looked since we came. */
   #next: number[] = [];
   #appended = 0;
-  /** Since the weight was looked at. */
-  #appendedBytes = 0;
+  /** What came since the weight was looked at; some of it in the place of other. */
+  #moreBytes = 0;
   #bytes: number | undefined;
 
   /** @throws InvalidValueError for what cannot be a key. */
-  constructor(
-    keyspace: Keyspace,
-    root: Root,
-    key: string,
-    engine: Pick<DocumentEngine<unknown, unknown>, "merge">,
-  ) {
+  constructor(keyspace: Keyspace, root: Root, key: string, engine: Merger) {
     this.#keyspace = keyspace;
     this.#root = root;
     this.#key = checkKey(key);
@@ -84,25 +95,29 @@ export class UpdateSlots {
   /** All updates, each once; what can be none is passed over. O(bytes). */
   read(): Uint8Array[] {
     const updates: Uint8Array[] = [];
-    for (const writer of this.#writers()) updates.push(...this.#updatesOf(writer));
+    for (const writer of this.#writers()) {
+      for (const { update } of this.#updatesOf(writer)) updates.push(update);
+    }
     return updates;
   }
 
-  /** The updates that these slots are, or are a part of. */
+  /** The updates that these slots are, or are a part of: they have just come. */
   readSlots(slots: Iterable<number>): Uint8Array[] {
     const { nodes } = this.#keyspace;
     const updates: Uint8Array[] = [];
-    const cut = new Set<string>();
+    const seen = new Set<string>();
     for (const slot of slots) {
       const writer = nodes.container(nodes.parent(slot));
-      const name = String(nodes.name(slot));
       if (writer === undefined) continue;
-      const [whole, , parts] = name.split("/");
-      const of = `${String(writer.name)}/${whole}`;
-      if (parts !== undefined && cut.has(of)) continue;
-      cut.add(of);
-      const update = parts === undefined ? this.#part(slot) : this.#joined(writer, name);
-      if (update !== undefined) updates.push(update);
+      const [whole = "", part, parts] = String(nodes.name(slot)).split("/");
+      const name = part === undefined ? whole : `${whole}/0/${parts}`;
+      const path = `${String(writer.name)}/${name}`;
+      if (seen.has(path)) continue;
+      seen.add(path);
+      for (const { update } of this.#updatesAt(writer, name)) {
+        updates.push(update);
+        this.#moreBytes += update.length;
+      }
     }
     return updates;
   }
@@ -114,7 +129,7 @@ export class UpdateSlots {
   append(update: Uint8Array): void {
     this.#checkRoom(update.length);
     this.#appended++;
-    this.#appendedBytes += update.length;
+    this.#moreBytes += update.length;
     // What is cut is not to be merged and cut again with every 64th change.
     this.#put(update.length > partBytesMax ? 1 : 0, update);
   }
@@ -127,22 +142,24 @@ export class UpdateSlots {
    */
   add(updates: readonly Uint8Array[]): number[] {
     const keyspace = this.#keyspace;
-    if (keyspace.isTransacting)
+    if (keyspace.isTransacting) {
       throw new UsageError("updates are added in transactions of their own");
-    const present = new Map(this.read().map((update) => [textOf(update), update.length]));
-    const isNew = present.size === 0;
-    let bytes = sum(present.values());
-    const added = updates.filter((update) => {
-      const text = textOf(update);
-      if (present.has(text)) return false;
-      present.set(text, update.length);
-      bytes += update.length;
-      return true;
-    });
+    }
+    const present = new Set<string>();
+    let bytes = 0;
+    const isNew = (update: Uint8Array): boolean => {
+      const before = present.size;
+      if (present.add(textOf(update)).size > before) bytes += update.length;
+      return present.size > before;
+    };
+    const there = this.read().filter(isNew);
+    const added = updates.filter(isNew);
     if (added.length === 0) return [];
-    if (!isNew && bytes > documentBytesMax) throw this.#overloaded();
+    if (there.length > 0 && bytes > documentBytesMax) throw this.#overloaded();
     this.#bytes = undefined;
-    return groupsOf(added).flatMap((group) => keyspace.transact(() => this.#addAll(group)));
+    const write = (some: readonly Uint8Array[]): number[] =>
+      keyspace.transact(() => this.#addAll(some));
+    return bytes <= documentBytesMax ? write(added) : added.flatMap((update) => write([update]));
   }
 
   /** Whether the updates weigh so much that a snapshot should take their place. O(slots), but seldom. */
@@ -159,31 +176,39 @@ export class UpdateSlots {
     return this.#weigh().bytes;
   }
 
-  /** Puts a snapshot, which contains all of them, in the place of all updates. */
-  replace(snapshot: Uint8Array): void {
+  /**
+   * Puts a snapshot, which contains all of them, in the place of all updates. Returns false for one that is too large:
+   * nothing is written then.
+   * @throws OverloadedError if there are so many slots that clearing them does not fit into one transaction.
+   */
+  replace(snapshot: Uint8Array): boolean {
+    if (snapshot.length > documentBytesMax) return false;
     const keyspace = this.#keyspace;
     keyspace.transact(() => {
       const node = this.#root.keys.get(this.#key);
       if (node !== undefined) keyspace.clearAll(node);
-      this.#write(this.#own(), snapshotName, snapshot);
+      this.#write(this.#own(), namesOf(snapshotName, snapshot), snapshot);
     });
     this.#next = [];
     this.#bytes = snapshot.length;
-    this.#appendedBytes = 0;
+    this.#moreBytes = 0;
+    return true;
   }
 
   #addAll(updates: readonly Uint8Array[]): number[] {
     const writer = this.#own();
     const first = afterAll(writer, addedLevel);
-    // As when somebody comes back to it: whoever writes here next merges all of them.
+    // Whoever writes here next merges all of them.
     this.#next[addedLevel] = slotsPerLevel;
-    return updates.flatMap((update, i) =>
-      this.#write(writer, `${addedLevel}.${first + i}`, update),
-    );
+    return updates.flatMap((update, i) => {
+      const names = namesOf(`${addedLevel}.${first + i}`, update);
+      this.#write(writer, names, update);
+      return names.flatMap((name) => writer.children.get(name) ?? []);
+    });
   }
 
   #checkRoom(more: number): void {
-    const known = (this.#bytes ?? this.#weigh().bytes) + this.#appendedBytes;
+    const known = (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
     if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
     throw this.#overloaded();
   }
@@ -200,37 +225,93 @@ export class UpdateSlots {
     let [bytes, snapshotBytes, slots] = [0, 0, 0];
     for (const writer of this.#writers()) {
       for (const [name, slot] of writer.children) {
-        const text = latest(this.#keyspace, slot);
-        if (typeof text !== "string") continue;
-        const size = Math.floor(text.length * 0.75);
-        bytes += size;
-        slots++;
-        if (String(name).startsWith(snapshotName)) snapshotBytes += size;
+        for (const cell of this.#live(slot)) {
+          const size = this.#sizeOf(cell);
+          bytes += size;
+          slots++;
+          if (String(name).startsWith(snapshotName)) snapshotBytes += size;
+        }
       }
     }
     this.#bytes = bytes;
-    this.#appendedBytes = 0;
+    this.#moreBytes = 0;
     return { bytes, snapshotBytes, slots };
   }
 
   #put(level: number, update: Uint8Array): void {
     const writer = this.#own();
-    if ((this.#next[level] ?? 0) >= slotsPerLevel) this.#fold(writer, level);
-    const at = this.#next[level] ?? 0;
+    let at = this.#nextOf(writer, level);
+    while (at < slotsPerLevel && this.#isTaken(writer, level, namesOf(`${level}.${at}`, update)))
+      at++;
+    if (at >= slotsPerLevel) {
+      this.#fold(writer, level);
+      at = 0;
+    }
     this.#next[level] = at + 1;
-    this.#write(writer, `${level}.${at}`, update);
+    this.#write(writer, namesOf(`${level}.${at}`, update), update);
+  }
+
+  /** Whoever comes back writes behind all that is live: what was written last there, nobody knows. */
+  #nextOf(writer: Container, level: number): number {
+    const known = this.#next[level];
+    if (known !== undefined) return known;
+    const prefix = `${level}.`;
+    let next = 0;
+    for (const [name, slot] of writer.children) {
+      const text = String(name);
+      if (!text.startsWith(prefix) || !this.#keyspace.isLive(slot)) continue;
+      const at = Number.parseInt(text.slice(prefix.length), 10);
+      if (at >= next) next = at + 1;
+    }
+    return next;
+  }
+
+  /** Whether something is there that was not merged into the next level: of the lowest, only what others put there. */
+  #isTaken(writer: Container, level: number, names: readonly string[]): boolean {
+    return names.some((name) => {
+      const slot = writer.children.get(name);
+      if (slot === undefined) return false;
+      return level > 0 ? this.#keyspace.isLive(slot) : this.#isOthers(slot);
+    });
+  }
+
+  #isOthers(slot: number): boolean {
+    const { cells, me } = this.#keyspace;
+    return [...this.#live(slot)].some((cell) => cells.actor(cell) !== me);
   }
 
   /** Merges what is in all slots of a level into one of the next. */
   #fold(writer: Container, level: number): void {
     const prefix = `${level}.`;
     const names = [...writer.children.keys()].filter((name) => String(name).startsWith(prefix));
-    const updates = this.#updatesOf(writer, prefix);
+    const merged = this.#merged([...this.#updatesOf(writer, prefix)]);
+    // Whether all of the lowest level was merged before is not known to whoever has come back.
+    const isBack = this.#next[level] === undefined;
     this.#next[level] = 0;
-    if (updates.length > 0) this.#put(level + 1, this.#engine.merge(updates));
-    // Those of the lowest level are written over soon.
-    if (level === 0) return;
-    for (const name of names) this.#keyspace.clear(writer.children.get(name) as number);
+    if (merged !== undefined) this.#put(level + 1, merged);
+    for (const name of names) {
+      const slot = writer.children.get(name);
+      if (slot === undefined) continue;
+      // Ours of the lowest level are written over soon.
+      if (level > 0 || isBack || this.#isOthers(slot)) this.#keyspace.clear(slot);
+    }
+  }
+
+  /** One update of all. What others put in our place may be anything: what cannot be merged is left out. */
+  #merged(found: readonly Found[]): Uint8Array | undefined {
+    const { me } = this.#keyspace;
+    const own = found.filter(({ actor }) => actor === me).map(({ update }) => update);
+    const others = found
+      .filter(({ actor, update }) => actor !== me && this.#engine.isUpdate(update))
+      .map(({ update }) => update);
+    if (others.length > 0) {
+      try {
+        return this.#engine.merge([...own, ...others]);
+      } catch {
+        // Ours can be.
+      }
+    }
+    return own.length > 0 ? this.#engine.merge(own) : undefined;
   }
 
   /** Our container. */
@@ -244,27 +325,23 @@ export class UpdateSlots {
     if (own === undefined) throw new Error("assertion: a writer that is no container");
     if (this.#writer !== actor) {
       this.#writer = actor;
-      this.#next = levelsOf(own);
+      this.#next = [];
     }
     return own;
   }
 
-  /** Returns the slots. */
-  #write(writer: Container, name: string, update: Uint8Array): number[] {
+  /** Writes an update into the slots of these names, cut into as many parts. */
+  #write(writer: Container, names: readonly string[], update: Uint8Array): void {
     const keyspace = this.#keyspace;
-    const assign = (slot: string, bytes: Uint8Array): number => {
-      const node = writer.children.get(slot) ?? keyspace.child(writer, slot);
-      keyspace.assign(node, textOf(bytes));
-      return node;
-    };
-    if (update.length <= partBytesMax) return [assign(name, update)];
-    const parts = Math.ceil(update.length / partBytesMax);
-    return keyspace.transact(() =>
-      Array.from({ length: parts }, (_, part) => {
+    const write = (): void => {
+      for (const [part, name] of names.entries()) {
+        const node = writer.children.get(name) ?? keyspace.child(writer, name);
         const from = part * partBytesMax;
-        return assign(`${name}/${part}/${parts}`, update.subarray(from, from + partBytesMax));
-      }),
-    );
+        keyspace.assign(node, textOf(update.subarray(from, from + partBytesMax)));
+      }
+    };
+    if (names.length > 1) keyspace.transact(write);
+    else write();
   }
 
   *#writers(): Generator<Container> {
@@ -277,48 +354,68 @@ export class UpdateSlots {
     }
   }
 
-  #updatesOf(writer: Container, prefix = ""): Uint8Array[] {
-    const updates: Uint8Array[] = [];
-    for (const [name, slot] of writer.children) {
+  *#updatesOf(writer: Container, prefix = ""): Generator<Found> {
+    for (const name of writer.children.keys()) {
       const text = String(name);
-      if (!text.startsWith(prefix)) continue;
-      const [, part] = text.split("/");
-      if (part !== undefined && part !== "0") continue;
-      const update = part === undefined ? this.#part(slot) : this.#joined(writer, text);
-      if (update !== undefined) updates.push(update);
+      if (text.startsWith(prefix)) yield* this.#updatesAt(writer, text);
     }
-    return updates;
   }
 
-  /** An update that was cut, from all its parts, of which `name` is one. */
-  #joined(writer: Container, name: string): Uint8Array | undefined {
-    const [whole, , told] = name.split("/");
-    const parts = Number(told);
-    if (!(parts * partBytesMax <= updateBytesMax)) return undefined;
-    const found: Uint8Array[] = [];
-    for (let part = 0; part < parts; part++) {
-      const slot = writer.children.get(`${whole}/${part}/${told}`);
-      const bytes = slot === undefined ? undefined : this.#part(slot);
-      if (bytes === undefined) return undefined;
-      found.push(bytes);
+  /** The updates whose only or first part has this name. */
+  *#updatesAt(writer: Container, name: string): Generator<Found> {
+    const { cells } = this.#keyspace;
+    const slot = writer.children.get(name);
+    if (slot === undefined) return;
+    const [whole, part, told] = name.split("/");
+    if (part !== undefined && part !== "0") return;
+    const parts = part === undefined ? 1 : Number(told);
+    if (!(parts * partBytesMax <= updateBytesMax)) return;
+    for (const first of this.#live(slot)) {
+      const found = [this.#bytesOf(first)];
+      for (let next = 1; next < parts; next++) {
+        found.push(
+          this.#bytesOf(this.#beside(first, writer.children.get(`${whole}/${next}/${told}`))),
+        );
+      }
+      const bytes = found.filter((one) => one !== undefined);
+      if (bytes.length < found.length) continue;
+      const update = bytes.length === 1 ? bytes[0] : Buffer.concat(bytes);
+      if (update !== undefined) yield { update, actor: cells.actor(first) };
     }
-    return Buffer.concat(found);
   }
 
-  #part(slot: number): Uint8Array | undefined {
-    const text = latest(this.#keyspace, slot);
+  /** The cell of another slot that was written with this one. */
+  #beside(first: number, slot: number | undefined): number {
+    const { cells } = this.#keyspace;
+    if (slot === undefined) return noCell;
+    const cell = cells.find(slot, cells.actor(first));
+    if (cell === noCell || !cells.isLive(cell)) return noCell;
+    return cells.sequence(cell) === cells.sequence(first) ? cell : noCell;
+  }
+
+  *#live(slot: number): Generator<number> {
+    const { cells, nodes } = this.#keyspace;
+    for (let cell = nodes.head(slot); cell !== noCell; cell = cells.next(cell)) {
+      if (cells.isLive(cell)) yield cell;
+    }
+  }
+
+  #bytesOf(cell: number): Uint8Array | undefined {
+    const text = cell === noCell ? undefined : this.#keyspace.cells.payload(cell);
     return typeof text === "string" ? bytesOf(text) : undefined;
+  }
+
+  #sizeOf(cell: number): number {
+    const text = this.#keyspace.cells.payload(cell);
+    return typeof text === "string" ? Math.floor(text.length * 0.75) : 0;
   }
 }
 
-/** Whoever comes back to slots of its own does not know which was written last: they count as full. */
-function levelsOf(own: Container): number[] {
-  const next: number[] = [];
-  for (const name of own.children.keys()) {
-    const level = Number.parseInt(String(name), 10);
-    if (Number.isInteger(level) && level < 16) next[level] = slotsPerLevel;
-  }
-  return next;
+/** The slots that an update needs, from the name of one: several if it has to be cut. */
+function namesOf(name: string, update: Uint8Array): string[] {
+  const parts = Math.ceil(update.length / partBytesMax);
+  if (parts <= 1) return [name];
+  return Array.from({ length: parts }, (_, part) => `${name}/${part}/${parts}`);
 }
 
 /** The first number of a level after which no slot has one. */
@@ -330,28 +427,6 @@ function afterAll(own: Container, level: number): number {
   }
   return after;
 }
-
-/** In order, as much at a time as a transaction may write. */
-function groupsOf(updates: readonly Uint8Array[]): Uint8Array[][] {
-  const groups: Uint8Array[][] = [];
-  let bytes = 0;
-  for (const update of updates) {
-    bytes += update.length;
-    const last = groups.at(-1);
-    if (last !== undefined && bytes <= documentBytesMax) last.push(update);
-    else {
-      groups.push([update]);
-      bytes = update.length;
-    }
-  }
-  return groups;
-}
-
-const sum = (numbers: Iterable<number>): number => {
-  let total = 0;
-  for (const number of numbers) total += number;
-  return total;
-};
 
 const textOf = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");

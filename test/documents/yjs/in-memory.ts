@@ -7,7 +7,7 @@ import { fullGrant, type Grant, grantOf } from "../../../src/access.ts";
 import { yDoc } from "../../../src/bridge/yjs.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../../../src/documents/client.ts";
 import { Gossip, type GossipLink } from "../../../src/documents/gossip-service.ts";
-import { yjsProtocol } from "../../../src/documents/yjs/protocol.ts";
+import { yjsProtocols } from "../../../src/documents/yjs/protocol.ts";
 import type { DocumentCollection } from "../../../src/store/collections/documents.ts";
 import { openCollections } from "../../../src/store/collections/open.ts";
 import { Keyspace } from "../../../src/store/keyspace.ts";
@@ -26,6 +26,7 @@ export class MemoryPeer {
   readonly documents: DocumentCollection<Y.Doc, Y.Doc>;
   readonly gossip = new Gossip();
   readonly protocol: ClientProtocol;
+  readonly hocuspocus: ClientProtocol;
   readonly warnings: string[] = [];
 
   constructor(world: World) {
@@ -33,7 +34,7 @@ export class MemoryPeer {
     this.environment = environment;
     this.keyspace = new Keyspace({ schema, environment });
     this.documents = openCollections(this.keyspace, schema).yjs;
-    this.protocol = yjsProtocol({
+    const [yjs, hocuspocus] = yjsProtocols({
       documents: this.documents,
       collection: "yjs",
       environment,
@@ -44,6 +45,8 @@ export class MemoryPeer {
       },
       gossip: (listener) => this.gossip.topic("yjs/yjs", listener),
     });
+    this.protocol = yjs;
+    this.hocuspocus = hocuspocus;
   }
 
   /** A client that is admitted. */
