@@ -23,6 +23,8 @@ const { values: flags } = parseArgs({
 });
 if (flags.storage === undefined) throw new Error("--storage names no directory");
 
+// Before the replica: from when it listens on it should be served.
+const page = await openPage({ peer: flags.name, otherUrl: `http://127.0.0.1:${flags.other}/` });
 const replica = await openReplica({
   schema: {
     list: yDoc(),
@@ -36,7 +38,6 @@ const replica = await openReplica({
   locks: embeddedLocks({ host: flags["host-locks"] }),
   documents: { yjs: "list" },
 });
-const page = await openPage({ peer: flags.name, otherUrl: `http://127.0.0.1:${flags.other}/` });
 const http = serveHttp(replica, { page });
 console.log(`http://127.0.0.1:${flags.port}/`);
 

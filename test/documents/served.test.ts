@@ -105,6 +105,8 @@ test("clients of automerge-repo edit one document through two replicas", async (
     return repo;
   });
   const mine = left?.create<{ text: string }>({ text: "hello" });
+  // Who asks for it earlier is told that there is none.
+  await until(() => two.replica.inventory().some(({ keys }) => keys === 1));
   const theirs = mine && (await right?.find<{ text: string }>(mine.url));
   expect(theirs?.doc().text).toBe("hello");
   theirs?.change((doc) => void (doc.text = "hello there"));

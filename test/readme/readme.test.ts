@@ -8,7 +8,10 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { WebSocket } from "ws";
+import { WebsocketProvider } from "y-websocket";
+import { Doc } from "yjs";
 import { counter, lwwRegister, openReplica, orSet } from "../../src/index.ts";
 import { reservePort } from "../../src/cli/servers/port.ts";
 import { assertBuilt, Run } from "../cli/command.ts";
@@ -56,12 +59,17 @@ afterAll(() => {
 });
 
 /** Compiles a program as a strict user would; resolves with the path of what came out. */
-async function compiled(name: string, code: string): Promise<string> {
+async function compiled(name: string, code: string, libraries = ""): Promise<string> {
   writeFileSync(join(folder, `${name}.ts`), code);
   const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
   const options = ["--strict", "--module", "nodenext", "--target", "es2022", "--lib"];
   const tsc = join(root, "node_modules/.bin/tsc");
-  const args = [...options, "es2023,esnext.disposable", ...types, join(folder, `${name}.ts`)];
+  const args = [
+    ...options,
+    `es2023,esnext.disposable${libraries}`,
+    ...types,
+    join(folder, `${name}.ts`),
+  ];
   await promisify(execFile)(tsc, args, { cwd: folder }).catch((error: unknown) => {
     const { stdout = "" } = error as { stdout?: string };
     throw new Error(`the README's example does not compile: ${stdout}`, { cause: error });
@@ -176,8 +184,29 @@ test("the rates of the README run as printed", async () => {
   expect(await program.line()).toBe("1 u:7");
 }, 30_000);
 
+test("the documents of the README are edited by a client as printed", async () => {
+  const code = adapted(blockWith("ts", "yDoc"), { "port: 7001": "port: 0" });
+  const more =
+    "console.log(shop.address?.port);\nsetTimeout(() => undefined, 60_000);\n" +
+    "await new Promise(() => undefined);\n";
+  // The types of Yjs name those of browsers.
+  await using service = new Program(await compiled("documents", `${code}\n${more}`, ",dom"));
+  const url = `ws://127.0.0.1:${await service.line()}/yjs`;
+  const WebSocketPolyfill = WebSocket as unknown as typeof globalThis.WebSocket;
+  const provider = new WebsocketProvider(url, "n1", new Doc(), {
+    WebSocketPolyfill,
+    disableBc: true,
+  });
+  try {
+    await vi.waitUntil(() => provider.synced, { timeout: 20_000 });
+    expect(provider.doc.getText("title").toJSON()).toBe("hello");
+  } finally {
+    provider.destroy();
+  }
+}, 60_000);
+
 test("no other program is in the README", () => {
-  expect(blocks("ts")).toHaveLength(5);
+  expect(blocks("ts")).toHaveLength(6);
 });
 
 test("the peer of the README starts as printed, and curl prints what is printed", async () => {
@@ -199,7 +228,7 @@ test("every npm script that the README names exists", () => {
   const { scripts } = JSON.parse(manifest) as {
     readonly scripts: Readonly<Record<string, string>>;
   };
-  const named = [...readme.matchAll(/\bnpm (?:run )?(?!ci\b|run\b)([\w:]+)/gu)].map(
+  const named = [...readme.matchAll(/\bnpm (?:run )?(?!ci\b|run\b)([\w:-]+)/gu)].map(
     ([, name]) => name ?? "",
   );
   expect(named.length).toBeGreaterThan(2);

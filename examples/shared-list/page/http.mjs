@@ -2,6 +2,8 @@
 
 const pathOf = (collection, key) => `/v1/collections/${collection}/${key}`;
 
+/** Too many requests; and a peer that listens already, but does not serve HTTP yet. */
+const notNow = new Set([429, 426]);
 const pauseMsMax = 4_000;
 const pause = (attempt) =>
   new Promise((over) => void setTimeout(over, Math.min(250 * 2 ** attempt, pauseMsMax)));
@@ -18,7 +20,7 @@ export async function write(collection, key, operation, { by, isKept }) {
     const answer = await fetch(`${pathOf(collection, key)}/${operation}`, request).catch(
       () => undefined,
     );
-    if (answer && answer.status < 500 && answer.status !== 429) return answer;
+    if (answer && answer.status < 500 && !notNow.has(answer.status)) return answer;
     isUnknown ||= answer === undefined || answer.status === 504;
     if (answer && !isKept && !isUnknown) return answer;
     await pause(attempt);

@@ -26,8 +26,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  /** To be made small at the end of the turn. */
-  readonly #heavy = new Set<HeldDocument<D, C>>();
+  /** To be made small at the end of the turn, and whether only if that gains much. */
+  readonly #heavy = new Map<HeldDocument<D, C>, boolean>();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -61,6 +61,15 @@ export class Shelf<D, C> {
     return held;
   }
 
+  /**
+   * Writes updates of a document as they are; it need not be in memory, nor its library.
+   * @throws as `UpdateSlots.add` does.
+   */
+  add(key: string, updates: readonly Uint8Array[]): void {
+    const slots = new UpdateSlots(this.#keyspace, this.#root, key, this.#type.engine).add(updates);
+    if (slots.length > 0) this.#held.get(key)?.joined(slots, false);
+  }
+
   /** The key was removed here. */
   removed(key: string): void {
     this.#held.get(key)?.replace("removed");
@@ -90,10 +99,11 @@ export class Shelf<D, C> {
         this.#written.add(held);
         if (!isSpoiled && !held.slots.isHeavy()) return;
         isSpoiled = false;
-        this.#lighten(held);
+        this.#lighten(held, false);
       },
+      // Replicas that make snapshots at once leave several: they say the same, and may be too much together.
       refused: (held) => {
-        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held);
+        if (!this.#keyspace.isClosed) this.#lighten(held, !held.slots.isHeavy());
       },
       passedOver: (updates) => {
         isSpoiled = true;
@@ -104,18 +114,19 @@ export class Shelf<D, C> {
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>): void {
+  #lighten(held: HeldDocument<D, C>, mustGain: boolean): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.add(held);
+    this.#heavy.set(held, mustGain && this.#heavy.get(held) !== false);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const held of heavy) {
+    for (const [held, mustGain] of heavy) {
       try {
-        held.slots.replace(held.open.snapshot());
+        const snapshot = held.open.snapshot();
+        if (!mustGain || snapshot.length * 8 < held.slots.weigh() * 7) held.slots.replace(snapshot);
       } catch (error) {
         this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
       }

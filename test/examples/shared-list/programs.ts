@@ -80,6 +80,11 @@ export class Peers implements AsyncDisposable {
   static async start(folder: string): Promise<Peers> {
     const peers = new Peers(await freePorts(2), folder);
     await Promise.all([peers.start(0), peers.start(1)]);
+    // Before they have met, likes are answered 503, and sent again.
+    for (const url of peers.urls) {
+      const isReady = async (): Promise<boolean> => (await fetch(`${url}readyz`)).ok;
+      await until(`${url} is ready`, seenMs, isReady);
+    }
     return peers;
   }
 

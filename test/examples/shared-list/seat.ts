@@ -19,7 +19,9 @@ export class Seat {
 
   private constructor(page: Page) {
     this.page = page;
-    page.on("console", (message) => this.complaints.push(message.text()));
+    page.on("console", (message) => {
+      this.complaints.push(`${message.text()} ${message.location().url}`);
+    });
     page.on("pageerror", (error) => this.complaints.push(`error: ${error.message}`));
     page.on("dialog", (dialog) => {
       this.complaints.push(`dialog: ${dialog.message()}`);
