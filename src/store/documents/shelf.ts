@@ -27,7 +27,7 @@ export class Shelf<D, C> {
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
   /** To be made small at the end of the turn. */
-  readonly #heavy = new Set<HeldDocument<D, C>>();
+  readonly #heavy = new Map<HeldDocument<D, C>, "heavy" | "full">();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -66,6 +66,15 @@ export class Shelf<D, C> {
     this.#held.get(key)?.replace("removed");
   }
 
+  /**
+   * After a change was refused: whether there is more room now, since much of what stood there was deleted. O(document).
+   * @throws OverloadedError as `UpdateSlots.replace` does.
+   */
+  makeRoom(held: HeldDocument<D, C>): boolean {
+    const snapshot = held.open.snapshot();
+    return held.slots.saves(snapshot) && held.slots.replace(snapshot);
+  }
+
   /** Somebody who observes or follows a document threw. */
   observerFailed(error: unknown): void {
     this.#listener.failed("who observes a document threw", error);
@@ -90,10 +99,10 @@ export class Shelf<D, C> {
         this.#written.add(held);
         if (!isSpoiled && !held.slots.isHeavy()) return;
         isSpoiled = false;
-        this.#lighten(held);
+        this.#lighten(held, "heavy");
       },
       refused: (held) => {
-        if (!this.#keyspace.isClosed && held.slots.isHeavy()) this.#lighten(held);
+        if (!this.#keyspace.isClosed) this.#lighten(held, held.slots.isHeavy() ? "heavy" : "full");
       },
       passedOver: (updates) => {
         isSpoiled = true;
@@ -104,18 +113,19 @@ export class Shelf<D, C> {
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>): void {
+  #lighten(held: HeldDocument<D, C>, why: "heavy" | "full"): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.add(held);
+    this.#heavy.set(held, why);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const held of heavy) {
+    for (const [held, why] of heavy) {
       try {
-        held.slots.replace(held.open.snapshot());
+        if (why === "heavy") held.slots.replace(held.open.snapshot());
+        else this.makeRoom(held);
       } catch (error) {
         this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
       }

@@ -35,6 +35,8 @@ const tailBytesMax = 2 * 1024 * 1024;
 const slotsMax = 512;
 /** How many updates are written before the weight is looked at again. */
 const glanceEvery = 32;
+/** What a snapshot has to save for a change's sake, as a part of what all updates weigh. */
+const roomMin = 1 / 4;
 const snapshotName = "s";
 
 /** What the slots of a document weigh. */
@@ -137,6 +139,14 @@ export class UpdateSlots {
   }
 
   /**
+   * After a change was refused: whether a snapshot would make room, as where most was deleted. O(1) mostly.
+   * One that would not is not to be written again with each change that is refused.
+   */
+  saves(snapshot: Uint8Array): boolean {
+    return snapshot.length <= this.#known * (1 - roomMin);
+  }
+
+  /**
    * Puts a snapshot, which contains all of them, in the place of all updates. Returns false for one that is too large:
    * nothing is written then.
    * @throws OverloadedError if there are so many slots that clearing them does not fit into one transaction.
@@ -155,9 +165,14 @@ export class UpdateSlots {
     return true;
   }
 
+  /** What all updates weigh at most. */
+  get #known(): number {
+    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
+  }
+
   #checkRoom(more: number): void {
-    const known = (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
-    if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
+    if (this.#known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
+      return;
     throw new OverloadedError(
       `the document ${JSON.stringify(this.#key)} of ${this.#root.name} would weigh more than ` +
         `${documentBytesMax} bytes; nothing was written`,
