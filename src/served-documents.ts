@@ -11,7 +11,7 @@ import { Gossip } from "./documents/gossip-service.ts";
 import type { ProtocolOptions } from "./documents/protocol-options.ts";
 import type { Door } from "./door.ts";
 import type { Environment } from "./environment.ts";
-import { UsageError } from "./errors.ts";
+import { SchemaMismatchError, UsageError } from "./errors.ts";
 import type { DocumentsOptions } from "./replica-options.ts";
 import type { DocumentCollection } from "./store/collections/documents.ts";
 import type { Service } from "./sync/service.ts";
@@ -109,7 +109,7 @@ export class ServedDocuments {
     openAny: OpenAny,
     type: DocumentType<D, C>,
   ): ProtocolOptions<D, C> {
-    const found = openAny(name, type);
+    const found = opened(openAny, { library, name, type });
     if (found?.kind !== "document") {
       throw new UsageError(`documents.${library}: ${name} is no collection of ${type.tag}`);
     }
@@ -120,6 +120,23 @@ export class ServedDocuments {
       ...{ collection: name, environment, telemetry, logger },
       gossip: (listener) => this.#gossip.topic(`${library}/${name}`, listener),
     };
+  }
+}
+
+function opened(
+  openAny: OpenAny,
+  what: { readonly library: Library; readonly name: string; readonly type: DataType },
+): AnyCollection | undefined {
+  try {
+    return openAny(what.name, what.type);
+  } catch (cause) {
+    if (!(cause instanceof SchemaMismatchError)) throw cause;
+    const { collection, ours, theirs } = cause;
+    throw new SchemaMismatchError(
+      `documents.${what.library}: the collection ${JSON.stringify(collection)} is ${ours}, and has to be ` +
+        `${theirs} for that; name another one`,
+      { collection, ours, theirs, cause },
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 /** The clients of one protocol: WebSockets that came by a route of the door. */
-import { WebSocketServer } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import type { Arrival, Route } from "../door.ts";
 import type { Environment, Timer } from "../environment.ts";
 import type { FigureSink, Logger, Telemetry } from "../telemetry.ts";
@@ -17,6 +17,8 @@ export interface ClientSocketsOptions {
 }
 
 const goingAway = 1001;
+/** What `ws` ends a connection with for too long a message. */
+const tooLarge = 1009;
 
 /** The clients of one protocol. */
 export class ClientSockets {
@@ -46,6 +48,7 @@ export class ClientSockets {
     this.#upgrader = new WebSocketServer({
       ...{ noServer: true, clientTracking: false, perMessageDeflate: false },
       maxPayload: protocol.messageBytesMax,
+      WebSocket: socketsOf(protocol),
     });
     this.route = {
       segment: protocol.segment,
@@ -111,4 +114,13 @@ export class ClientSockets {
     sink.total("trellis_document_client_in_bytes_total", this.#bytes.in, labels);
     sink.total("trellis_document_client_out_bytes_total", this.#bytes.out, labels);
   }
+}
+
+/** Sockets that say in the protocol's own way that a message was too long. */
+function socketsOf({ tooLargeCode = tooLarge }: ClientProtocol): typeof WebSocket {
+  return class extends WebSocket {
+    override close(code?: number, reason?: string | Buffer): void {
+      super.close(code === tooLarge ? tooLargeCode : code, reason);
+    }
+  };
 }

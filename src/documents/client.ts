@@ -32,6 +32,8 @@ export interface ClientProtocol {
   readonly segment: string;
   /** The longest message that is taken, in bytes. */
   readonly messageBytesMax: number;
+  /** How the connection ends with a longer one; 1009 by default. */
+  readonly tooLargeCode?: number;
   /** Whether somebody may come in there. `path` is what follows the segment and its slash, decoded. */
   judge(path: string, grant: Grant): "admitted" | "forbidden" | "not-found";
   /** Takes a client that was admitted. */

@@ -1,13 +1,13 @@
 /**
- * The dialect of Hocuspocus (`@hocuspocus/provider` 3): `/hocuspocus`, several documents over one connection.
+ * The dialect of Hocuspocus (`@hocuspocus/provider` 3 and 4): `/hocuspocus`, several documents over one connection.
  *
  * The name of the document comes before each message. The client opens a document with a token, which counts for
  * nothing here: who it is was found out at the door, from the header or the query of the URL. Each change that
  * comes is answered with whether it was taken in. Messages without state (`stateless`) are for servers that have
  * something to do with them, and are passed over.
  *
- * What closes for one document is said in a message, and the others go on. But for what is malformed the connection
- * ends; this client comes back whatever the code.
+ * Where a document was removed, or is full, it is closed with a message, and the others go on: a client whose
+ * connection ends comes back whatever the code, and would bring the same for ever. All else ends the connection.
  */
 import type { Grant } from "../../access.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../store/bytes.ts";
@@ -153,7 +153,8 @@ class Connection implements ClientReceiver {
 
   /** A session told its client to go. */
   #closed(name: string, close: Close): void {
-    if (close.code !== closes.removed.code) return this.#end(close);
+    if (close.code !== closes.removed.code && close.code !== closes.tooLarge.code)
+      return this.#end(close);
     const writer = new ByteWriter();
     writer.varint(kinds.close);
     writer.text(close.reason);

@@ -10,7 +10,7 @@ import type { Grant } from "../../access.ts";
 import { documentBytesMax } from "../../store/documents/update-slots.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../client.ts";
 import type { ProtocolOptions } from "../protocol-options.ts";
-import { closeFor } from "./closes.ts";
+import { closeFor, closes } from "./closes.ts";
 import { HocuspocusProtocol } from "./hocuspocus.ts";
 import { deniedMessage } from "./messages.ts";
 import { Rooms } from "./rooms.ts";
@@ -33,6 +33,8 @@ class YjsProtocol implements ClientProtocol {
   readonly segment = "yjs";
   /** A document is one update, and has a few bytes before it. */
   readonly messageBytesMax: number = documentBytesMax + 1_024;
+  /** What it has would be as long the next time. */
+  readonly tooLargeCode: number = closes.tooLarge.code;
   readonly #rooms: Rooms;
 
   constructor(rooms: Rooms) {

@@ -1,6 +1,6 @@
 /** Documents of another library, by key. */
 import type { DocumentType, Origin } from "../../crdt/document.ts";
-import { InvalidValueError, TrellisError } from "../../errors.ts";
+import { InvalidValueError, OverloadedError, TrellisError } from "../../errors.ts";
 import { type DocumentFollower, fromAfar, type HeldDocument } from "../documents/held-document.ts";
 import { Shelf, type ShelfListener } from "../documents/shelf.ts";
 import type { Keyspace } from "../keyspace.ts";
@@ -160,11 +160,22 @@ export class DocumentCollection<D = unknown, C = unknown> {
   #apply(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
     if (!updates.every((update) => this.#type.engine.isUpdate(update))) this.#refuse();
     try {
-      this.#attempt(held, ({ open }) => open.apply(updates, origin));
+      this.#applyOrMakeRoom(held, updates, origin);
     } catch (error) {
       // Whatever a library throws at bytes that are well formed, and say nothing that can be.
       if (!(error instanceof TrellisError)) this.#refuse();
       throw error;
+    }
+  }
+
+  #applyOrMakeRoom(held: HeldDocument<D, C>, updates: readonly Uint8Array[], origin: Origin): void {
+    const apply = (): void => this.#attempt(held, ({ open }) => open.apply(updates, origin));
+    try {
+      apply();
+    } catch (error) {
+      // An update counts once, however often it is taken in.
+      if (!(error instanceof OverloadedError) || !this.#shelf.makeRoom(held)) throw error;
+      apply();
     }
   }
 

@@ -26,8 +26,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
-  /** To be made small at the end of the turn, and whether only if that gains much. */
-  readonly #heavy = new Map<HeldDocument<D, C>, boolean>();
+  /** To be made small at the end of the turn. */
+  readonly #heavy = new Map<HeldDocument<D, C>, "heavy" | "full">();
   #sweeping: Timer | undefined;
 
   constructor(keyspace: Keyspace, root: Root, type: DocumentType<D, C>, listener: ShelfListener) {
@@ -75,6 +75,15 @@ export class Shelf<D, C> {
     this.#held.get(key)?.replace("removed");
   }
 
+  /**
+   * After a change was refused: whether there is more room now, since much of what stood there was deleted. O(document).
+   * @throws OverloadedError as `UpdateSlots.replace` does.
+   */
+  makeRoom(held: HeldDocument<D, C>): boolean {
+    const snapshot = held.open.snapshot();
+    return held.slots.saves(snapshot) && held.slots.replace(snapshot);
+  }
+
   /** Somebody who observes or follows a document threw. */
   observerFailed(error: unknown): void {
     this.#listener.failed("who observes a document threw", error);
@@ -99,11 +108,11 @@ export class Shelf<D, C> {
         this.#written.add(held);
         if (!isSpoiled && !held.slots.isHeavy()) return;
         isSpoiled = false;
-        this.#lighten(held, false);
+        this.#lighten(held, "heavy");
       },
       // Replicas that make snapshots at once leave several: they say the same, and may be too much together.
       refused: (held) => {
-        if (!this.#keyspace.isClosed) this.#lighten(held, !held.slots.isHeavy());
+        if (!this.#keyspace.isClosed) this.#lighten(held, held.slots.isHeavy() ? "heavy" : "full");
       },
       passedOver: (updates) => {
         isSpoiled = true;
@@ -114,19 +123,19 @@ export class Shelf<D, C> {
   }
 
   /** After this turn: a library that tells of a change is in the midst of it. */
-  #lighten(held: HeldDocument<D, C>, mustGain: boolean): void {
+  #lighten(held: HeldDocument<D, C>, why: "heavy" | "full"): void {
     if (this.#heavy.size === 0) this.#keyspace.environment.defer(() => this.#lightenAll());
-    this.#heavy.set(held, mustGain && this.#heavy.get(held) !== false);
+    this.#heavy.set(held, why);
   }
 
   #lightenAll(): void {
     const heavy = [...this.#heavy];
     this.#heavy.clear();
     if (this.#keyspace.isClosed) return;
-    for (const [held, mustGain] of heavy) {
+    for (const [held, why] of heavy) {
       try {
-        const snapshot = held.open.snapshot();
-        if (!mustGain || snapshot.length * 8 < held.slots.weigh() * 7) held.slots.replace(snapshot);
+        if (why === "heavy") held.slots.replace(held.open.snapshot());
+        else this.makeRoom(held);
       } catch (error) {
         this.#listener.failed("a document cannot be made smaller, and stays as it is", error);
       }

@@ -42,6 +42,8 @@ const tailBytesMax = 2 * 1024 * 1024;
 const slotsMax = 512;
 /** How many updates are written before the weight is looked at again. */
 const glanceEvery = 32;
+/** What a snapshot has to save for a change's sake, as a part of what all updates weigh. */
+const roomMin = 1 / 4;
 const snapshotName = "s";
 
 /** What the slots of a document weigh. */
@@ -171,9 +173,12 @@ export class UpdateSlots {
     return slots > slotsMax && tail * 8 > snapshotBytes;
   }
 
-  /** All updates together, in bytes. O(slots). */
-  weigh(): number {
-    return this.#weigh().bytes;
+  /**
+   * After a change was refused: whether a snapshot would make room, as where most was deleted. O(1) mostly.
+   * One that would not is not to be written again with each change that is refused.
+   */
+  saves(snapshot: Uint8Array): boolean {
+    return snapshot.length <= this.#known * (1 - roomMin);
   }
 
   /**
@@ -195,6 +200,11 @@ export class UpdateSlots {
     return true;
   }
 
+  /** What all updates weigh at most. */
+  get #known(): number {
+    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
+  }
+
   #addAll(updates: readonly Uint8Array[]): number[] {
     const writer = this.#own();
     const first = afterAll(writer, addedLevel);
@@ -208,8 +218,8 @@ export class UpdateSlots {
   }
 
   #checkRoom(more: number): void {
-    const known = (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
-    if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
+    if (this.#known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
+      return;
     throw this.#overloaded();
   }
 

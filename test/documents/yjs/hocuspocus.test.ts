@@ -222,6 +222,23 @@ test("a document that is removed is closed, and the others of the connection go 
   expect([yjs.has("a"), b.closed]).toEqual([false, []]);
 });
 
+test("a document that would be too large is closed, once, and the others of the connection go on", async () => {
+  const peer = await open();
+  const socket = connection(peer);
+  const [a, b] = [provider(socket, "a"), provider(socket, "b")];
+  const half = "x".repeat(6_000_000);
+  a.doc.getText("t").insert(0, half);
+  await eventually(() => textOf({ doc: peer.collections.yjs.get("a") }) === half);
+  a.doc.getText("t").insert(0, half);
+  b.doc.getText("t").insert(0, "on");
+  const { yjs } = peer.collections;
+  await eventually(() => textOf({ doc: yjs.get("b") }) === "on");
+  await eventually(() => a.closed.length > 0);
+  expect([a.closed.length, b.closed]).toEqual([1, []]);
+  expect(socket.status).toBe(WebSocketStatus.Connected);
+  expect(textOf({ doc: yjs.get("a") })).toBe(half);
+});
+
 test("bytes that are no message end the connection, and nobody else's", async () => {
   const peer = await open();
   const good = provider(connection(peer));

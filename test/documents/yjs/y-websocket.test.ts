@@ -225,6 +225,14 @@ test("bytes that are no message end the connection for good, and nobody else's",
   expect(good.isConnected).toBe(true);
 });
 
+test("a client whose document is longer than a message may be is told so for good", async () => {
+  const peer = await open();
+  const large = client(peer);
+  large.doc.getText("t").insert(0, "x".repeat(11 * 1024 * 1024));
+  await eventually(() => large.closedFor.length > 0);
+  expect([large.closedFor, peer.collections.yjs.has("d")]).toEqual([[4413], false]);
+});
+
 test("a client that stops reading is sent little, holds up nobody, and catches up", async () => {
   const peer = await open();
   const [writer, other] = [client(peer), client(peer)];

@@ -8,7 +8,7 @@ import {
   OverloadedError,
   UsageError,
 } from "../../../src/errors.ts";
-import { Random } from "../../simulation/virtual-environment.ts";
+import { Random, type World } from "../../simulation/virtual-environment.ts";
 import { assertWhole } from "../dump.ts";
 import { type Home, homes, updateOf } from "./home.ts";
 
@@ -330,6 +330,53 @@ test("a document that several made too large together is made small when it next
   one.doc().getText("t").insert(0, "taken");
   two.join(one);
   expect(two.text()).toBe("taken");
+});
+
+/** Full, most of it as one snapshot. */
+function fill({ world, home }: { readonly world: World; readonly home: Home }): void {
+  for (let i = 0; i < 38; i++) home.notes.apply("n", updateOf("x".repeat(256 * 1024)));
+  world.run({ forMs: 10 });
+}
+
+/** Full, and most of it deleted, which itself weighs little. */
+function emptied({ world, home }: { readonly world: World; readonly home: Home }): void {
+  fill({ world, home });
+  const text = home.doc().getText("t");
+  text.delete(0, text.length - 1);
+}
+
+const megabyte = "y".repeat(1024 * 1024);
+
+test("a full document of which most was deleted takes what a client brings, at once", () => {
+  const { world, all } = homes(2);
+  const [one, two] = all as [Home, Home];
+  emptied({ world, home: one });
+  one.notes.apply("n", updateOf(megabyte));
+  expect(one.text().length).toBe(1 + megabyte.length);
+  two.join(one);
+  expect(two.text()).toBe(one.text());
+});
+
+test("a full document of which most was deleted refuses one change made on it, and takes the next", () => {
+  const { world, all } = homes(1);
+  const [home] = all as [Home];
+  emptied({ world, home });
+  expect(() => home.doc().getText("t").insert(0, megabyte)).toThrow(OverloadedError);
+  world.run({ forMs: 10 });
+  home.doc().getText("t").insert(0, megabyte);
+  expect(home.text()).toBe(`${megabyte}x`);
+});
+
+test("a full document of which nothing was deleted is not written again for each change that it refuses", () => {
+  const { world, all } = homes(1);
+  const [home] = all as [Home];
+  fill({ world, home });
+  const before = home.keyspace.held.at(home.keyspace.me);
+  for (let i = 0; i < 3; i++) {
+    expect(() => home.notes.apply("n", updateOf(megabyte))).toThrow(OverloadedError);
+    world.run({ forMs: 10 });
+  }
+  expect(home.keyspace.held.at(home.keyspace.me)).toBe(before);
 });
 
 test("a document of more than a transaction can replace stays as it is, and ends nobody", () => {
