@@ -47,7 +47,7 @@ interface Weight {
 }
 
 /** What is needed of a library here. */
-type Merger = Pick<DocumentEngine<unknown, unknown>, "isUpdate" | "merge">;
+type Merger = Pick<DocumentEngine<unknown, unknown>, "isUpdate" | "fits" | "merge">;
 
 /** An update where it stands. */
 interface Found {
@@ -117,10 +117,10 @@ export class UpdateSlots {
 
   /**
    * Writes one more update. O(update), now and then O(64 of them).
-   * @throws OverloadedError beyond `documentBytesMax`, ClosedError; nothing is written then.
+   * @throws OverloadedError beyond `documentBytesMax`, or for one that does not fit; ClosedError. Nothing is written then.
    */
   append(update: Uint8Array): void {
-    this.#checkRoom(update.length);
+    this.#checkRoom(update);
     this.#appended++;
     this.#moreBytes += update.length;
     // What is cut is not to be merged and cut again with every 64th change.
@@ -142,7 +142,7 @@ export class UpdateSlots {
    * @throws OverloadedError if there are so many slots that clearing them does not fit into one transaction.
    */
   replace(snapshot: Uint8Array): boolean {
-    if (snapshot.length > documentBytesMax) return false;
+    if (snapshot.length > documentBytesMax || !this.#engine.fits(snapshot)) return false;
     const keyspace = this.#keyspace;
     keyspace.transact(() => {
       const node = this.#root.keys.get(this.#key);
@@ -155,7 +155,15 @@ export class UpdateSlots {
     return true;
   }
 
-  #checkRoom(more: number): void {
+  #checkRoom(update: Uint8Array): void {
+    if (!this.#engine.fits(update)) {
+      throw new OverloadedError(
+        `a change of the document ${JSON.stringify(this.#key)} of ${this.#root.name} would be too large once it ` +
+          "is unpacked; nothing was written",
+        {},
+      );
+    }
+    const more = update.length;
     const known = (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
     if (known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax) return;
     throw new OverloadedError(
@@ -232,7 +240,7 @@ export class UpdateSlots {
     // Whether all of the lowest level was merged before is not known to whoever has come back.
     const isBack = this.#next[level] === undefined;
     this.#next[level] = 0;
-    if (merged !== undefined) this.#put(level + 1, merged);
+    for (const part of merged) this.#put(level + 1, part);
     for (const name of names) {
       const slot = writer.children.get(name);
       if (slot === undefined) continue;
@@ -241,8 +249,8 @@ export class UpdateSlots {
     }
   }
 
-  /** One update of all. What others put in our place may be anything: what cannot be merged is left out. */
-  #merged(found: readonly Found[]): Uint8Array | undefined {
+  /** As few updates as may be. What others put in our place may be anything: what cannot be merged is left out. */
+  #merged(found: readonly Found[]): Uint8Array[] {
     const { me } = this.#keyspace;
     const own = found.filter(({ actor }) => actor === me).map(({ update }) => update);
     const others = found
@@ -250,12 +258,21 @@ export class UpdateSlots {
       .map(({ update }) => update);
     if (others.length > 0) {
       try {
-        return this.#engine.merge([...own, ...others]);
+        return this.#fitting([...own, ...others]);
       } catch {
         // Ours can be.
       }
     }
-    return own.length > 0 ? this.#engine.merge(own) : undefined;
+    return this.#fitting(own);
+  }
+
+  /** One update of all, or of each half. */
+  #fitting(updates: readonly Uint8Array[]): Uint8Array[] {
+    if (updates.length === 0) return [];
+    const whole = this.#engine.merge(updates);
+    if (updates.length === 1 || this.#engine.fits(whole)) return [whole];
+    const half = Math.ceil(updates.length / 2);
+    return [...this.#fitting(updates.slice(0, half)), ...this.#fitting(updates.slice(half))];
   }
 
   /** Our container. */
