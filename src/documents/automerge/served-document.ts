@@ -8,6 +8,7 @@
  * Where the document becomes another object with less in it, the states are made anew: they name what is gone.
  */
 import * as Automerge from "@automerge/automerge";
+import { isBounded } from "../../bridge/automerge-bounds.ts";
 import { OverloadedError } from "../../errors.ts";
 import type { Environment, Timer } from "../../environment.ts";
 import type { DocumentCollection, Following } from "../../store/collections/documents.ts";
@@ -87,7 +88,8 @@ export class ServedDocument {
    */
   receive(watcher: Watcher, data: Uint8Array, mayWrite: boolean): void {
     // What is none must not cost the document in memory.
-    Automerge.decodeSyncMessage(data);
+    const { changes } = Automerge.decodeSyncMessage(data);
+    if (!isBounded(changes)) throw new RangeError("the changes would become too much");
     let watch = this.#watches.get(watcher);
     if (watch === undefined) {
       watch = { state: blank(mayWrite), mayWrite, isDue: false, asking: undefined };

@@ -113,6 +113,22 @@ describe("what is no message", () => {
     );
   });
 
+  test("ends the connection before what it brings is inflated a thousand times", async () => {
+    const one = await served();
+    let doc = Automerge.init<{ blob?: Uint8Array }>();
+    doc = Automerge.change(doc, (draft) => void (draft.blob = new Uint8Array(64 * 1024 * 1024)));
+    const data = Automerge.encodeSyncMessage({
+      ...{ heads: Automerge.getHeads(doc), need: [], have: [] },
+      changes: [Automerge.save(doc)],
+    });
+    const documentId = anId();
+    const bare = await new Bare(one.url).joined();
+    bare.tell({ type: "sync", senderId: "bare", targetId: "x", documentId, data });
+    await until(() => bare.code !== undefined, "the end of the connection");
+    expect(bare.code).toBe(1007);
+    expect(documentsOf(one).has(documentId)).toBe(false);
+  });
+
   test("has its code", async () => {
     const one = await served();
     const ends = async (send: (bare: Bare) => void, joins = true): Promise<unknown[]> => {
