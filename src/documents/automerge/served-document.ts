@@ -53,6 +53,8 @@ interface Said {
   readonly watcher: Watcher;
   readonly watch: Watch;
   readonly data: Uint8Array;
+  /** What it brings. */
+  readonly changes: readonly Uint8Array[];
 }
 
 /** What a served document is made of. */
@@ -110,7 +112,7 @@ export class ServedDocument {
       this.#watches.set(watcher, watch);
     }
     if (this.#said.length === 0) this.#options.environment.defer(() => this.#takeAll());
-    this.#said.push({ watcher, watch, data });
+    this.#said.push({ watcher, watch, data, changes });
   }
 
   /** Some of what waited for the client has left. */
@@ -157,7 +159,9 @@ export class ServedDocument {
     try {
       const states = this.#following.advance((native) => {
         const reached = new Map<Watch, Automerge.SyncState>();
-        let doc = native;
+        // All changes at once cost little more than those of one message; each then finds its own there.
+        const changes = said.flatMap((one) => (one.watch.mayWrite ? one.changes : []));
+        let doc = changes.length > 0 ? Automerge.loadIncremental(native, joined(changes)) : native;
         for (const { watch, data } of said) {
           const [next, state] = Automerge.receiveSyncMessage(
             doc,
@@ -258,6 +262,8 @@ export class ServedDocument {
     }
   }
 }
+
+const joined = (parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 /** Of somebody who may only read, Automerge takes no changes and tells the other side so. */
 const blank = (mayWrite: boolean): Automerge.SyncState =>
