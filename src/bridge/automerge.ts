@@ -12,6 +12,7 @@ import {
   type DocumentEngine,
   type DocumentListener,
   documentShape,
+  documentTags,
   type DocumentType,
   type OpenDocument,
   type Origin,
@@ -22,7 +23,7 @@ import { chunksOf } from "./automerge-chunks.ts";
 export type AutomergeDocType<T> = DocumentType<Automerge.Doc<T>, T>;
 
 /** Name and version of the meaning. */
-export const automergeDocTag = "automerge-doc/1";
+export const automergeDocTag: string = documentTags.automerge;
 
 /**
  * Declares a collection of Automerge documents.

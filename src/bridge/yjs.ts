@@ -8,6 +8,7 @@ import {
   type DocumentEngine,
   type DocumentListener,
   documentShape,
+  documentTags,
   type DocumentType,
   type OpenDocument,
   type Origin,
@@ -17,7 +18,7 @@ import {
 export type YDocType = DocumentType<Y.Doc, Y.Doc>;
 
 /** Name and version of the meaning. */
-export const yDocTag = "y-doc/1";
+export const yDocTag: string = documentTags.yjs;
 
 /** Declares a collection of Yjs documents. */
 export const yDoc = (): YDocType => ({
@@ -50,7 +51,19 @@ function json(doc: Y.Doc): unknown {
       copy.getText(name);
     else copy.getArray(name);
   }
-  return copy.toJSON();
+  return plain(copy.toJSON());
+}
+
+/** As JSON has it: bytes in base64, integers beyond 2^53 as text. */
+function plain(value: unknown): unknown {
+  if (typeof value === "bigint")
+    return Number.isSafeInteger(Number(value)) ? Number(value) : `${value}`;
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof Uint8Array) {
+    return Buffer.from(value.buffer, value.byteOffset, value.length).toString("base64");
+  }
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]));
 }
 
 /** JSON within a document may be so deep: what can just be read could not be written again. */

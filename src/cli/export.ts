@@ -8,6 +8,7 @@ import { rename, rm } from "node:fs/promises";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { createGzip } from "node:zlib";
+import { isDocumentTag } from "../crdt/document.ts";
 import { plainOf, typeOf } from "../crdt/type-of.ts";
 import type { Keyspace } from "../store/keyspace.ts";
 import { versionToken } from "../store/version-token.ts";
@@ -189,5 +190,6 @@ export function shortType(type: string): string {
 function noteOf(type: string): string {
   if (type.startsWith("bounded-counter/")) return "values as shown here; no rights";
   if (type.startsWith("fenced-register/")) return "copies, which may lag; no guards";
+  if (isDocumentTag(type)) return "documents, as their updates";
   return type.startsWith("unique-claims/") ? "copies, which may lag; no guards" : "";
 }

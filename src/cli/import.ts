@@ -166,7 +166,7 @@ function checkTarget(
   throw new UsageError(
     `nothing was written: ${names} hold something already. To import all the same, say --merge: counters ` +
       "then GROW by what is in the file (twice, if it was imported before), registers and fields are " +
-      "overwritten, elements and entries are added, and nothing is removed",
+      "overwritten, elements and entries are added, documents are joined, and nothing is removed",
   );
 }
 

@@ -3,6 +3,7 @@
  * directory, or asked of a live peer, which keeps nothing of it.
  */
 import type { Name } from "../crdt/data-type.ts";
+import { isDocumentTag } from "../crdt/document.ts";
 import { stampMs } from "../crdt/hybrid-logical-clock.ts";
 import { systemEnvironment } from "../environment.ts";
 import { UsageError } from "../errors.ts";
@@ -22,7 +23,8 @@ import { shortType } from "./export.ts";
 import { isUrl } from "./flags.ts";
 import { readStoredState } from "./stored-state.ts";
 import { quoted, shown, table } from "./table.ts";
-import { keyLife, lifeSentences, lifeWords } from "./why/key-life.ts";
+import { documentWriters } from "./why/document.ts";
+import { type KeyLife, keyLife, lifeSentences, lifeWords } from "./why/key-life.ts";
 
 /** The options of `trellis why`. */
 export interface WhyCommandOptions extends DialOptions {
@@ -120,35 +122,52 @@ function described(why: Why, { collection, key, path }: ProvenancePlace): string
     .join(" ");
   if (found === undefined) return `${place} has nothing of ${of}: no value, and no removal`;
   const { content, life } = keyLife(found);
-  const { cells, tag } = content;
+  const { tag } = content;
   const { count } = found;
   const at = replica ? `${replica.name} at ${place}` : place;
   const more = count - found.cells.length;
   return [
     `${of}, ${shortType(found.tag)}, at ${at}: ${shown(count)} ${count === 1 ? "write makes" : "writes make"} it up`,
-    table(
-      ["part", "what", "value", "written by", "batch", "stamp", "seen by"],
-      [
-        ...(life ?? []).map((cell) => {
-          const { what, says } = lifeWords(cell);
-          return ["(life)", what, says, ...originOf(why, cell)];
-        }),
-        ...cells.map((cell, i) => [
-          cell.path.map(printable).join(" "),
-          standing(content, i),
-          valueOf(tag, cell),
-          ...originOf(why, cell),
-        ]),
-      ],
-    ),
+    isDocumentTag(tag) ? documentTable(why, content) : writesTable(why, { content, life }),
     ...(more > 0
-      ? [`and ${shown(more)} more writes: name what is below the key to see those`]
+      ? [
+          `and ${shown(more)} more writes${isDocumentTag(tag) ? "" : ": name what is below the key to see those"}`,
+        ]
       : []),
     ...membersText(why),
     ...lifeSentences(life),
     ...notes(tag),
   ].join("\n");
 }
+
+function writesTable(why: Why, { content, life }: KeyLife): string {
+  const { cells, tag } = content;
+  return table(
+    ["part", "what", "value", "written by", "batch", "stamp", "seen by"],
+    [
+      ...(life ?? []).map((cell) => {
+        const { what, says } = lifeWords(cell);
+        return ["(life)", what, says, ...originOf(why, cell)];
+      }),
+      ...cells.map((cell, i) => [
+        cell.path.map(printable).join(" "),
+        standing(content, i),
+        valueOf(tag, cell),
+        ...originOf(why, cell),
+      ]),
+    ],
+  );
+}
+
+/** A row for each writer. */
+const documentTable = (why: Why, content: Provenance): string =>
+  table(
+    ["written by", "updates", "last batch", "stamp", "seen by"],
+    documentWriters(content).map(({ updates, latest }) => {
+      const [by = "", ...rest] = originOf(why, latest);
+      return [by, updates, ...rest];
+    }),
+  );
 
 const originOf = (why: Why, cell: ToldCell): (string | number)[] => [
   writer(why, cell),
@@ -233,6 +252,11 @@ function notes(tag: string): string[] {
   if (tag.startsWith("rate-window/")) {
     return [
       "One row for each writer: a bucket of time and its hits, and so on. Old ones count no more.",
+    ];
+  }
+  if (isDocumentTag(tag)) {
+    return [
+      "Updates are merged now and then, by whoever writes: that a name is missing does not say that nothing is of it.",
     ];
   }
   if (isFenced(tag)) {

@@ -79,3 +79,10 @@ export const documentShape: ItemsShape = {
 /** Whether it is a collection of documents, whosever. */
 export const isDocumentType = (type: DataType): type is DocumentType =>
   "kind" in type && type.kind === "document";
+
+/** Name and version of the meaning of each type that we have a bridge for, by its library. */
+export const documentTags = { yjs: "y-doc/1", automerge: "automerge-doc/1" } as const;
+
+/** Whether documents of ours have this tag: who has no schema, or not the library, knows them by it. */
+export const isDocumentTag = (tag: string): boolean =>
+  Object.values<string>(documentTags).includes(tag);

@@ -2,6 +2,7 @@
 import { boundedCounter } from "./bounded-counter.ts";
 import { counter, type CounterType } from "./counter.ts";
 import type { DataType } from "./data-type.ts";
+import { isDocumentTag } from "./document.ts";
 import { expiring, type ExpiringType, isExpiring } from "./expiring.ts";
 import { fencedRegister, type FencedRegisterType } from "./fenced-register.ts";
 import type { BoundedCounterType } from "./bounded-counter.ts";
@@ -39,6 +40,13 @@ export type KnownType = PlainType | ExpiringType<ExpirableType>;
 
 /** What a key of a collection holds, whether it expires or not. */
 export const plainOf = (type: KnownType): PlainType => (isExpiring(type) ? type.base : type);
+
+/** What people call a type, by its tag: its kind where the type is ours, else the tag. */
+export function kindOf(tag: string): string {
+  if (isDocumentTag(tag)) return "document";
+  const type = typeOf(tag);
+  return type === undefined ? tag : plainOf(type).kind;
+}
 
 const plain: ReadonlyMap<string, () => PlainType> = new Map(
   [

@@ -277,7 +277,7 @@ const hotKeys = html`<section id="keys" aria-labelledby="keys-title">
 const collections = html`<section aria-labelledby="collections-title">
   <h2 id="collections-title">Collections</h2>
   <p id="collections-note" class="note"></p>
-  ${table("collections", "Collections", [{ text: "Collection" }, "Live keys", "Memory, about"])}
+  ${table("collections", "Collections", [{ text: "Collection" }, { text: "Type" }, "Live keys", "Memory, about"])}
 </section>`;
 
 const locks = html`<section id="locks" aria-labelledby="locks-title">

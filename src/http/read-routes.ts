@@ -1,8 +1,9 @@
 /** Routes that read: which collections there are, which keys, what a key holds. */
 import type { AnyCollection } from "../any-collection.ts";
 import { covers, type Grant } from "../access.ts";
+import { isDocumentTag } from "../crdt/document.ts";
 import { isExpiring } from "../crdt/expiring.ts";
-import { plainOf, typeOf } from "../crdt/type-of.ts";
+import { kindOf, typeOf } from "../crdt/type-of.ts";
 import { InvalidValueError } from "../errors.ts";
 import { tagOf } from "./conditional.ts";
 import { expiryOf, expiryPath } from "./operations.ts";
@@ -58,10 +59,12 @@ export function readRoutes(parts: Parts): Route[] {
       run: async (call) => {
         await after(parts, call);
         const collections = replica.inventory().flatMap(({ name, tag }) => {
-          const type = isReserved(name) ? undefined : typeOf(tag);
-          if (!type || !isTouched(call.grant, name)) return [];
-          const expires = isExpiring(type) ? { expires: true } : {};
-          return [{ name, type: plainOf(type).kind, ...expires }];
+          if (isReserved(name) || !isTouched(call.grant, name)) return [];
+          const type = typeOf(tag);
+          // Documents can be asked about only where their library is.
+          if (!type && !(isDocumentTag(tag) && replica.collection(name))) return [];
+          const expires = type && isExpiring(type) ? { expires: true } : {};
+          return [{ name, type: kindOf(tag), ...expires }];
         });
         return answer(JSON.stringify({ collections }));
       },

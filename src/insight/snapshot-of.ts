@@ -1,6 +1,8 @@
 /** Makes a snapshot of a replica: what it says of itself, cut to what people can read. */
 import type { Environment } from "../environment.ts";
 import type { LaneFigure } from "../escalate/lane-figures.ts";
+import type { CollectionEntry } from "../any-collection.ts";
+import { kindOf } from "../crdt/type-of.ts";
 import type { PeerStatus, ReplicaStatus } from "../replica-status.ts";
 import type { Activity, ActivityFigures } from "./activity.ts";
 import {
@@ -19,6 +21,7 @@ import {
 export interface Observed {
   readonly activity: Activity;
   status(): ReplicaStatus;
+  inventory(): CollectionEntry[];
 }
 
 /** A snapshot is as good as new for so long, in ms: many may look at once. */
@@ -40,23 +43,18 @@ export function snapshotOf(
   const last = latest.get(activity);
   const ageMs = last === undefined ? Infinity : environment.now() - last.atMs;
   if (last !== undefined && ageMs >= 0 && ageMs < freshMs) return last;
-  const snapshot = made(replica.status(), activity.figures(), notReady);
+  const snapshot = made(replica, activity.figures(), notReady);
   latest.set(activity, snapshot);
   return snapshot;
 }
 
-function made(
-  status: ReplicaStatus,
-  figures: ActivityFigures,
-  notReady: readonly string[],
-): Snapshot {
+function made(replica: Observed, figures: ActivityFigures, notReady: readonly string[]): Snapshot {
+  const status = replica.status();
   const { nowMs } = figures;
   const peers = [...status.peers, ...departedOf(status, figures)].map((peer, place) =>
     peerOf(peer, place, nowMs),
   );
-  const collections = Object.entries(status.keys)
-    .map(([name, keys]) => ({ name, keys }))
-    .toSorted((left, right) => right.keys - left.keys);
+  const collections = replica.inventory().toSorted((left, right) => right.keys - left.keys);
   return {
     version: snapshotVersion,
     atMs: nowMs,
@@ -74,9 +72,14 @@ function made(
     totals: { batches: figures.batches, changes: figures.changes, locks: figures.locks.totals },
     peers: peers.toSorted(byTrouble).slice(0, peersShownMax),
     peersLeftOut: Math.max(0, peers.length - peersShownMax),
-    collections: collections.slice(0, collectionsShownMax).map(({ name, keys }) => {
+    collections: collections.slice(0, collectionsShownMax).map(({ name, tag, keys }) => {
       const bytes = figures.collectionBytes.get(name);
-      return { name: cut(name), keys, ...(bytes === undefined ? {} : { bytes }) };
+      return {
+        name: cut(name),
+        type: cut(kindOf(tag)),
+        keys,
+        ...(bytes === undefined ? {} : { bytes }),
+      };
     }),
     collectionsLeftOut: Math.max(0, collections.length - collectionsShownMax),
     hotKeys: figures.hotKeys.map((each) => ({ ...each, ...named(each) })),

@@ -60,6 +60,8 @@ export interface SnapshotPeer extends PeerFigures {
 /** One collection. */
 export interface SnapshotCollection {
   readonly name: string;
+  /** What people call its type: `counter`, `document`; of one that is not ours, its tag. */
+  readonly type: string;
   readonly keys: number;
   /** Names, cells and values in memory, estimated once a minute; absent before that was done. */
   readonly bytes?: number;

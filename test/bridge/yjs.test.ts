@@ -2,7 +2,13 @@
 import { afterEach, expect, test } from "vitest";
 import * as Y from "yjs";
 import { yDoc } from "../../src/bridge/yjs.ts";
-import { type Change, counter, openReplica, type Replica } from "../../src/index.ts";
+import {
+  type Change,
+  counter,
+  openReplica,
+  OverloadedError,
+  type Replica,
+} from "../../src/index.ts";
 
 const schema = { notes: yDoc(), likes: counter() };
 const opened: Replica<typeof schema>[] = [];
@@ -35,6 +41,46 @@ test("what is changed on a document appears in that of another replica, with the
   theirs.getArray("a").push([1, { deep: true }]);
   await one.waitFor(two.version());
   expect(one.collections.notes.json("n")).toEqual({ t: "hello", a: [1, { deep: true }] });
+});
+
+test("a document of which two snapshots were made at once, too large together, can be changed again", async () => {
+  const [one, two] = [await open(), await open()];
+  const noise = (seed: number): Uint8Array =>
+    Uint8Array.from({ length: 6_000_000 }, (_, i) => Math.imul(i + seed, 2_654_435_761) >>> 13);
+  for (const [seed, { collections }] of [one, two].entries()) {
+    collections.notes.change("n", (doc) => doc.getMap("m").set("a", noise(seed)));
+    // So many changes that it looks at the weight again.
+    for (let i = 0; i < 40; i++)
+      collections.notes.change("n", (doc) => doc.getArray("c").push([i]));
+  }
+  // Each puts a snapshot in the place of its changes now.
+  for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
+  two.addPeer(`ws://127.0.0.1:${one.address?.port}`);
+  await one.waitFor(two.version());
+  await two.waitFor(one.version());
+  const three = await open([`ws://127.0.0.1:${one.address?.port}`]);
+  await three.waitFor(one.version());
+  const change = (): void => {
+    three.collections.notes.change("n", (doc) => doc.getText("t").insert(0, "more"));
+  };
+  expect(change).toThrow(OverloadedError);
+  await new Promise((resolve) => setImmediate(resolve));
+  change();
+  await one.waitFor(three.version());
+  expect(one.collections.notes.get("n").getText("t").toJSON()).toBe("more");
+  expect(three.collections.notes.encode("n").length).toBeLessThan(7_000_000);
+});
+
+test("as JSON it has nothing that JSON has not", async () => {
+  const { notes } = (await open()).collections;
+  notes.change("n", (doc) => {
+    doc.getMap("m").set("bytes", new Uint8Array([1, 2, 3]));
+    doc.getMap("m").set("small", 5n);
+    doc.getArray("a").push([{ large: 2n ** 60n }]);
+  });
+  const content = { m: { bytes: "AQID", small: 5 }, a: [{ large: "1152921504606846976" }] };
+  expect(notes.json("n")).toEqual(content);
+  expect(JSON.parse(JSON.stringify(notes.json("n")))).toEqual(content);
 });
 
 test("a transaction that throws leaves the document as it was, in another object", async () => {

@@ -109,3 +109,13 @@ export async function run(...args: readonly string[]): Promise<Outcome> {
   await using running = new Run(args);
   return await running.outcome;
 }
+
+/** A module that makes Node find no package of that name. */
+export function lacks(name: string): string {
+  const inline = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
+  const hook = `export const resolve = (name, context, next) =>
+    next(name === ${JSON.stringify(name)} ? "no-such-package" : name, context);`;
+  return inline(
+    `import { register } from "node:module"; register(${JSON.stringify(inline(hook))});`,
+  );
+}

@@ -6,7 +6,7 @@ import * as Y from "yjs";
 import { resolve } from "../../src/cli/peer/resolve.ts";
 import { UsageError } from "../../src/index.ts";
 import { dial, until } from "../documents/toy.ts";
-import { assertBuilt, Run } from "./command.ts";
+import { assertBuilt, lacks, Run } from "./command.ts";
 
 const open: (() => unknown)[] = [];
 
@@ -100,13 +100,3 @@ describe("a peer that is run", () => {
     expect(errors).toContain(`npm install ${name}`);
   });
 });
-
-/** A module that makes Node find no package of that name. */
-function lacks(name: string): string {
-  const inline = (code: string): string => `data:text/javascript,${encodeURIComponent(code)}`;
-  const hook = `export const resolve = (name, context, next) =>
-    next(name === ${JSON.stringify(name)} ? "no-such-package" : name, context);`;
-  return inline(
-    `import { register } from "node:module"; register(${JSON.stringify(inline(hook))});`,
-  );
-}

@@ -194,9 +194,11 @@ describe("trellis top", () => {
     const told = await snapshotsOf(shop, () => shop.collections.likes.increment("post"));
     const [fromStatus, fromEvents] = [shop.status(), told].map((one) => {
       const { peers, keys, locks, rights, bytes, members } = reportOf(one);
-      return { peers, keys: Object.fromEntries(keys), locks, rights, bytes, members };
+      const counts = keys.map(([name, count]) => `${name}: ${count}`).sort();
+      return { peers, counts, locks, rights, bytes, members };
     });
     expect(fromEvents).toEqual(fromStatus);
+    expect(reportOf(told).keys).toContainEqual(["stock", 1, "bounded-counter"]);
     expect(reportOf(told).hotKeys[0]).toMatchObject({ collection: "likes", key: "post" });
   });
 

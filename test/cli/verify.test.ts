@@ -3,6 +3,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { automergeDoc } from "../../src/bridge/automerge.ts";
+import { yDoc } from "../../src/bridge/yjs.ts";
 import { counter, lwwRegister, openReplica, orSet, type Replica } from "../../src/index.ts";
 import { assertBuilt, run } from "./command.ts";
 
@@ -89,6 +91,36 @@ describe("trellis verify, of directories", () => {
     expect(output).toContain("they have not seen the same writes");
     expect(output).toMatch(/\nA lacks 1 batch of [0-9a-f]{32}\n$/u);
     expect((await run("verify", other, one)).output).toContain("B lacks 1 batch of");
+  });
+
+  test("of documents names the key whose updates differ, without their library", async () => {
+    const documents = { notes: yDoc(), drafts: automergeDoc<{ title: string }>() };
+    const paths = [directoryOf("one"), directoryOf("other")] as const;
+    const { status, output } = await (async () => {
+      await using one = await openReplica({
+        ...{ schema: documents, storage: paths[0], listen: { port: 0 } },
+      });
+      const url = `ws://127.0.0.1:${one.address?.port ?? 0}`;
+      await using other = await openReplica({ schema: documents, storage: paths[1], peers: [url] });
+      for (const key of ["plan", "list"]) {
+        one.collections.notes.change(key, (doc) => doc.getText("t").insert(0, "same"));
+        one.collections.drafts.change(key, (draft) => void (draft.title = "same"));
+      }
+      await other.waitFor(one.version());
+      return await run("verify", url, url);
+    })();
+    expect([status, output]).toEqual([0, expect.stringContaining("A and B are the same.")]);
+    {
+      await using other = await openReplica({ schema: documents, storage: paths[1] });
+      other.collections.notes.change("plan", (doc) => doc.getText("t").insert(0, "!"));
+      other.collections.drafts.change("list", (draft) => void (draft.title = "another"));
+    }
+    const [code, { verdict, collections }] = await verified(...paths);
+    expect([code, verdict]).toEqual([1, "behind"]);
+    expect(collections.map(({ name, differing }) => [name, differing.listed])).toEqual([
+      ["drafts", [{ key: "list", at: "both" }]],
+      ["notes", [{ key: "plan", at: "both" }]],
+    ]);
   });
 
   test("tells a collection that one of them lacks", async () => {

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { yDoc } from "../../src/bridge/yjs.ts";
 import type { Why } from "../../src/cli/why.ts";
 import { embeddedLocks } from "../../src/escalate/locks/embedded.ts";
 import {
@@ -61,6 +62,24 @@ describe("trellis why", () => {
     const { found, actors } = await why(storage, "profile", "u");
     expect(found?.count).toBe(2);
     expect(actors.map(({ ending }) => ending?.at)).toEqual([1, 1]);
+  });
+
+  test("names the writers of a document, not its slots", async () => {
+    const schemaOf = { notes: yDoc() };
+    await using one = await openReplica({ schema: schemaOf, name: "one", listen: { port: 0 } });
+    const url = `ws://127.0.0.1:${one.address?.port ?? 0}`;
+    await using two = await openReplica({ schema: schemaOf, name: "two", peers: [url] });
+    two.collections.notes.change("n", (doc) => doc.getText("t").insert(0, "of two"));
+    for (let i = 0; i < 3; i++) {
+      one.collections.notes.change("n", (doc) => doc.getText("t").insert(0, `${i} `));
+    }
+    // It is cut into two slots, and is one update all the same.
+    one.collections.notes.change("n", (doc) => doc.getMap("m").set("b", new Uint8Array(700_000)));
+    await one.waitFor(two.version());
+    const { output } = await run("why", url, "notes", "n");
+    expect(output).toMatch(/"one" \([0-9a-f]{8}\) +│ 4 +│/u);
+    expect(output).toMatch(/"two" \([0-9a-f]{8}\) +│ 1 +│/u);
+    expect(output).not.toContain("AAAA");
   });
 
   test("goes below a key by names, of whatever kind", async () => {

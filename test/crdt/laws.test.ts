@@ -9,7 +9,7 @@ import { join, Replica } from "../store/replica.ts";
 import { underSeeds } from "../store/seeds.ts";
 import { type Dump, dump } from "../store/dump.ts";
 import { World } from "../simulation/virtual-environment.ts";
-import { type TypeCase, typeCases } from "./type-cases.ts";
+import { runsOf, type TypeCase, typeCases } from "./type-cases.ts";
 
 const runs = 300;
 /** Added to a seed, so that two worlds do not draw the same actors. */
@@ -36,7 +36,7 @@ const stateOf = (replica: Replica): Dump => dump(replica.keyspace);
 test.each(typeCases)(
   "joins of $collection are commutative, associative, idempotent",
   (typeCase) => {
-    underSeeds({ runs }, (seed) => {
+    underSeeds({ runs: runsOf(typeCase, runs) }, (seed) => {
       const world = new World(seed + elsewhere);
       const [x, y, z] = states(seed, typeCase);
       const xy = joined(world, x, y);
@@ -61,7 +61,7 @@ test.each(typeCases)(
 );
 
 test.each(typeCases)("frames of $collection by another path or late change nothing", (typeCase) => {
-  underSeeds({ runs }, (seed) => {
+  underSeeds({ runs: runsOf(typeCase, runs) }, (seed) => {
     const [x, y, z] = states(seed, typeCase);
     join(y, x);
     join(z, y);

@@ -23,9 +23,8 @@ export type Operation =
       readonly inner: Operation;
     }
   | { readonly name: "delete-entry"; readonly entry: string }
-  /** Puts something into a document once more, or takes it out wherever it is seen. `at`: of all places, from 0 to 1. */
-  | { readonly name: "insert"; readonly item: string; readonly at: number }
-  | { readonly name: "erase"; readonly item: string };
+  /** Puts something into a document once more, or takes it out wherever it is seen. `at`: drawn from 0 to 1. */
+  | { readonly name: "insert" | "erase"; readonly item: string; readonly at: number };
 
 /** One write, and what it had seen. */
 export interface Write {

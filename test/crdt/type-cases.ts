@@ -1,4 +1,4 @@
-/** Every built-in type once, and a document: how to draw an operation, do it, read the key, and what it must show. */
+/** Every built-in type once, and documents: how to draw an operation, do it, read the key, and what it must show. */
 import {
   counter,
   flag,
@@ -9,12 +9,20 @@ import {
   orSet,
   rateWindow,
 } from "../../src/crdt/index.ts";
+import { automergeDoc } from "../../src/bridge/automerge.ts";
 import { yDoc } from "../../src/bridge/yjs.ts";
 import type { Name } from "../../src/crdt/data-type.ts";
 import type { FreeCollections } from "../../src/store/collections/types.ts";
 import type { Json } from "../../src/store/values.ts";
 import type { Random } from "../simulation/virtual-environment.ts";
-import { drawDocument, performDocument, yItems, yMoves } from "./document-cases.ts";
+import {
+  automergeItems,
+  drawDocument,
+  type Items,
+  performAutomerge,
+  performYjs,
+  yItems,
+} from "./document-cases.ts";
 import {
   byText,
   counterSpecification,
@@ -52,6 +60,7 @@ export const schema = {
   rates: rateWindow({ windowMs: longMs }),
   sessions: orSet<Name>({ expireAfterMs: longMs }),
   documents: yDoc(),
+  drafts: automergeDoc<Items>(),
 };
 
 export type TestCollections = FreeCollections<typeof schema>;
@@ -64,6 +73,8 @@ export interface TypeCase {
   readonly perform: (collections: TestCollections, key: string, operation: Operation) => void;
   readonly read: (collections: TestCollections, key: string) => unknown;
   readonly specification: (history: History, reader: Reader) => unknown;
+  /** How many operations of others take as long as one of these; absent: 1. */
+  readonly costs?: number;
 }
 
 const elements: readonly Name[] = ["a", "b", "1", 1, -2.5, true, null, "", "__proto__"];
@@ -290,8 +301,36 @@ export const typeCases: readonly TypeCase[] = [
   {
     collection: "documents",
     draw: drawDocument,
-    perform: ({ documents }, key, operation) => performDocument(documents, yMoves, key, operation),
+    perform: ({ documents }, key, operation) => performYjs(documents, key, operation),
     read: ({ documents }, key) => yItems(documents.get(key)),
     specification: documentSpecification,
+    costs: 5,
+  },
+  {
+    collection: "drafts",
+    draw: drawDocument,
+    perform: ({ drafts }, key, operation) => performAutomerge(drafts, key, operation),
+    read: ({ drafts }, key) => automergeItems(drafts.get(key)),
+    specification: documentSpecification,
+    costs: 15,
   },
 ];
+
+/** What is written among others. Of documents only those that are the cheapest: to a store all are alike. */
+export const mixedCases: readonly TypeCase[] = typeCases.filter(
+  ({ collection }) => collection !== "drafts",
+);
+
+/** Whether a type gets its turn among others: seldom if it is costly, for it has tests of its own. */
+export const hasTurn = ({ costs }: TypeCase, random: Random): boolean =>
+  costs === undefined || random.chance(0.2 / costs);
+
+/** One of these. */
+export function drawCase(random: Random, cases: readonly TypeCase[] = mixedCases): TypeCase {
+  const drawn = random.pick(cases);
+  if (hasTurn(drawn, random)) return drawn;
+  return cases.every(({ costs }) => costs !== undefined) ? drawn : drawCase(random, cases);
+}
+
+/** How many runs a type gets where most get so many. */
+export const runsOf = ({ costs = 1 }: TypeCase, runs: number): number => Math.ceil(runs / costs);

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import * as types from "../../src/crdt/index.ts";
 import { Cluster } from "../store/cluster.ts";
 import { underSeeds } from "../store/seeds.ts";
-import { schema, typeCases } from "./type-cases.ts";
+import { runsOf, schema, typeCases } from "./type-cases.ts";
 
 const runs = 300;
 const steps = 60;
@@ -14,7 +14,7 @@ const guarded = ["boundedCounter", "fencedRegister", "uniqueClaims"];
 const variants = ["sessions"];
 
 /** Types of other libraries, each in an entry point of its own. */
-const bridged = ["documents"];
+const bridged = ["documents", "drafts"];
 
 test("every type has a case in the table", () => {
   expect(Object.keys(types)).toEqual(expect.arrayContaining(guarded));
@@ -25,7 +25,7 @@ test("every type has a case in the table", () => {
 });
 
 test.each(typeCases)("$collection show at every step what their meaning says", (typeCase) => {
-  underSeeds({ runs }, (seed) => {
+  underSeeds({ runs: runsOf(typeCase, runs) }, (seed) => {
     const cluster = new Cluster({ seed, cases: [typeCase] });
     for (let i = 0; i < steps; i++) cluster.step();
     cluster.heal();

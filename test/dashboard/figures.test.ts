@@ -3,7 +3,15 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { systemEnvironment } from "../../src/environment.ts";
 import { LockTimeoutError } from "../../src/errors.ts";
-import { boundedCounter, counter, fencedRegister, openReplica, orSet } from "../../src/index.ts";
+import { yDoc } from "../../src/bridge/yjs.ts";
+import {
+  boundedCounter,
+  counter,
+  fencedRegister,
+  flag,
+  openReplica,
+  orSet,
+} from "../../src/index.ts";
 import { until } from "../../src/cli/servers/until.ts";
 import { countersMax, halfLifeMs, HotKeys } from "../../src/insight/hot-keys.ts";
 import { eventsMax, RecentEvents } from "../../src/insight/recent-events.ts";
@@ -104,6 +112,20 @@ const look = (replica: Parameters<typeof snapshotOf>[0]): Snapshot =>
   snapshotOf(replica, { ...systemEnvironment, now: () => Infinity }, []);
 
 describe("a snapshot", () => {
+  test("calls collections what people call their types", async () => {
+    await using shop = await openReplica({
+      schema: { notes: yDoc(), visits: flag({ expireAfterMs: 1_000 }), likes: counter() },
+    });
+    shop.collections.notes.change("a", (doc) => doc.getText("t").insert(0, "x"));
+    shop.collections.notes.change("b", (doc) => doc.getText("t").insert(0, "x"));
+    shop.collections.likes.increment("a");
+    expect(look(shop).collections.map(({ name, type, keys }) => [name, type, keys])).toEqual([
+      ["notes", "document", 2],
+      ["likes", "counter", 1],
+      ["visits", "flag", 0],
+    ]);
+  });
+
   test("counts changes by key only while somebody looks, local and remote", async () => {
     await using shop = await openReplica({ schema, name: "a", listen: { port: 0 } });
     const peer = `ws://127.0.0.1:${shop.address?.port}`;

@@ -100,7 +100,7 @@ describe.skipIf(isSkipped)("the dashboard", () => {
     shop.collections.likes.increment("a:1", 5);
     await says(page, "#tile-keys", /^2$/u);
     await says(page, "#table-hot-keys", /cart:9carts10 %/u);
-    await says(page, "#table-collections", /likes1(?:–|\d+ B)/u);
+    await says(page, "#table-collections", /likescounter1(?:–|\d+ B)/u);
     await shop.locks.withLock("report", () => undefined);
     await says(page, "#table-locks", /lock\/report/u);
     await shop.collections.stock.decrement("sku", 1);

@@ -102,6 +102,8 @@ test("a peer without a schema serves all collections of its cluster", async () =
   const { sessions, logins } = shop.replica.collections;
   sessions.set("k", "f", 1);
   logins.hit("k", 3);
+  // Who has not its library cannot serve a document.
+  shop.replica.collections.notes.change("k", (doc) => doc.getText("t").insert(0, "x"));
   await using peer = await schemaless(shop);
 
   const { json } = await peer.get("/v1/collections");

@@ -235,6 +235,8 @@ test("a document is read whole as JSON, and removed", async () => {
   expect((await peer.get(at("notes", "n"))).json).toEqual({
     value: { title: "a title", more: { done: false }, list: [1, "two"] },
   });
+  expect((await peer.get("/v1/collections/notes")).json).toEqual({ keys: ["n"] });
+  expect((await peer.get("/v1/collections")).text).toContain('{"name":"notes","type":"document"}');
   expect((await peer.post(at("notes", "n", "/increment"))).status).toBe(405);
   expect((await peer.ask("DELETE", at("notes", "n"))).status).toBe(204);
   expect(notes.has("n")).toBe(false);

@@ -101,6 +101,11 @@ export class History {
     return this.#batches.has(actor);
   }
 
+  /** Whether anybody wrote to a key. */
+  isWritten(collection: string, key: string): boolean {
+    return this.#byKey.has(`${collection}/${key}`);
+  }
+
   /** The writes to a key that are visible. */
   of(collection: string, key: string, isVisible: (write: Write) => boolean): Write[] {
     return (this.#byKey.get(`${collection}/${key}`) ?? []).filter(isVisible);

@@ -1,6 +1,6 @@
 /** Random writes: of every type, alone and in transactions, some of them undone. */
 import type { Operation } from "../crdt/specifications.ts";
-import { type TypeCase, typeCases } from "../crdt/type-cases.ts";
+import { drawCase, type TypeCase, typeCases } from "../crdt/type-cases.ts";
 import { type Life, type LifeCollections, pairKeys } from "./life.ts";
 import type { Plan } from "./plan.ts";
 import type { Random } from "./virtual-environment.ts";
@@ -102,7 +102,7 @@ export class Traffic {
   #several(howMany: number): Drawn[] {
     const random = this.#random;
     return Array.from({ length: howMany }, () => {
-      const of = random.pick(typeCases);
+      const of = drawCase(random);
       return { of, key: random.pick(this.#plan.keys), operation: this.#own(of.draw(random)) };
     });
   }

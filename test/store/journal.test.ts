@@ -11,7 +11,7 @@ import { restore } from "../../src/store/restore.ts";
 import type { StorageBackend, StorageEngine } from "../../src/store/storage.ts";
 import { memoryStorage } from "../../src/store/storage/memory.ts";
 import { openCollections } from "../../src/store/collections/open.ts";
-import { typeCases, schema, type TestCollections } from "../crdt/type-cases.ts";
+import { drawCase, schema, type TestCollections } from "../crdt/type-cases.ts";
 import { Random, type VirtualEnvironment, World } from "../simulation/virtual-environment.ts";
 import { WatchedEngine } from "../storage/watched-engine.ts";
 import { assertWhole, dump, vectorOf } from "./dump.ts";
@@ -97,7 +97,7 @@ function vectorIn(entries: readonly (readonly [number, number])[]): VersionVecto
 
 function writeSome(random: Random, { collections }: Stored): void {
   for (let left = 1 + random.below(6); left > 0; left--) {
-    const of = random.pick(typeCases);
+    const of = drawCase(random);
     of.perform(collections, random.pick(["k", "l", "", "__proto__"]), of.draw(random));
   }
 }

@@ -1,7 +1,7 @@
 /** Batches and transactions: what throws leaves nothing behind, not even in the order of the logs. */
 import { expect, test, vi } from "vitest";
 import { ClosedError, CounterRangeError, OverloadedError, UsageError } from "../../src/errors.ts";
-import { typeCases } from "../crdt/type-cases.ts";
+import { drawCase } from "../crdt/type-cases.ts";
 import { World } from "../simulation/virtual-environment.ts";
 import { Cluster } from "./cluster.ts";
 import { assertWhole, dump, dumpWhole } from "./dump.ts";
@@ -17,7 +17,7 @@ function replica(seed = 1): { world: World; it: Replica } {
 /** Many random writes inside one transaction. */
 function scribble(cluster: Cluster, it: Replica, count: number): void {
   for (let i = 0; i < count; i++) {
-    const { draw, perform } = cluster.random.pick(typeCases);
+    const { draw, perform } = drawCase(cluster.random);
     perform(it.collections, cluster.random.pick(["k", "__proto__", "new"]), draw(cluster.random));
   }
 }

@@ -3,22 +3,25 @@
  * are of one version vector. Memory: the names that are sorted, and one line.
  */
 import { type BoundedCounterType, boundedValue } from "../../crdt/bounded-counter.ts";
-import type { Name } from "../../crdt/data-type.ts";
+import { describeShape, type Name } from "../../crdt/data-type.ts";
+import { documentShape, type DocumentType } from "../../crdt/document.ts";
 import { isExpiring, neverMs } from "../../crdt/expiring.ts";
 import type { FieldType, OrMapType } from "../../crdt/or-map.ts";
-import { type KnownType, plainOf, type PlainType, typeOf } from "../../crdt/type-of.ts";
+import { plainOf, type PlainType, typeOf } from "../../crdt/type-of.ts";
 import type { RateWindowType } from "../../crdt/rate-window.ts";
 import { KeyspaceFigures } from "../../escalate/escrow/figures.ts";
 import { Copies } from "../../escalate/fenced/copies.ts";
 import { liveCells } from "../../store/collections/registers.ts";
+import { storedDocument } from "../../store/documents/stored-document.ts";
 import { compareNames } from "../../store/compare/canonical-order.ts";
 import { contentOf, hasExpired, keysShown, lifeIn, lifeSlotOf } from "../../store/expiry/life.ts";
 import type { Keyspace } from "../../store/keyspace.ts";
 import type { Root } from "../../store/nodes.ts";
-import { type ExportedCollection, lineLengthAim } from "./format.ts";
+import { documentLines } from "./documents.ts";
+import { type DocumentContent, type ExportedCollection, lineLengthAim } from "./format.ts";
 
 /** What is exported. Hits are not: they are over before anybody could import them. */
-type ExportedType = Exclude<PlainType, RateWindowType>;
+type ExportedType = Exclude<PlainType, RateWindowType> | DocumentType;
 
 /** A collection that is exported. */
 interface Known {
@@ -42,16 +45,14 @@ export class ExportContent {
     const roots = keyspace.nodes.roots.toSorted((a, b) => compareNames(a.name, b.name));
     this.#known = roots.flatMap((root) => {
       const type = typeOf(root.tag);
-      const held = type && plainOf(type);
+      const held = type ? plainOf(type) : documentsIn(root);
       if (!held || held.kind === "rate-window") return [];
-      return [{ root, type: held, expires: isExpiring(type) }];
+      return [{ root, type: held, expires: type !== undefined && isExpiring(type) }];
     });
-    const those = (isOne: (type: KnownType | undefined) => boolean): ExportedCollection[] =>
-      roots
-        .filter(({ tag }) => isOne(typeOf(tag)))
-        .map(({ name, tag, live }) => ({ name, type: tag, keys: live }));
-    this.unknown = those((type) => type === undefined);
-    this.passing = those((type) => type?.kind === "rate-window");
+    const those = (isOne: (root: Root) => boolean): ExportedCollection[] =>
+      roots.filter(isOne).map(({ name, tag, live }) => ({ name, type: tag, keys: live }));
+    this.unknown = those((root) => !typeOf(root.tag) && !documentsIn(root));
+    this.passing = those(({ tag }) => typeOf(tag)?.kind === "rate-window");
   }
 
   /** What is exported, by name. O(keys) of collections that are guarded or expire. */
@@ -111,6 +112,8 @@ export class ExportContent {
       case "fenced-register":
       case "unique-claims":
         return this.#copies(root, type.kind === "unique-claims" ? "owner" : "copy");
+      case "document":
+        return (key, open) => this.#updates(root, type, key, open);
       default:
         return (key, open) => this.#field(type, held(key), open);
     }
@@ -130,6 +133,12 @@ export class ExportContent {
       const text = JSON.stringify(value);
       return [`${open}"${name}":${text},"lineage":${lineage},"version":${version}}`];
     };
+  }
+
+  *#updates(root: Root, type: DocumentType, key: string, open: string): Generator<string> {
+    for (const content of documentLines({ keyspace: this.#keyspace, root, type }, key)) {
+      yield `${open}${spelled(content)}}`;
+    }
   }
 
   /** What may stand under a key as in a field of an entry. */
@@ -210,6 +219,25 @@ export class ExportContent {
 
 /** The node of a key that is there. */
 const nodeOf = ({ keys }: Root, key: string): number => keys.get(key) ?? 0;
+
+/** The documents in a collection. Peers may tell a tag with any shape. */
+const documentsIn = ({ tag, shape }: Root): DocumentType | undefined => {
+  const type = storedDocument(tag);
+  const isOne =
+    JSON.stringify(describeShape(shape)) === JSON.stringify(describeShape(documentShape));
+  return isOne ? type : undefined;
+};
+
+function spelled(content: DocumentContent): string {
+  if (content.kind === "document") {
+    return `"updates":${JSON.stringify(content.updates.map(base64))}`;
+  }
+  const { bytes, part, parts } = content;
+  return `"update":"${base64(bytes)}","part":${part},"parts":${parts}`;
+}
+
+const base64 = (bytes: Uint8Array): string =>
+  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
 
 /** Items of a list, in as many lines as it takes. */
 function* linesOf<T>(

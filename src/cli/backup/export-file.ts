@@ -6,7 +6,7 @@ import { type FileHandle, open } from "node:fs/promises";
 import { InvalidValueError } from "../../errors.ts";
 import { compareNames } from "../../store/compare/canonical-order.ts";
 import { ExportFileError } from "./export-file-error.ts";
-import type { ContentLine, ExportEnding } from "./format.ts";
+import type { Content, ContentLine, ExportEnding } from "./format.ts";
 import {
   parseContent,
   type ParsedCollection,
@@ -149,6 +149,7 @@ class Reading {
   }
 
   #checked(ending: ExportEnding, { digestBefore }: FileLine): ExportEnding {
+    if (isCut(this.#last)) throw refused("comes before the last part of an update");
     if (ending.sha256 !== digestBefore()) throw refused("has the digest of other lines before it");
     if (ending.lines !== this.#lines || ending.keys !== this.#keys) {
       throw refused("has other counts than the lines before it");
@@ -162,6 +163,10 @@ class Reading {
       ? compareNames(content.collection, last.collection) || compareNames(content.key, last.key)
       : 1;
     if (order < 0) throw refused("is out of order");
+    if (!isInSequence(content, order === 0 ? last : undefined)) {
+      throw refused("is not the part of an update that has to follow");
+    }
+    if (order !== 0 && isCut(last)) throw refused("comes before the last part of an update");
     if (order === 0 && !mayGoOn(content)) throw refused("has the key of the line before");
     if (order !== 0) this.#keys++;
     this.#lines++;
@@ -169,8 +174,26 @@ class Reading {
   }
 }
 
-/** Whether more lines of the same key may follow. */
-const mayGoOn = ({ content: { kind } }: ContentLine): boolean =>
-  kind === "or-set" || kind === "lww-map" || kind === "mv-register" || kind === "or-map";
+const mayGoOn = ({ content: { kind } }: ContentLine): boolean => goesOn.has(kind);
+
+/** Of which more lines of the same key may follow. */
+const goesOn: ReadonlySet<Content["kind"]> = new Set<Content["kind"]>([
+  ...(["or-set", "lww-map", "mv-register", "or-map"] as const),
+  ...(["document", "document-part"] as const),
+]);
+
+/** Whether the parts of an update follow each other; `last` is the line before, if it has the same key. */
+function isInSequence({ content }: ContentLine, last: ContentLine | undefined): boolean {
+  if (last === undefined || !isCut(last)) {
+    return content.kind !== "document-part" || content.part === 0;
+  }
+  const { content: before } = last;
+  if (content.kind !== "document-part" || before.kind !== "document-part") return false;
+  return content.part === before.part + 1 && content.parts === before.parts;
+}
+
+/** Whether it is a part of an update, of which more parts have to follow. */
+const isCut = (line: ContentLine | undefined): boolean =>
+  line?.content.kind === "document-part" && line.content.part < line.content.parts - 1;
 
 const refused = (reason: string): InvalidValueError => new InvalidValueError(reason, { reason });

@@ -8,7 +8,7 @@
  *   ending    {"trellis":"end",…,"sha256":…}           one: counts, and a digest of all bytes before it
  *
  * What does not fit into one line goes on in the next ones, with the same collection and key. Pairs stand
- * in arrays, since a field may be called anything.
+ * in arrays, since a field may be called anything. Bytes are in base64.
  */
 import type { Name } from "../../crdt/data-type.ts";
 import type { Json } from "../../store/values.ts";
@@ -19,6 +19,9 @@ export const exportFormat = 1;
 export const lineLengthAim: number = 256 * 1024;
 /** The longest line: a value of 1 MiB may take six times as much when it is escaped. */
 export const lineBytesMax: number = 16 * 1024 * 1024;
+
+/** Of an update of a document, in bytes: what is longer goes on in the next lines. */
+export const updatePartBytes: number = (lineLengthAim / 4) * 3;
 
 /** One collection of an export. */
 export interface ExportedCollection {
@@ -65,9 +68,21 @@ export type FieldContent =
   | { readonly kind: "lww-map"; readonly fields: readonly StampedField[] }
   | { readonly kind: "flag" };
 
+/** Some updates of a document, or a part of one that is too long for a line; its parts follow each other. */
+export type DocumentContent =
+  | { readonly kind: "document"; readonly updates: readonly Uint8Array[] }
+  | {
+      readonly kind: "document-part";
+      readonly bytes: Uint8Array;
+      /** From 0 on. */
+      readonly part: number;
+      readonly parts: number;
+    };
+
 /** What a key holds, or a part of that. */
 export type Content =
   | FieldContent
+  | DocumentContent
   | { readonly kind: "counter"; readonly total: number }
   | {
       readonly kind: "or-map";

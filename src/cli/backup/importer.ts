@@ -1,14 +1,21 @@
 /** Writes the lines of an export into a replica, batch by batch, each taken by a disk or a peer before the next. */
+import { isDocumentType } from "../../crdt/document.ts";
 import { isExpiring } from "../../crdt/expiring.ts";
 import type { KnownType } from "../../crdt/type-of.ts";
-import { AlreadyClaimedError, InsufficientError, RightsUnavailableError } from "../../errors.ts";
+import {
+  AlreadyClaimedError,
+  InsufficientError,
+  OverloadedError,
+  RightsUnavailableError,
+} from "../../errors.ts";
 import type { Replica, Schema } from "../../index.ts";
 import { applyContent } from "./apply.ts";
 import type { ConcurrentValues } from "./concurrent-values.ts";
+import { DocumentLines, isDocumentLine, type WholeDocument } from "./documents.ts";
 import type { NumberedLine } from "./export-file.ts";
 import type { ContentLine } from "./format.ts";
 import { applyGuarded, GuardTakenError } from "./guarded.ts";
-import type { ParsedCollection, ParsedHeader } from "./parse.ts";
+import type { ImportedType, ParsedCollection, ParsedHeader } from "./parse.ts";
 
 /** Lines that are written before it is waited for whoever takes them. */
 const batchLinesMax = 5_000;
@@ -48,7 +55,7 @@ export interface Refusal {
 }
 
 /** Whether every write of that type passes a guard. */
-export const isGuarded = ({ kind }: KnownType): boolean =>
+export const isGuarded = ({ kind }: ImportedType): boolean =>
   kind === "bounded-counter" || kind === "fenced-register" || kind === "unique-claims";
 
 interface Tally {
@@ -62,6 +69,7 @@ export class Importer implements AsyncDisposable {
   readonly #types: ReadonlyMap<string, ParsedCollection>;
   readonly #tallies = new Map<string, Tally>();
   readonly #refused: Refusal[] = [];
+  readonly #documents = new DocumentLines();
   readonly #guards = new Set<Promise<void>>();
   readonly #beganMs = Date.now();
   #failure: Error | undefined;
@@ -101,15 +109,18 @@ export class Importer implements AsyncDisposable {
   /** Writes one line. @throws what the disk, a peer or the lock store refuses. */
   async take(line: NumberedLine): Promise<void> {
     const { known } = this.#collectionOf(line);
+    this.#writeDocument(isDocumentLine(line) ? this.#documents.take(line) : this.#documents.end());
+    if (isDocumentType(known)) return await this.#paced();
     if (isGuarded(known) && !this.#options.guarded) return this.#count(line, "skipped");
     if (this.#isOver(line)) return this.#count(line, "skipped");
     if (isGuarded(known)) await this.#guard(line, known);
     else this.#write(line, known);
-    if (++this.#lines % batchLinesMax === 0) await this.#settled();
+    await this.#paced();
   }
 
   /** Waits until all is where it belongs. @throws as `take` */
   async end(): Promise<void> {
+    this.#writeDocument(this.#documents.end());
     await Promise.all(this.#guards);
     if (this.#failure) throw this.#failure;
     const { concurrent, replica, timeoutMs } = this.#options;
@@ -136,6 +147,22 @@ export class Importer implements AsyncDisposable {
     this.#count(line, "written");
   }
 
+  #writeDocument(document: WholeDocument | undefined): void {
+    if (document === undefined) return;
+    const { line, updates } = document;
+    const { collection, key } = line;
+    const { known } = this.#collectionOf(line);
+    const opened = this.#options.replica.collection(collection, known);
+    if (opened?.kind !== "document") throw new Error(`assertion: ${collection} has no documents`);
+    try {
+      opened.collection.add(key, updates);
+      this.#count(line, "written");
+    } catch (error) {
+      if (!(error instanceof OverloadedError)) throw error;
+      this.#refuse(line, error.message);
+    }
+  }
+
   /** A few at a time; which one failed is told with the next. */
   async #guard(line: NumberedLine, type: KnownType): Promise<void> {
     while (this.#guards.size >= guardsMax) await Promise.race(this.#guards);
@@ -158,11 +185,15 @@ export class Importer implements AsyncDisposable {
     }
   }
 
-  #refuse(line: NumberedLine, reason: string): void {
+  #refuse(line: ContentLine, reason: string): void {
     this.#count(line, "skipped");
     this.#refusedCount++;
     const { collection, key } = line;
     if (this.#refused.length < refusedMax) this.#refused.push({ collection, key, reason });
+  }
+
+  async #paced(): Promise<void> {
+    if (++this.#lines % batchLinesMax === 0) await this.#settled();
   }
 
   /** On the disk, or at a peer. */
@@ -174,7 +205,7 @@ export class Importer implements AsyncDisposable {
   }
 
   /** Lines of one key follow each other. */
-  #count(line: NumberedLine, as: keyof Tally): void {
+  #count(line: ContentLine, as: keyof Tally): void {
     const last = this.#last;
     this.#last = line;
     if (last?.collection === line.collection && last.key === line.key) return;
@@ -183,7 +214,7 @@ export class Importer implements AsyncDisposable {
     this.#tallies.set(line.collection, tally);
   }
 
-  #collectionOf({ collection }: NumberedLine): ParsedCollection {
+  #collectionOf({ collection }: ContentLine): ParsedCollection {
     const found = this.#types.get(collection);
     if (found === undefined) throw new Error("assertion: a line of an unknown collection");
     return found;

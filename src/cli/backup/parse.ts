@@ -1,15 +1,19 @@
 /** Reads lines of an export that are not trusted: each is what `content.ts` could have written, or refused. */
 import type { Name } from "../../crdt/data-type.ts";
+import { type DocumentType, isDocumentType } from "../../crdt/document.ts";
 import { isTimestamp } from "../../crdt/hybrid-logical-clock.ts";
 import type { FieldType, OrMapType } from "../../crdt/or-map.ts";
 import { isExpiring } from "../../crdt/expiring.ts";
 import { type KnownType, plainOf, typeOf } from "../../crdt/type-of.ts";
 import { InvalidValueError, UsageError } from "../../errors.ts";
+import { storedDocument } from "../../store/documents/stored-document.ts";
+import { updateBytesMax } from "../../store/documents/update-slots.ts";
 import { collectionsMax } from "../../store/schema.ts";
 import { checkElement, checkKey, copyValue } from "../../store/values.ts";
 import {
   type Content,
   type ContentLine,
+  type DocumentContent,
   type ExportedCollection,
   type ExportEnding,
   exportFormat,
@@ -18,14 +22,20 @@ import {
   type GuardPosition,
   type Stamped,
   type StampedField,
+  updatePartBytes,
 } from "./format.ts";
+
+const updatePartsMax = Math.ceil(updateBytesMax / updatePartBytes);
 
 /** A JSON object, of which nothing is known. */
 type Parsed = Readonly<Record<string, unknown>>;
 
+/** What can be imported. */
+export type ImportedType = KnownType | DocumentType;
+
 /** A collection of an export, and what its type means. */
 export interface ParsedCollection extends ExportedCollection {
-  readonly known: KnownType;
+  readonly known: ImportedType;
 }
 
 /** The header of an export. */
@@ -58,7 +68,7 @@ export function parseHeader(text: string): ParsedHeader {
 function parseCollection(told: unknown): ParsedCollection {
   const { name, type, keys } = object(told, "a collection");
   const tag = string(type, "type");
-  const known = typeOf(tag);
+  const known = typeOf(tag) ?? storedDocument(tag);
   if (known === undefined) {
     return wrong(`has collection ${JSON.stringify(name)} of unknown type ${tag}`);
   }
@@ -91,6 +101,7 @@ export function parseContent(
   const key = checkKey(k);
   const type = collections.get(collection)?.known;
   if (!type) return wrong(`names collection ${JSON.stringify(c)}, which the header does not`);
+  if (isDocumentType(type)) return { collection, key, content: documentOf(rest) };
   if (!isExpiring(type) || !Object.hasOwn(rest, "expiresAtMs")) {
     return { collection, key, content: contentOf(type, rest) };
   }
@@ -129,6 +140,26 @@ function contentOf(known: KnownType, told: Parsed): Content {
     default:
       return fieldOf(type, told);
   }
+}
+
+function documentOf(told: Parsed): DocumentContent {
+  if (Object.hasOwn(told, "updates")) {
+    const updates = items(only(told, "updates")["updates"], "updates");
+    return { kind: "document", updates: updates.map(bytesOf) };
+  }
+  const { update, ...rest } = only(told, "update", "part", "parts");
+  const bytes = bytesOf(update);
+  const [part, parts] = [count(rest["part"], "part"), count(rest["parts"], "number of parts")];
+  const isOne = part < parts && bytes.length <= updatePartBytes && parts <= updatePartsMax;
+  return isOne ? { kind: "document-part", bytes, part, parts } : wrong("has a part that is none");
+}
+
+function bytesOf(told: unknown): Uint8Array {
+  const text = string(told, "update");
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length === 0 || bytes.toString("base64") !== text)
+    wrong("has an update that is no base64");
+  return bytes;
 }
 
 function fieldOf({ kind }: FieldType, told: Parsed): FieldContent {

@@ -78,12 +78,14 @@ function collectionsText({ keys }: Report, rowsMax: number): string[] {
   if (keys.length === 0) return ["no collections"];
   const most = keys.toSorted((one, other) => other[1] - one[1]).slice(0, rowsMax);
   const more = keys.length - most.length;
+  const isTyped = most.some(([, , type]) => type !== "");
+  const typed = (type: string): string[] => (isTyped ? [printable(type)] : []);
   return [
     table(
-      ["collection", "keys"],
+      ["collection", ...typed("type"), "keys"],
       [
-        ...most.map(([name, count]) => [text(name), count]),
-        ...(more > 0 ? [[`and ${shown(more)} more`, ""]] : []),
+        ...most.map(([name, count, type]) => [text(name), ...typed(type), count]),
+        ...(more > 0 ? [[`and ${shown(more)} more`, ...typed(""), ""]] : []),
       ],
     ),
   ];

@@ -60,7 +60,8 @@ export interface Report {
   readonly pending: number;
   readonly locks: ReportedLocks;
   readonly rights: readonly ReportedRights[];
-  readonly keys: readonly (readonly [collection: string, count: number])[];
+  /** What people call the type is only in a snapshot of this version or a later one; else it is empty. */
+  readonly keys: readonly (readonly [collection: string, count: number, type: string])[];
   /** Only in a snapshot. */
   readonly hotKeys: readonly ReportedHotKey[];
   readonly bytes: number;
@@ -96,8 +97,12 @@ export function reportOf(told: unknown): Report {
 
 const keysOf = ({ keys, collections }: Told): Report["keys"] =>
   Array.isArray(collections)
-    ? objectsIn(collections).map((one) => [textIn(one["name"]), numberIn(one["keys"])])
-    : Object.entries(objectIn(keys)).map(([name, count]) => [name, numberIn(count)]);
+    ? objectsIn(collections).map((one) => [
+        textIn(one["name"]),
+        numberIn(one["keys"]),
+        textIn(one["type"]),
+      ])
+    : Object.entries(objectIn(keys)).map(([name, count]) => [name, numberIn(count), ""]);
 
 const hotKeyOf = (told: Told): ReportedHotKey => ({
   ...{ collection: textIn(told["collection"]), key: textIn(told["key"]) },

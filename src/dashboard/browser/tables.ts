@@ -22,8 +22,9 @@ export function fillTables(snapshot: Snapshot): void {
   );
   fill(
     part("table-collections"),
-    collections.map(({ name, keys, bytes: weight }) => [
+    collections.map(({ name, type, keys, bytes: weight }) => [
       visible(name),
+      visible(type),
       whole(keys),
       weight === undefined ? "–" : bytes(weight),
     ]),

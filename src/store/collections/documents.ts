@@ -70,6 +70,18 @@ export class DocumentCollection<D = unknown, C = unknown> {
     this.#apply(this.#hold(key), [update], undefined);
   }
 
+  /**
+   * Writes updates as they are, for who brings a document from elsewhere without reading it. Nobody looks whether
+   * they are updates: those that are none are passed over by whoever reads the document, as those of peers are.
+   * What is there already is not written again. In one transaction of its own if all is no more than a document may
+   * weigh, which is 10 MiB, else in several. O(document).
+   * @throws OverloadedError if something is there, and with these it would weigh more; UsageError inside a
+   * transaction; ClosedError. Nothing is written then.
+   */
+  add(key: string, updates: readonly Uint8Array[]): void {
+    this.#shelf.add(key, updates);
+  }
+
   /** The whole document as one update of the library. O(document). */
   encode(key: string): Uint8Array {
     return this.#hold(key).open.snapshot();

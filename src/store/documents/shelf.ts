@@ -61,6 +61,15 @@ export class Shelf<D, C> {
     return held;
   }
 
+  /**
+   * Writes updates of a document as they are; it need not be in memory, nor its library.
+   * @throws as `UpdateSlots.add` does.
+   */
+  add(key: string, updates: readonly Uint8Array[]): void {
+    const slots = new UpdateSlots(this.#keyspace, this.#root, key, this.#type.engine).add(updates);
+    if (slots.length > 0) this.#held.get(key)?.joined(slots, false);
+  }
+
   /** The key was removed here. */
   removed(key: string): void {
     this.#held.get(key)?.replace("removed");
@@ -101,6 +110,7 @@ export class Shelf<D, C> {
         isSpoiled = false;
         this.#lighten(held, "heavy");
       },
+      // Replicas that make snapshots at once leave several: they say the same, and may be too much together.
       refused: (held) => {
         if (!this.#keyspace.isClosed) this.#lighten(held, held.slots.isHeavy() ? "heavy" : "full");
       },

@@ -16,17 +16,24 @@
  */
 import { noCell } from "../../crdt/cells.ts";
 import type { DocumentEngine } from "../../crdt/document.ts";
-import { OverloadedError } from "../../errors.ts";
+import { OverloadedError, UsageError } from "../../errors.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Container, Root } from "../nodes.ts";
 import { checkKey } from "../values.ts";
 
 /** What a document may weigh, all its updates together, in bytes: a snapshot must fit into one transaction. */
 export const documentBytesMax: number = 10 * 1024 * 1024;
+/** Of one update that is read from parts, in bytes. */
+export const updateBytesMax: number = 2 * documentBytesMax;
 /** Of one slot, in bytes: as text it must fit into a value. */
 const partBytesMax = 512 * 1024;
 /** Slots of one level of one writer. */
 const slotsPerLevel = 64;
+/**
+ * Where what is added goes, as many as it is: it is merged and cleared with the level, while the lowest is written
+ * over.
+ */
+const addedLevel = 1;
 /** Changes that are left alone beside a snapshot, in bytes. */
 const tailBytesMin = 64 * 1024;
 /** Changes beside a snapshot, in bytes, however large it is. */
@@ -129,6 +136,34 @@ export class UpdateSlots {
     this.#put(update.length > partBytesMax ? 1 : 0, update);
   }
 
+  /**
+   * Writes updates as they are, each to a slot of its own, whoever made them: nothing is merged, so the library is not
+   * asked. Passes over those that are there. Returns the slots. O(bytes).
+   * @throws OverloadedError beyond `documentBytesMax` if something is there, UsageError in a transaction, ClosedError;
+   * nothing is written then. OverloadedError for an update that no transaction could have written; those before it are.
+   */
+  add(updates: readonly Uint8Array[]): number[] {
+    const keyspace = this.#keyspace;
+    if (keyspace.isTransacting) {
+      throw new UsageError("updates are added in transactions of their own");
+    }
+    const present = new Set<string>();
+    let bytes = 0;
+    const isNew = (update: Uint8Array): boolean => {
+      const before = present.size;
+      if (present.add(textOf(update)).size > before) bytes += update.length;
+      return present.size > before;
+    };
+    const there = this.read().filter(isNew);
+    const added = updates.filter(isNew);
+    if (added.length === 0) return [];
+    if (there.length > 0 && bytes > documentBytesMax) throw this.#overloaded();
+    this.#bytes = undefined;
+    const write = (some: readonly Uint8Array[]): number[] =>
+      keyspace.transact(() => this.#addAll(some));
+    return bytes <= documentBytesMax ? write(added) : added.flatMap((update) => write([update]));
+  }
+
   /** Whether the updates weigh so much that a snapshot should take their place. O(slots), but seldom. */
   isHeavy(): boolean {
     if (this.#bytes !== undefined && this.#appended % glanceEvery !== 0) return false;
@@ -170,10 +205,26 @@ export class UpdateSlots {
     return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
   }
 
+  #addAll(updates: readonly Uint8Array[]): number[] {
+    const writer = this.#own();
+    const first = afterAll(writer, addedLevel);
+    // Whoever writes here next merges all of them.
+    this.#next[addedLevel] = slotsPerLevel;
+    return updates.flatMap((update, i) => {
+      const names = namesOf(`${addedLevel}.${first + i}`, update);
+      this.#write(writer, names, update);
+      return names.flatMap((name) => writer.children.get(name) ?? []);
+    });
+  }
+
   #checkRoom(more: number): void {
     if (this.#known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
       return;
-    throw new OverloadedError(
+    throw this.#overloaded();
+  }
+
+  #overloaded(): OverloadedError {
+    return new OverloadedError(
       `the document ${JSON.stringify(this.#key)} of ${this.#root.name} would weigh more than ` +
         `${documentBytesMax} bytes; nothing was written`,
       {},
@@ -328,7 +379,7 @@ export class UpdateSlots {
     const [whole, part, told] = name.split("/");
     if (part !== undefined && part !== "0") return;
     const parts = part === undefined ? 1 : Number(told);
-    if (!(parts * partBytesMax <= 2 * documentBytesMax)) return;
+    if (!(parts * partBytesMax <= updateBytesMax)) return;
     for (const first of this.#live(slot)) {
       const found = [this.#bytesOf(first)];
       for (let next = 1; next < parts; next++) {
@@ -375,6 +426,16 @@ function namesOf(name: string, update: Uint8Array): string[] {
   const parts = Math.ceil(update.length / partBytesMax);
   if (parts <= 1) return [name];
   return Array.from({ length: parts }, (_, part) => `${name}/${part}/${parts}`);
+}
+
+/** The first number of a level after which no slot has one. */
+function afterAll(own: Container, level: number): number {
+  let after = 0;
+  for (const name of own.children.keys()) {
+    const [of, at = ""] = String(name).split(".");
+    if (of === String(level)) after = Math.max(after, Number.parseInt(at, 10) + 1);
+  }
+  return after;
 }
 
 const textOf = (bytes: Uint8Array): string =>

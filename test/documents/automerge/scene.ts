@@ -47,8 +47,8 @@ export function documentsOf({ replica }: Served): DocumentCollection {
 }
 
 /** A client as users have it. */
-export function repo(url: string, query = ""): Repo {
-  const adapter = new WebSocketClientAdapter(`${url}/automerge${query}`, 50);
+export function repo(url: string, query = "", retryMs = 50): Repo {
+  const adapter = new WebSocketClientAdapter(`${url}/automerge${query}`, retryMs);
   // On Node it throws what is not ECONNREFUSED where nobody can catch it; in a browser it passes over all of them.
   adapter.onError = () => undefined;
   const client = new Repo({ network: [adapter] });
