@@ -10,7 +10,7 @@ import { documentBytesMax } from "../../store/documents/written-updates.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../client.ts";
 import type { ProtocolOptions } from "../protocol-options.ts";
 import { type AnyDoc, ServedDocument } from "./served-document.ts";
-import { Session, type SessionHost } from "./session.ts";
+import { documentsMax, Session, type SessionHost } from "./session.ts";
 import { Words } from "./words.ts";
 
 /** A document is one message, and has its names before it. */
@@ -74,6 +74,11 @@ class AutomergeProtocol implements ClientProtocol {
       left: (document) => this.#left(document),
       say: (documentId, word) => this.#words.say(documentId, word),
       over: (session) => void this.#sessions.delete(session),
+      crowded: () =>
+        logger.warn(
+          { subject: grant.subject, documentsMax },
+          "a client of automerge-repo has too many documents open: further ones are unavailable to it, and not kept",
+        ),
       failed: (error) =>
         logger.warn({ err: error, subject: grant.subject }, "a client of automerge-repo was ended"),
     };

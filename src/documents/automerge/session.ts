@@ -28,6 +28,8 @@ export interface SessionHost {
   left(document: ServedDocument): void;
   say(documentId: string, word: Ephemeral): void;
   failed(error: unknown): void;
+  /** A client asked for more documents than it may have open. Told once of each. */
+  crowded(): void;
   over(session: Session): void;
 }
 
@@ -38,6 +40,7 @@ export class Session implements ClientReceiver, Watcher {
   readonly #documents = new Map<string, ServedDocument>();
   /** Its name, once it has said it. */
   #peerId: string | undefined;
+  #isCrowded = false;
   #isOver = false;
 
   constructor(client: Client, host: SessionHost) {
@@ -129,7 +132,7 @@ export class Session implements ClientReceiver, Watcher {
     if (!this.#host.mayRead(documentId)) return this.sendUnavailable(documentId);
     let document = this.#documents.get(documentId);
     if (document === undefined && this.#documents.size >= documentsMax)
-      return this.sendUnavailable(documentId);
+      return this.#refuseOneMore(documentId);
     try {
       document ??= this.#host.open(documentId);
       this.#documents.set(documentId, document);
@@ -137,6 +140,12 @@ export class Session implements ClientReceiver, Watcher {
     } catch (error) {
       this.refused(error);
     }
+  }
+
+  #refuseOneMore(documentId: string): void {
+    this.sendUnavailable(documentId);
+    if (!this.#isCrowded) this.#host.crowded();
+    this.#isCrowded = true;
   }
 
   #send(

@@ -1,6 +1,7 @@
 /** The documents that have clients, in whatever dialect these speak. */
 import type * as Y from "yjs";
 import { covers, type Grant } from "../../access.ts";
+import { ClosedError } from "../../errors.ts";
 import type { Client } from "../client.ts";
 import type { ProtocolOptions } from "../protocol-options.ts";
 import { Presence } from "./presence.ts";
@@ -58,18 +59,21 @@ export class Rooms {
   }
 
   #open(key: string): Room {
-    const room = new Room(key, {
+    const room: Room = new Room(key, {
       documents: this.#options.documents,
       presence: this.#presence,
       defer: (task) => this.#options.environment.defer(task),
       failed: (session, error) => this.#failed(session, error),
-      emptied: () => this.#rooms.delete(key),
+      // Where the document was removed, another room may have taken its place.
+      emptied: () => this.#rooms.get(key) === room && this.#rooms.delete(key),
     });
     this.#rooms.set(key, room);
     return room;
   }
 
   #failed({ subject }: Session, error: unknown): void {
+    // It comes back with what it sent, here or elsewhere.
+    if (error instanceof ClosedError) return;
     const { collection, logger } = this.#options;
     logger.warn({ collection, subject, error: String(error) }, "refused what a client sent");
   }

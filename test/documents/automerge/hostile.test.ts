@@ -9,6 +9,7 @@ import { silentLogger, silentTelemetry } from "../../../src/telemetry.ts";
 import type { DocumentCollection } from "../../../src/store/collections/documents.ts";
 import { automergeProtocol } from "../../../src/documents/automerge/protocol.ts";
 import type { AnyDoc } from "../../../src/documents/automerge/served-document.ts";
+import { documentsMax } from "../../../src/documents/automerge/session.ts";
 import { readCbor, writeCbor } from "../../../src/documents/automerge/cbor.ts";
 import { isDocumentId } from "../../../src/documents/automerge/document-id.ts";
 import { Bare, closeAll, documentsOf, repo, served, until } from "./scene.ts";
@@ -183,6 +184,20 @@ describe("what is no message", () => {
     );
     expect(bare.code).toBeUndefined();
   });
+});
+
+test("a client has so many documents open and no more, and the log says so once", async () => {
+  const warnings: string[] = [];
+  const warn = (_: object, message?: string): void => void warnings.push(String(message));
+  const one = await served({ logger: { ...silentLogger, warn } });
+  const bare = await new Bare(one.url).joined();
+  const [, data] = Automerge.generateSyncMessage(Automerge.init(), Automerge.initSyncState());
+  if (data === null) throw new Error("Automerge has nothing to say");
+  for (let at = 0; at < documentsMax + 3; at++)
+    bare.tell({ type: "request", senderId: "bare", documentId: anId(), data });
+  const unavailable = (): number => bare.types.filter((type) => type === "doc-unavailable").length;
+  await until(() => unavailable() === documentsMax + 3, "an answer to each");
+  expect(warnings).toEqual([expect.stringContaining("documents open")]);
 });
 
 test("a client that stops reading costs what waits for it and no more, and catches up when it reads again", async () => {

@@ -162,6 +162,23 @@ test("a connection has so many documents and no more, and leaves all of them whe
   expect([client.sent.length, client.code]).toEqual([before, undefined]);
 });
 
+test("who opens a removed document again in the turn of its removal sees who comes next", () => {
+  const { world, peer } = onePeer();
+  peer.documents.get("d").getText("t").insert(0, "remove me");
+  const client = new BareClient();
+  const receiver = peer.hocuspocus.accept(client, "");
+  receiver.message(opening("d"));
+  const update = Y.encodeStateAsUpdate(new Y.Doc());
+  receiver.message(Buffer.concat([Uint8Array.of(1, 100), updateMessage(update)]));
+  peer.documents.delete("d");
+  receiver.message(opening("d"));
+  world.run({ forMs: 10 });
+  const before = client.sent.length;
+  peer.client("d").tell([7, 1, { name: "Ada" }]);
+  world.run({ forMs: 10 });
+  expect(client.sent.slice(before).join()).toContain(Buffer.from("Ada").toString("hex"));
+});
+
 test("several documents share a connection, and one that is left leaves the others", async () => {
   const peer = await open();
   const socket = connection(peer);

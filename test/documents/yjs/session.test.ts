@@ -295,3 +295,13 @@ test("a protocol that closes tells its clients to come back, and takes nobody", 
   settle(world, one);
   expect(one.closed).toBe(1001);
 });
+
+test("what comes in the turn in which the replica closes ends its clients as going away, and warns nobody", () => {
+  const { world, peer } = onePeer();
+  const client = peer.client();
+  settle(world, client);
+  client.doc.getText("t").insert(0, "too late");
+  peer.keyspace.close();
+  world.run({ forMs: 10 });
+  expect([client.closed, peer.warnings]).toEqual([1001, []]);
+});
