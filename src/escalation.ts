@@ -21,6 +21,7 @@ import { GuardedUpdates } from "./escalate/guarded-updates.ts";
 import { byHeat, type LaneFigure } from "./escalate/lane-figures.ts";
 import type { LockFigure, LockTotals } from "./escalate/lock-figures.ts";
 import { NamedLocks, type OnFailure } from "./escalate/named-locks.ts";
+import { Parts } from "./escalate/coordination/parts.ts";
 import { OutsideLocks } from "./escalate/outside-locks.ts";
 import { RecentSightings, RollbackWatch } from "./escalate/rollback-watch.ts";
 import type { Locking } from "./locking.ts";
@@ -105,7 +106,10 @@ export class Escalation {
     const update = failed("update");
     this.#updates = new GuardedUpdates(this.#watch, environment, undefined, telemetry, update);
     this.#named = new NamedLocks(this.#watch, environment, telemetry, failed("lock"));
-    this.locks = new OutsideLocks(this.#named, new EscalatedCalls(options));
+    this.locks = new OutsideLocks(
+      new Parts(this.#watch, this.#named, environment),
+      new EscalatedCalls(options),
+    );
     this.fenced = new FencedValues({
       ...options,
       ...{ watch: this.#watch, births, updates: this.#updates, locks: this.#named, hash: sha256 },

@@ -28,6 +28,8 @@ const isBefore = (left: Rank, right: Rank): boolean =>
 interface Held extends Rank {
   /** Locks of different backends are ordered among themselves only. */
   readonly by: HeldLocks;
+  /** Where it was taken. Its stack is made into text only if somebody reads it. */
+  readonly taken: Error;
 }
 
 /** One for all: Node carries each further one along with every promise of the process. */
@@ -35,14 +37,17 @@ const heldHere = new AsyncLocalStorage<readonly Held[]>();
 
 /** What the present chain of calls holds of one backend. */
 export class HeldLocks {
-  /** @throws UsageError if one who holds what it does must not wait for this. */
+  /**
+   * @throws UsageError if one who holds what it does must not wait for this: its stack is where this is wanted, that of its
+   * cause where the other was taken.
+   */
   check(wanted: Rank): void {
     const highest = heldHere.getStore()?.findLast(({ by }) => by === this);
     if (highest === undefined || isBefore(highest, wanted)) return;
-    throw new UsageError(
+    const message =
       `${wanted.resource} (rank ${wanted.rank}) is taken while ${highest.resource} ` +
-        `(rank ${highest.rank}) is held: take locks in one order, or several at once; nothing was taken`,
-    );
+      `(rank ${highest.rank}) is held: take locks in one order, or several at once; nothing was taken`;
+    throw new UsageError(message, { cause: highest.taken });
   }
 
   /** Whether the present chain of calls holds it, or is about to. */
@@ -53,7 +58,8 @@ export class HeldLocks {
 
   /** Runs `work` as one who holds these too. */
   holding<T>(taken: readonly Rank[], work: () => T): T {
-    const held = taken.map((rank): Held => ({ ...rank, by: this }));
+    const place = new Error(`taken here: ${taken.map(({ resource }) => resource).join(", ")}`);
+    const held = taken.map((rank): Held => ({ ...rank, by: this, taken: place }));
     return heldHere.run([...(heldHere.getStore() ?? []), ...held], work);
   }
 }

@@ -31,8 +31,14 @@ export interface WithLockOptions {
   readonly rank?: number;
 }
 
+/** How to hold beyond one call. */
+export interface HoldOptions extends WithLockOptions {
+  /** Not to be granted is an answer, and no failure that somebody should see. */
+  readonly isProbe?: boolean;
+}
+
 /** How to take one of several locks. */
-type TakeOptions = WithLockOptions & { readonly waitMs: number; readonly signal: AbortSignal };
+type TakeOptions = HoldOptions & { readonly waitMs: number; readonly signal: AbortSignal };
 
 /** Told of what failed, and why. Never throws. */
 export type OnFailure = (resource: string, error: unknown) => void;
@@ -47,6 +53,14 @@ interface Holding {
   readonly sinceMs: number;
 }
 
+/** A lock that is held beyond one call. */
+export interface HeldLease {
+  /** Renewed meanwhile. */
+  readonly lease: Lease;
+  /** Gives it back. Never throws; harmless twice. */
+  readonly release: () => Promise<void>;
+}
+
 /** Locks by name, of one backend. */
 export class NamedLocks {
   readonly figures: LockFigures;
@@ -57,6 +71,8 @@ export class NamedLocks {
   readonly #lines: LocalLines;
   readonly #held = new HeldLocks();
   readonly #holdings = new Set<Promise<unknown>>();
+  /** Releases each lock that is held beyond one call. */
+  readonly #lasting = new Set<() => Promise<void>>();
   /** Ends the waiting of each call that has not got all its locks yet. */
   readonly #waiting = new Set<AbortController>();
   #heldCount = 0;
@@ -110,6 +126,37 @@ export class NamedLocks {
     return work;
   }
 
+  /**
+   * Takes the lock for longer than one call: it is renewed until it is released or lost. What is held so is nobody's
+   * in particular, so nothing is known of the order in which it is taken.
+   * @throws LockTimeoutError surely not granted; LockUnavailableError it may be held; ClosedError; the reason of `signal`.
+   */
+  async hold(resource: string, options: HoldOptions = {}): Promise<HeldLease> {
+    if (this.#isClosed) throw new ClosedError("the locks are closed");
+    const holdings = new Map<string, Holding>();
+    await this.#takeAll([{ resource }], holdings, options);
+    const holding = holdings.get(resource);
+    if (holding === undefined) throw new Error("assertion: a lock that was not taken");
+    let released: Promise<void> | undefined;
+    const release = (): Promise<void> => {
+      this.#lasting.delete(release);
+      return (released ??= this.#letGo(holding));
+    };
+    this.#lasting.add(release);
+    return { lease: holding.lease, release };
+  }
+
+  /**
+   * Runs `work` as one who holds these, which it takes itself, in this order.
+   * @throws UsageError out of order with what the caller holds
+   */
+  inOrder<T>(resources: readonly string[], work: () => Promise<T>): Promise<T> {
+    const ranks = resources.map((resource) => ({ rank: 0, resource }));
+    const [first] = ranks;
+    if (first) this.#held.check(first);
+    return this.#held.holding(ranks, work);
+  }
+
   /** Whether the caller runs under this lock: to wait for it would be to wait for oneself. */
   isHeldHere(resource: string): boolean {
     return this.#held.has(resource);
@@ -126,6 +173,7 @@ export class NamedLocks {
     for (const waiting of this.#waiting) {
       waiting.abort(new ClosedError("the locks were closed meanwhile"));
     }
+    await Promise.allSettled([...this.#lasting].map((release) => release()));
     await Promise.allSettled(this.#holdings);
   }
 
@@ -150,7 +198,7 @@ export class NamedLocks {
   async #takeAll(
     ranks: readonly { readonly resource: string }[],
     holdings: Map<string, Holding>,
-    options: WithLockOptions,
+    options: HoldOptions,
   ): Promise<void> {
     const endMs = this.#environment.monotonic() + (options.waitMs ?? defaultWaitMs);
     const waiting = new AbortController();
@@ -167,7 +215,8 @@ export class NamedLocks {
         holdings.set(resource, await this.#take(resource, { ...options, waitMs, signal }));
       }
     } catch (error) {
-      if (error instanceof LockTimeoutError) this.#telemetry.count("trellis_lock_timeouts_total");
+      if (error instanceof LockTimeoutError && options.isProbe !== true)
+        this.#telemetry.count("trellis_lock_timeouts_total");
       throw error;
     } finally {
       this.#waiting.delete(waiting);
@@ -201,7 +250,7 @@ export class NamedLocks {
     } catch (error) {
       const isLate = error instanceof LockTimeoutError;
       this.figures.waitedInVain(resource, isLate ? "timeouts" : "failures");
-      this.#onFailure?.(resource, error);
+      if (!isLate || options.isProbe !== true) this.#onFailure?.(resource, error);
       leave();
       throw error;
     }

@@ -10,6 +10,7 @@
  */
 import { describe, expect, test } from "vitest";
 import { commitCases } from "./cases/commits.ts";
+import { coordinationCases } from "./cases/coordination.ts";
 import { faultCases } from "./cases/faults.ts";
 import { leaseCases } from "./cases/leases.ts";
 import { lifetimeCases } from "./cases/lifetime.ts";
@@ -38,6 +39,7 @@ export const lockCases: readonly LockCase[] = [
   ...faultCases,
   ...lifetimeCases,
   ...loadCases,
+  ...coordinationCases,
 ];
 
 /** Those that apply to a subject. */
