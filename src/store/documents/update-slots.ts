@@ -42,8 +42,6 @@ const tailBytesMax = 2 * 1024 * 1024;
 const slotsMax = 512;
 /** How many updates are written before the weight is looked at again. */
 const glanceEvery = 32;
-/** What a snapshot has to save for a change's sake, as a part of what all updates weigh. */
-const roomMin = 1 / 4;
 const snapshotName = "s";
 
 /** What the slots of a document weigh. */
@@ -92,6 +90,11 @@ export class UpdateSlots {
   get isEmpty(): boolean {
     const node = this.#root.keys.get(this.#key);
     return node === undefined || this.#keyspace.nodes.total(node) === 0;
+  }
+
+  /** What all updates weigh at most. O(1), but once. */
+  get bytes(): number {
+    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
   }
 
   /** All updates, each once; what can be none is passed over. O(bytes). */
@@ -174,14 +177,6 @@ export class UpdateSlots {
   }
 
   /**
-   * After a change was refused: whether a snapshot would make room, as where most was deleted. O(1) mostly.
-   * One that would not is not to be written again with each change that is refused.
-   */
-  saves(snapshot: Uint8Array): boolean {
-    return snapshot.length <= this.#known * (1 - roomMin);
-  }
-
-  /**
    * Puts a snapshot, which contains all of them, in the place of all updates. Returns false for one that is too large:
    * nothing is written then.
    * @throws OverloadedError if there are so many slots that clearing them does not fit into one transaction.
@@ -200,11 +195,6 @@ export class UpdateSlots {
     return true;
   }
 
-  /** What all updates weigh at most. */
-  get #known(): number {
-    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
-  }
-
   #addAll(updates: readonly Uint8Array[]): number[] {
     const writer = this.#own();
     const first = afterAll(writer, addedLevel);
@@ -218,7 +208,7 @@ export class UpdateSlots {
   }
 
   #checkRoom(more: number): void {
-    if (this.#known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
+    if (this.bytes + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
       return;
     throw this.#overloaded();
   }
