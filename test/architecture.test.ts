@@ -96,7 +96,7 @@ const rules: readonly Rule[] = [
   { files: /^src\/bridge\/yjs[^/]*\.ts$/u, may: /^(?:src\/crdt\/.+|src\/bridge\/yjs.+|yjs)$/u },
   {
     files: /^src\/bridge\/automerge[^/]*\.ts$/u,
-    may: /^(?:src\/crdt\/.+|src\/bridge\/automerge.+|@automerge\/automerge)$/u,
+    may: /^(?:src\/crdt\/.+|src\/bridge\/automerge.+|@automerge\/automerge|node:zlib)$/u,
   },
   documentProtocol("yjs", "yjs"),
   documentProtocol("automerge", "@automerge/automerge|node:crypto"),

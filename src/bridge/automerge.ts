@@ -18,6 +18,7 @@ import {
   type Origin,
 } from "../crdt/document.ts";
 import { chunksOf } from "./automerge-chunks.ts";
+import { isBounded } from "./automerge-bounds.ts";
 
 /** A collection of Automerge documents. */
 export type AutomergeDocType<T> = DocumentType<Automerge.Doc<T>, T>;
@@ -39,6 +40,7 @@ export const automergeDoc = <T = Record<string, unknown>>(): AutomergeDocType<T>
 const engineOf = <T>(): DocumentEngine<Automerge.Doc<T>, T> => ({
   open: (listener) => new AutomergeDocument<T>(listener),
   isUpdate,
+  fits: (update) => isBounded([update]),
   // Chunks one after the other are an update. What they rest on is not here, so they cannot be made one.
   merge: (updates) => (updates.length === 1 ? (updates[0] as Uint8Array) : concat(updates)),
   json: (native) => plain(Automerge.toJS(native)),
@@ -53,6 +55,7 @@ const known = new WeakSet<Uint8Array>();
  */
 function isUpdate(bytes: Uint8Array): boolean {
   if (known.has(bytes)) return true;
+  if (!isBounded([bytes])) return false;
   const chunks = chunksOf(bytes);
   if (chunks === undefined || !chunks.every(isChunk)) return false;
   known.add(bytes);
@@ -153,11 +156,14 @@ class AutomergeDocument<T> implements OpenDocument<Automerge.Doc<T>, T> {
 
   /**
    * With the changes that wait for others. Automerge takes in changes, which no client of its own would make, that it
-   * saves so that it cannot load them again; then it is all changes, one after the other.
+   * saves so that it cannot load them again; then, or where it is too much when inflated, it is all changes, one after
+   * the other.
    */
   snapshot(): Uint8Array {
     const saved = Automerge.save(this.#doc);
-    return isChunk(saved) ? saved : concat(Automerge.getAllChanges(this.#doc));
+    return isBounded([saved]) && isChunk(saved)
+      ? saved
+      : concat(Automerge.getAllChanges(this.#doc));
   }
 
   close(): void {

@@ -31,6 +31,7 @@ export const yDoc = (): YDocType => ({
 const engine: DocumentEngine<Y.Doc, Y.Doc> = {
   open: (listener) => new YjsDocument(listener),
   isUpdate,
+  fits: (update) => update.length <= partBytesMin * partsMax || isUpdate(update),
   merge: (updates) =>
     updates.length === 1 ? (updates[0] as Uint8Array) : Y.mergeUpdates([...updates]),
   json,
@@ -66,6 +67,33 @@ function plain(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, held]) => [name, plain(held)]));
 }
 
+/**
+ * Structs and deletions of one update. Each is an object of a hundred bytes, whatever it is in the update: where clients
+ * write, with names of their own kind, eleven bytes at least, so a document of the greatest weight has no more.
+ */
+const partsMax = 1_000_000;
+/** What one is in an update at least, in bytes. */
+const partBytesMin = 2;
+
+/** Reads no more of an update than that. */
+class BoundedDecoder extends Y.UpdateDecoderV1 {
+  #parts = 0;
+
+  override readInfo(): number {
+    this.#count();
+    return super.readInfo();
+  }
+
+  override readDsClock(): number {
+    this.#count();
+    return super.readDsClock();
+  }
+
+  #count(): void {
+    if (++this.#parts > partsMax) throw new RangeError(`an update of more than ${partsMax} parts`);
+  }
+}
+
 /** JSON within a document may be so deep: what can just be read could not be written again. */
 const depthMax = 512;
 
@@ -75,7 +103,7 @@ const depthMax = 512;
  */
 function isUpdate(bytes: Uint8Array): boolean {
   try {
-    const { structs, ds } = Y.decodeUpdate(bytes);
+    const { structs, ds } = Y.decodeUpdateV2(bytes, BoundedDecoder);
     for (const struct of structs) {
       if (!isRange(struct.id.clock, struct.length)) return false;
       if (struct instanceof Y.Item && !isShallow(jsonIn(struct.content), depthMax)) return false;
@@ -158,7 +186,7 @@ class YjsDocument implements OpenDocument<Y.Doc, Y.Doc> {
     const take = (transaction: Y.Transaction): void => {
       withoutCleanup(transaction);
       try {
-        for (const update of updates) Y.applyUpdate(this.native, update, origin);
+        for (const update of updates) Y.applyUpdateV2(this.native, update, origin, BoundedDecoder);
       } catch (error) {
         refused = { error };
         this.#isSpoiled = true;

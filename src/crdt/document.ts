@@ -56,7 +56,12 @@ export interface DocumentEngine<D, C> {
   open(listener: DocumentListener): OpenDocument<D, C>;
   /** Whether these bytes are an update. Never throws. O(update). */
   isUpdate(bytes: Uint8Array): boolean;
-  /** One update that contains all of these; each is one. */
+  /**
+   * Whether an update that the library made is one for its size, also once it is unpacked: else nobody would take it.
+   * Never throws. O(1) for a small one.
+   */
+  fits(update: Uint8Array): boolean;
+  /** One update that contains all of these; each is one, what comes of it may not fit. */
   merge(updates: readonly Uint8Array[]): Uint8Array;
   /** The content as JSON, for people and for HTTP. */
   json(native: D): unknown;

@@ -1,5 +1,6 @@
 /** Automerge documents as values of a replica: captured, replicated, undone, kept small, defended. */
 import { createHash } from "node:crypto";
+import { deflateRawSync } from "node:zlib";
 import * as Automerge from "@automerge/automerge";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { automergeDoc } from "../../src/bridge/automerge.ts";
@@ -198,7 +199,10 @@ test("what a peer wrote that is no update is passed over and said, and the rest 
   opened.push(one);
   // Another program, which writes what it likes.
   const { engine } = schema.notes;
-  const careless = { ...schema.notes, engine: { ...engine, isUpdate: () => true } };
+  const careless = {
+    ...schema.notes,
+    engine: { ...engine, isUpdate: () => true, fits: () => true },
+  };
   const two = await openReplica({
     schema: { ...schema, notes: { ...careless, engine: { ...careless.engine, open: rubbish } } },
     peers: [`ws://127.0.0.1:${one.address?.port}`],
@@ -295,6 +299,92 @@ describe("hostile bytes", () => {
     expect(notes.json("n")).toEqual({ text: "hello", more: { a: { b: 1 } }, likes: 1 });
     notes.apply("n", Automerge.save(doc));
     expect(notes.json("n")).toEqual({ text: "hxyzllo", more: { c: [1, 2] }, likes: 3 });
+  });
+
+  describe("that are a thousand times as much when inflated", () => {
+    const bytes = 32 * 1024 * 1024;
+    let doc = Automerge.init<{ blob?: Uint8Array }>();
+    doc = Automerge.change(doc, (draft) => void (draft.blob = new Uint8Array(bytes)));
+    const [change = new Uint8Array()] = Automerge.getAllChanges(doc);
+    const { hash } = Automerge.decodeChange(change);
+    /** Its header has a length of four bytes. */
+    const body = deflateRawSync(change.subarray(13));
+    const size = [
+      (body.length & 0x7f) | 0x80,
+      ((body.length >> 7) & 0x7f) | 0x80,
+      body.length >> 14,
+    ];
+    const deflated = Buffer.concat([change.subarray(0, 8), Uint8Array.from([2, ...size]), body]);
+
+    test.each([
+      ["a change", deflated],
+      ["a document", Automerge.save(doc)],
+      ["a bundle", Automerge.saveBundle(doc, [hash])],
+      ["two changes", Buffer.concat([Automerge.save(Automerge.from({})), deflated])],
+    ])("are refused before they are: %s", (_, bomb) => {
+      expect(Automerge.load<{ blob: Uint8Array }>(bomb).blob.length).toBe(bytes);
+      expect(bomb.length).toBeLessThan(40_000);
+      expect(schema.notes.engine.isUpdate(bomb)).toBe(false);
+      expect(schema.notes.engine.isUpdate(bomb.subarray(0, -1))).toBe(false);
+    });
+
+    /** As many operations, which all put nothing at "a". */
+    const runs = (operations: number): Uint8Array => {
+      const unsigned = (value: number): number[] =>
+        value < 128 ? [value] : [(value & 127) | 128, ...unsigned(value >>> 7)];
+      const run = [...unsigned(operations), 0];
+      run[run.length - 2] = (run[run.length - 2] ?? 0) | 128;
+      const columns: [number, number[]][] = [
+        [0x15, [...run, 1, 0x61]],
+        [0x34, unsigned(operations)],
+        [0x42, [...run, 1]],
+        [0x56, [...run, 0]],
+        [0x70, [...run, 0]],
+      ];
+      const content = [
+        ...[0, 1, 7, 1, 1, 0, 0, 0, columns.length],
+        ...columns.flatMap(([specification, data]) => [specification, data.length]),
+        ...columns.flatMap(([, data]) => data),
+      ];
+      return seal(
+        Uint8Array.from([0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 1, content.length, ...content]),
+      );
+    };
+
+    test("are refused where runs of operations are that", () => {
+      const { engine } = schema.notes;
+      expect(runs(1e9).length).toBeLessThan(70);
+      expect(engine.isUpdate(runs(1_000))).toBe(true);
+      expect(engine.isUpdate(runs(200_000))).toBe(true);
+      expect(engine.isUpdate(runs(300_000))).toBe(false);
+      expect(engine.isUpdate(runs(1e9))).toBe(false);
+      expect(engine.isUpdate(Buffer.concat([runs(200_000), runs(200_001)]))).toBe(false);
+    });
+
+    test("are not written here either: what is changed can be read elsewhere, and more is refused", async () => {
+      const [one, two] = await pair();
+      const { notes } = one.collections;
+      const more = async (name: string): Promise<void> => {
+        const write = (): void =>
+          notes.change("n", (note) => void Object.assign(note, { [name]: new Uint8Array(9e6) }));
+        try {
+          write();
+        } catch {
+          // It is made smaller after the turn, if it can be.
+          await new Promise((resolve) => setTimeout(resolve, 0));
+          write();
+        }
+        await two.waitFor(one.version());
+      };
+      await more("a");
+      await more("b");
+      await expect(more("c")).rejects.toThrow("would weigh more");
+      notes.change("n", (note) => void (note.text = "after"));
+      await two.waitFor(one.version());
+      for (const { collections } of [one, two])
+        expect(Object.keys(collections.notes.get("n"))).toEqual(["a", "b", "text"]);
+      expect(schema.notes.engine.isUpdate(notes.encode("n"))).toBe(true);
+    });
   });
 
   test("that Automerge takes in, and saves so that it cannot load them, leave a document that can be read again", async () => {

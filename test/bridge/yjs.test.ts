@@ -1,5 +1,5 @@
 /** Yjs documents as values of a replica: captured, replicated, undone, kept small, let go. */
-import { afterEach, expect, test } from "vitest";
+import { afterEach, describe, expect, test } from "vitest";
 import * as Y from "yjs";
 import { yDoc } from "../../src/bridge/yjs.ts";
 import {
@@ -122,4 +122,32 @@ test("who watches is told of the key, once a batch, and of no slot", async () =>
   });
   const { value: change } = (await watcher.next()) as IteratorYieldResult<Change>;
   expect({ ...change, version: "" }).toEqual({ key: "n", origin: "remote", version: "" });
+});
+
+describe("an update of very many parts, each of them tiny", () => {
+  const varint = (value: number): number[] =>
+    value < 128 ? [value] : [(value & 127) | 128, ...varint(Math.floor(value / 128))];
+  /** Two bytes each: something that was deleted, of the length of one. */
+  const parts = (count: number, byte: number): Uint8Array =>
+    Uint8Array.from({ length: 2 * count }, (_, at) => (at % 2 === 0 ? byte : 1));
+  const structs = (count: number): Uint8Array =>
+    Buffer.concat([
+      Uint8Array.from([1, ...varint(count), 1, 0]),
+      parts(count, 0),
+      Uint8Array.of(0),
+    ]);
+  const deletions = (count: number): Uint8Array =>
+    Buffer.concat([Uint8Array.from([0, 1, 1, ...varint(count)]), parts(count, 0)]);
+
+  test.each([
+    ["structs", structs],
+    ["deletions", deletions],
+  ])("is refused before all are read: %s", (_, update) => {
+    const { engine } = schema.notes;
+    expect(engine.isUpdate(update(1_000_000))).toBe(true);
+    expect(engine.isUpdate(update(1_000_001))).toBe(false);
+    expect(engine.fits(update(1_000_001))).toBe(false);
+    const document = engine.open({ changed: () => undefined, observerFailed: () => undefined });
+    expect(() => document.apply([update(1_000_001)], undefined)).toThrow("parts");
+  });
 });

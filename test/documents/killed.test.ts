@@ -207,7 +207,7 @@ test.each([yjs, automerge])(
     let durable = 0;
     // So that a kill does lose what was not acknowledged.
     const lazy = { "fsync-interval-ms": "500" };
-    for (let life = 0; life < 3; life++) {
+    for (let life = 0; life < 2; life++) {
       const { url, kill, over } = await run(library, "alone", lazy);
       const typist = new Typist("a", await library.open(url, document));
       expect(typist.edits).toBeGreaterThanOrEqual(durable);

@@ -150,7 +150,7 @@ export const canaries: readonly Canary[] = [
   },
   {
     name: "frames that overtake each other on one link",
-    notices: /malformed|causes|protocol|convergence/u,
+    notices: /malformed|causes|half a transaction|protocol|convergence/u,
     seams: () => ({ transport: tampering(overtaking) }),
   },
   {

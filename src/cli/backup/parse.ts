@@ -7,7 +7,7 @@ import { isExpiring } from "../../crdt/expiring.ts";
 import { type KnownType, plainOf, typeOf } from "../../crdt/type-of.ts";
 import { InvalidValueError, UsageError } from "../../errors.ts";
 import { storedDocument } from "../../store/documents/stored-document.ts";
-import { updateBytesMax } from "../../store/documents/update-slots.ts";
+import { updateBytesMax } from "../../store/documents/written-updates.ts";
 import { collectionsMax } from "../../store/schema.ts";
 import { checkElement, checkKey, copyValue } from "../../store/values.ts";
 import {

@@ -6,7 +6,7 @@
  * here is unavailable after a moment, and sent when it comes.
  */
 import { covers, type Grant } from "../../access.ts";
-import { documentBytesMax } from "../../store/documents/update-slots.ts";
+import { documentBytesMax } from "../../store/documents/written-updates.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../client.ts";
 import type { ProtocolOptions } from "../protocol-options.ts";
 import { type AnyDoc, ServedDocument } from "./served-document.ts";

@@ -1,6 +1,9 @@
 /**
  * One document that clients have open.
  *
+ * What comes in one turn is taken in at the end of the turn, in one step: one batch. Where one of the messages is bad,
+ * each is taken in by itself, and the bad one ends its client.
+ *
  * Each client has a sync state of Automerge's, which says what it is known to have; a message to it is made from that
  * and the document as it is then. So nothing waits for a client that does not read, and what changes a thousand times
  * meanwhile costs one message. Messages are made at the end of a turn, and under load once in `paceMs`.
@@ -8,6 +11,7 @@
  * Where the document becomes another object with less in it, the states are made anew: they name what is gone.
  */
 import * as Automerge from "@automerge/automerge";
+import { isBounded } from "../../bridge/automerge-bounds.ts";
 import { OverloadedError } from "../../errors.ts";
 import type { Environment, Timer } from "../../environment.ts";
 import type { DocumentCollection, Following } from "../../store/collections/documents.ts";
@@ -30,6 +34,8 @@ export interface Watcher {
   sendUnavailable(documentId: string): void;
   /** Nothing can be made of the document for it. */
   failed(error: unknown): void;
+  /** What it sent cannot be taken in: it is to leave. */
+  refused(error: unknown): void;
 }
 
 /** What a watcher is known to have. */
@@ -40,6 +46,15 @@ interface Watch {
   isDue: boolean;
   /** Until it is told that there is no such document. */
   asking: Timer | undefined;
+}
+
+/** What a watcher said in this turn. */
+interface Said {
+  readonly watcher: Watcher;
+  readonly watch: Watch;
+  readonly data: Uint8Array;
+  /** What it brings. */
+  readonly changes: readonly Uint8Array[];
 }
 
 /** What a served document is made of. */
@@ -56,6 +71,8 @@ export class ServedDocument {
   readonly #options: ServedDocumentOptions;
   readonly #watches = new Map<Watcher, Watch>();
   readonly #following: Following<AnyDoc, Record<string, unknown>>;
+  /** Of this turn, in the order in which they came. */
+  #said: Said[] = [];
   #isRoundPlanned = false;
   #pause: Timer | undefined;
   #isOver = false;
@@ -82,21 +99,20 @@ export class ServedDocument {
   }
 
   /**
-   * Takes in what a client says of the document, and what it brings if it may.
-   * @throws whatever for what is no message of the protocol, ClosedError.
+   * Takes in what a client says of the document, and what it brings if it may, at the end of this turn.
+   * @throws whatever for what is no message of the protocol.
    */
   receive(watcher: Watcher, data: Uint8Array, mayWrite: boolean): void {
     // What is none must not cost the document in memory.
-    Automerge.decodeSyncMessage(data);
+    const { changes } = Automerge.decodeSyncMessage(data);
+    if (!isBounded(changes)) throw new RangeError("the changes would become too much");
     let watch = this.#watches.get(watcher);
     if (watch === undefined) {
       watch = { state: blank(mayWrite), mayWrite, isDue: false, asking: undefined };
       this.#watches.set(watcher, watch);
     }
-    this.#take(watcher, watch, data);
-    watch.isDue = true;
-    if (this.#isAbsent(watch)) this.#answerLater(watcher, watch);
-    this.#roundSoon();
+    if (this.#said.length === 0) this.#options.environment.defer(() => this.#takeAll());
+    this.#said.push({ watcher, watch, data, changes });
   }
 
   /** Some of what waited for the client has left. */
@@ -105,7 +121,9 @@ export class ServedDocument {
     if (watch?.isDue === true) this.#say(watcher, watch);
   }
 
+  /** What it has said counts. */
   leave(watcher: Watcher): void {
+    this.#takeAll();
     this.#watches.get(watcher)?.asking?.cancel();
     this.#watches.delete(watcher);
   }
@@ -118,7 +136,52 @@ export class ServedDocument {
     for (const watcher of [...this.#watches.keys()]) this.leave(watcher);
   }
 
-  #take(watcher: Watcher, watch: Watch, data: Uint8Array): void {
+  #takeAll(): void {
+    const said = this.#said;
+    this.#said = [];
+    if (said.length === 0) return;
+    const isTaken = said.length > 1 && this.#takeTogether(said);
+    for (const one of said) {
+      const { watcher, watch } = one;
+      if (this.#watches.get(watcher) !== watch) continue;
+      try {
+        if (!isTaken) this.#take(one);
+        watch.isDue = true;
+        if (this.#isAbsent(watch)) this.#answerLater(watcher, watch);
+      } catch (error) {
+        watcher.refused(error);
+      }
+    }
+    this.#roundSoon();
+  }
+
+  #takeTogether(said: readonly Said[]): boolean {
+    try {
+      const states = this.#following.advance((native) => {
+        const reached = new Map<Watch, Automerge.SyncState>();
+        // All changes at once cost little more than those of one message; each then finds its own there.
+        const changes = said.flatMap((one) => (one.watch.mayWrite ? one.changes : []));
+        let doc = changes.length > 0 ? Automerge.loadIncremental(native, joined(changes)) : native;
+        for (const { watch, data } of said) {
+          const [next, state] = Automerge.receiveSyncMessage(
+            doc,
+            reached.get(watch) ?? watch.state,
+            data,
+          );
+          doc = next;
+          reached.set(watch, state);
+        }
+        return [doc, reached];
+      }, this);
+      for (const [watch, state] of states) watch.state = state;
+      return true;
+    } catch {
+      // The document is what it was before, and the states are blank.
+      return false;
+    }
+  }
+
+  #take({ watcher, watch, data }: Said): void {
     try {
       watch.state = this.#received(watch.state, data, watcher);
     } catch (error) {
@@ -199,6 +262,8 @@ export class ServedDocument {
     }
   }
 }
+
+const joined = (parts: readonly Uint8Array[]): Uint8Array => Buffer.concat(parts);
 
 /** Of somebody who may only read, Automerge takes no changes and tells the other side so. */
 const blank = (mayWrite: boolean): Automerge.SyncState =>

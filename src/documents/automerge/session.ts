@@ -94,6 +94,11 @@ export class Session implements ClientReceiver, Watcher {
     this.#end(codes.failed, "the document cannot be sent");
   }
 
+  refused(error: unknown): void {
+    this.#host.failed(error);
+    this.#end(codes.malformed, "no sync message of Automerge, or one that cannot be taken in");
+  }
+
   #join(peerId: string, versions: readonly string[] | undefined): void {
     if (this.#peerId !== undefined && this.#peerId !== peerId)
       return this.#end(codes.protocol, "another name than before");
@@ -133,8 +138,7 @@ export class Session implements ClientReceiver, Watcher {
       this.#documents.set(documentId, document);
       document.receive(this, data, this.#host.mayWrite(documentId));
     } catch (error) {
-      this.#host.failed(error);
-      this.#end(codes.malformed, "no sync message of Automerge, or one that cannot be taken in");
+      this.refused(error);
     }
   }
 

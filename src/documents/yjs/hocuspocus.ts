@@ -11,7 +11,7 @@
  */
 import type { Grant } from "../../access.ts";
 import { ByteReader, ByteWriter, MalformedError } from "../../store/bytes.ts";
-import { documentBytesMax } from "../../store/documents/update-slots.ts";
+import { documentBytesMax } from "../../store/documents/written-updates.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../client.ts";
 import { type Close, closeFor, closes } from "./closes.ts";
 import { nameBytesMax, type Rooms } from "./rooms.ts";

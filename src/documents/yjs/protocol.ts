@@ -7,7 +7,7 @@
  */
 import type * as Y from "yjs";
 import type { Grant } from "../../access.ts";
-import { documentBytesMax } from "../../store/documents/update-slots.ts";
+import { documentBytesMax } from "../../store/documents/written-updates.ts";
 import type { Client, ClientProtocol, ClientReceiver } from "../client.ts";
 import type { ProtocolOptions } from "../protocol-options.ts";
 import { closeFor, closes } from "./closes.ts";

@@ -8,8 +8,6 @@ import { UpdateSlots } from "./update-slots.ts";
 
 /** How long a document stays in memory that nobody uses, in ms. */
 export const idleMs = 60_000;
-/** What a snapshot has to save of a full document, as a part of what its updates weigh. */
-const roomMin = 1 / 4;
 
 /** What goes wrong without anybody having called. */
 export interface ShelfListener {
@@ -83,9 +81,7 @@ export class Shelf<D, C> {
    */
   makeRoom(held: HeldDocument<D, C>): boolean {
     const snapshot = held.open.snapshot();
-    // One that saves little is not to be written again with each change that is refused.
-    if (snapshot.length > held.slots.bytes * (1 - roomMin)) return false;
-    return held.slots.replace(snapshot);
+    return held.slots.saves(snapshot) && held.slots.replace(snapshot);
   }
 
   /** Somebody who observes or follows a document threw. */

@@ -17,6 +17,7 @@ export const storedDocument = (tag: string): DocumentType | undefined =>
 const engine: DocumentEngine<unknown, unknown> = {
   open: lacking,
   isUpdate: () => false,
+  fits: () => true,
   merge: lacking,
   json: lacking,
 };

@@ -14,19 +14,22 @@
  * If a memory was copied, two write to the slots of one writer, both as he would. So every live cell of a
  * slot is an update, and nobody writes over one that is not its own before it has merged it.
  */
-import { noCell } from "../../crdt/cells.ts";
 import type { DocumentEngine } from "../../crdt/document.ts";
 import { OverloadedError, UsageError } from "../../errors.ts";
 import type { Keyspace } from "../keyspace.ts";
 import type { Container, Root } from "../nodes.ts";
 import { checkKey } from "../values.ts";
+import {
+  documentBytesMax,
+  type Found,
+  namesOf,
+  partBytesMax,
+  snapshotName,
+  textOf,
+  type Weight,
+  WrittenUpdates,
+} from "./written-updates.ts";
 
-/** What a document may weigh, all its updates together, in bytes: a snapshot must fit into one transaction. */
-export const documentBytesMax: number = 10 * 1024 * 1024;
-/** Of one update that is read from parts, in bytes. */
-export const updateBytesMax: number = 2 * documentBytesMax;
-/** Of one slot, in bytes: as text it must fit into a value. */
-const partBytesMax = 512 * 1024;
 /** Slots of one level of one writer. */
 const slotsPerLevel = 64;
 /**
@@ -42,26 +45,11 @@ const tailBytesMax = 2 * 1024 * 1024;
 const slotsMax = 512;
 /** How many updates are written before the weight is looked at again. */
 const glanceEvery = 32;
-const snapshotName = "s";
-
-/** What the slots of a document weigh. */
-interface Weight {
-  /** Of all updates. */
-  readonly bytes: number;
-  /** Of snapshots among them. */
-  readonly snapshotBytes: number;
-  readonly slots: number;
-}
+/** What a snapshot has to save for a change's sake, as a part of what all updates weigh. */
+const roomMin = 1 / 4;
 
 /** What is needed of a library here. */
-type Merger = Pick<DocumentEngine<unknown, unknown>, "isUpdate" | "merge">;
-
-/** An update where it stands. */
-interface Found {
-  readonly update: Uint8Array;
-  /** The number of its writer. */
-  readonly actor: number;
-}
+type Merger = Pick<DocumentEngine<unknown, unknown>, "isUpdate" | "fits" | "merge">;
 
 /** The slots of one document, which may not be there yet. */
 export class UpdateSlots {
@@ -69,6 +57,7 @@ export class UpdateSlots {
   readonly #root: Root;
   readonly #key: string;
   readonly #engine: Merger;
+  readonly #written: WrittenUpdates;
   /** Whose slots `#next` is about. */
   #writer = "";
   /** The slot that is written next, by level; none where nobody has looked since we came. */
@@ -84,26 +73,17 @@ export class UpdateSlots {
     this.#root = root;
     this.#key = checkKey(key);
     this.#engine = engine;
+    this.#written = new WrittenUpdates(keyspace, root, this.#key);
   }
 
   /** Whether there is any update. O(1). */
   get isEmpty(): boolean {
-    const node = this.#root.keys.get(this.#key);
-    return node === undefined || this.#keyspace.nodes.total(node) === 0;
-  }
-
-  /** What all updates weigh at most. O(1), but once. */
-  get bytes(): number {
-    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
+    return this.#written.isEmpty;
   }
 
   /** All updates, each once; what can be none is passed over. O(bytes). */
   read(): Uint8Array[] {
-    const updates: Uint8Array[] = [];
-    for (const writer of this.#writers()) {
-      for (const { update } of this.#updatesOf(writer)) updates.push(update);
-    }
-    return updates;
+    return [...this.#written.all()];
   }
 
   /** The updates that these slots are, or are a part of: they have just come. */
@@ -119,7 +99,7 @@ export class UpdateSlots {
       const path = `${String(writer.name)}/${name}`;
       if (seen.has(path)) continue;
       seen.add(path);
-      for (const { update } of this.#updatesAt(writer, name)) {
+      for (const { update } of this.#written.at(writer, name)) {
         updates.push(update);
         this.#moreBytes += update.length;
       }
@@ -129,10 +109,10 @@ export class UpdateSlots {
 
   /**
    * Writes one more update. O(update), now and then O(64 of them).
-   * @throws OverloadedError beyond `documentBytesMax`, ClosedError; nothing is written then.
+   * @throws OverloadedError beyond `documentBytesMax`, or for one that does not fit; ClosedError. Nothing is written then.
    */
   append(update: Uint8Array): void {
-    this.#checkRoom(update.length);
+    this.#checkRoom(update);
     this.#appended++;
     this.#moreBytes += update.length;
     // What is cut is not to be merged and cut again with every 64th change.
@@ -177,12 +157,20 @@ export class UpdateSlots {
   }
 
   /**
+   * After a change was refused: whether a snapshot would make room, as where most was deleted. O(1) mostly.
+   * One that would not is not to be written again with each change that is refused.
+   */
+  saves(snapshot: Uint8Array): boolean {
+    return snapshot.length <= this.#known * (1 - roomMin);
+  }
+
+  /**
    * Puts a snapshot, which contains all of them, in the place of all updates. Returns false for one that is too large:
    * nothing is written then.
    * @throws OverloadedError if there are so many slots that clearing them does not fit into one transaction.
    */
   replace(snapshot: Uint8Array): boolean {
-    if (snapshot.length > documentBytesMax) return false;
+    if (snapshot.length > documentBytesMax || !this.#engine.fits(snapshot)) return false;
     const keyspace = this.#keyspace;
     keyspace.transact(() => {
       const node = this.#root.keys.get(this.#key);
@@ -193,6 +181,11 @@ export class UpdateSlots {
     this.#bytes = snapshot.length;
     this.#moreBytes = 0;
     return true;
+  }
+
+  /** What all updates weigh at most. */
+  get #known(): number {
+    return (this.#bytes ?? this.#weigh().bytes) + this.#moreBytes;
   }
 
   #addAll(updates: readonly Uint8Array[]): number[] {
@@ -207,8 +200,16 @@ export class UpdateSlots {
     });
   }
 
-  #checkRoom(more: number): void {
-    if (this.bytes + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
+  #checkRoom(update: Uint8Array): void {
+    if (!this.#engine.fits(update)) {
+      throw new OverloadedError(
+        `a change of the document ${JSON.stringify(this.#key)} of ${this.#root.name} would be too large once it ` +
+          "is unpacked; nothing was written",
+        {},
+      );
+    }
+    const more = update.length;
+    if (this.#known + more <= documentBytesMax || this.#weigh().bytes + more <= documentBytesMax)
       return;
     throw this.#overloaded();
   }
@@ -222,20 +223,10 @@ export class UpdateSlots {
   }
 
   #weigh(): Weight {
-    let [bytes, snapshotBytes, slots] = [0, 0, 0];
-    for (const writer of this.#writers()) {
-      for (const [name, slot] of writer.children) {
-        for (const cell of this.#live(slot)) {
-          const size = this.#sizeOf(cell);
-          bytes += size;
-          slots++;
-          if (String(name).startsWith(snapshotName)) snapshotBytes += size;
-        }
-      }
-    }
-    this.#bytes = bytes;
+    const weight = this.#written.weigh();
+    this.#bytes = weight.bytes;
     this.#moreBytes = 0;
-    return { bytes, snapshotBytes, slots };
+    return weight;
   }
 
   #put(level: number, update: Uint8Array): void {
@@ -277,18 +268,18 @@ export class UpdateSlots {
 
   #isOthers(slot: number): boolean {
     const { cells, me } = this.#keyspace;
-    return [...this.#live(slot)].some((cell) => cells.actor(cell) !== me);
+    return [...this.#written.live(slot)].some((cell) => cells.actor(cell) !== me);
   }
 
   /** Merges what is in all slots of a level into one of the next. */
   #fold(writer: Container, level: number): void {
     const prefix = `${level}.`;
     const names = [...writer.children.keys()].filter((name) => String(name).startsWith(prefix));
-    const merged = this.#merged([...this.#updatesOf(writer, prefix)]);
+    const merged = this.#merged([...this.#written.of(writer, prefix)]);
     // Whether all of the lowest level was merged before is not known to whoever has come back.
     const isBack = this.#next[level] === undefined;
     this.#next[level] = 0;
-    if (merged !== undefined) this.#put(level + 1, merged);
+    for (const part of merged) this.#put(level + 1, part);
     for (const name of names) {
       const slot = writer.children.get(name);
       if (slot === undefined) continue;
@@ -297,8 +288,8 @@ export class UpdateSlots {
     }
   }
 
-  /** One update of all. What others put in our place may be anything: what cannot be merged is left out. */
-  #merged(found: readonly Found[]): Uint8Array | undefined {
+  /** As few updates as may be. What others put in our place may be anything: what cannot be merged is left out. */
+  #merged(found: readonly Found[]): Uint8Array[] {
     const { me } = this.#keyspace;
     const own = found.filter(({ actor }) => actor === me).map(({ update }) => update);
     const others = found
@@ -306,12 +297,21 @@ export class UpdateSlots {
       .map(({ update }) => update);
     if (others.length > 0) {
       try {
-        return this.#engine.merge([...own, ...others]);
+        return this.#fitting([...own, ...others]);
       } catch {
         // Ours can be.
       }
     }
-    return own.length > 0 ? this.#engine.merge(own) : undefined;
+    return this.#fitting(own);
+  }
+
+  /** One update of all, or of each half. */
+  #fitting(updates: readonly Uint8Array[]): Uint8Array[] {
+    if (updates.length === 0) return [];
+    const whole = this.#engine.merge(updates);
+    if (updates.length === 1 || this.#engine.fits(whole)) return [whole];
+    const half = Math.ceil(updates.length / 2);
+    return [...this.#fitting(updates.slice(0, half)), ...this.#fitting(updates.slice(half))];
   }
 
   /** Our container. */
@@ -343,79 +343,6 @@ export class UpdateSlots {
     if (names.length > 1) keyspace.transact(write);
     else write();
   }
-
-  *#writers(): Generator<Container> {
-    const { nodes } = this.#keyspace;
-    const node = this.#root.keys.get(this.#key);
-    const key = node === undefined ? undefined : nodes.container(node);
-    for (const child of key?.children.values() ?? []) {
-      const writer = nodes.container(child);
-      if (writer !== undefined) yield writer;
-    }
-  }
-
-  *#updatesOf(writer: Container, prefix = ""): Generator<Found> {
-    for (const name of writer.children.keys()) {
-      const text = String(name);
-      if (text.startsWith(prefix)) yield* this.#updatesAt(writer, text);
-    }
-  }
-
-  /** The updates whose only or first part has this name. */
-  *#updatesAt(writer: Container, name: string): Generator<Found> {
-    const { cells } = this.#keyspace;
-    const slot = writer.children.get(name);
-    if (slot === undefined) return;
-    const [whole, part, told] = name.split("/");
-    if (part !== undefined && part !== "0") return;
-    const parts = part === undefined ? 1 : Number(told);
-    if (!(parts * partBytesMax <= updateBytesMax)) return;
-    for (const first of this.#live(slot)) {
-      const found = [this.#bytesOf(first)];
-      for (let next = 1; next < parts; next++) {
-        found.push(
-          this.#bytesOf(this.#beside(first, writer.children.get(`${whole}/${next}/${told}`))),
-        );
-      }
-      const bytes = found.filter((one) => one !== undefined);
-      if (bytes.length < found.length) continue;
-      const update = bytes.length === 1 ? bytes[0] : Buffer.concat(bytes);
-      if (update !== undefined) yield { update, actor: cells.actor(first) };
-    }
-  }
-
-  /** The cell of another slot that was written with this one. */
-  #beside(first: number, slot: number | undefined): number {
-    const { cells } = this.#keyspace;
-    if (slot === undefined) return noCell;
-    const cell = cells.find(slot, cells.actor(first));
-    if (cell === noCell || !cells.isLive(cell)) return noCell;
-    return cells.sequence(cell) === cells.sequence(first) ? cell : noCell;
-  }
-
-  *#live(slot: number): Generator<number> {
-    const { cells, nodes } = this.#keyspace;
-    for (let cell = nodes.head(slot); cell !== noCell; cell = cells.next(cell)) {
-      if (cells.isLive(cell)) yield cell;
-    }
-  }
-
-  #bytesOf(cell: number): Uint8Array | undefined {
-    const text = cell === noCell ? undefined : this.#keyspace.cells.payload(cell);
-    return typeof text === "string" ? bytesOf(text) : undefined;
-  }
-
-  #sizeOf(cell: number): number {
-    const text = this.#keyspace.cells.payload(cell);
-    return typeof text === "string" ? Math.floor(text.length * 0.75) : 0;
-  }
-}
-
-/** The slots that an update needs, from the name of one: several if it has to be cut. */
-function namesOf(name: string, update: Uint8Array): string[] {
-  const parts = Math.ceil(update.length / partBytesMax);
-  if (parts <= 1) return [name];
-  return Array.from({ length: parts }, (_, part) => `${name}/${part}/${parts}`);
 }
 
 /** The first number of a level after which no slot has one. */
@@ -427,8 +354,3 @@ function afterAll(own: Container, level: number): number {
   }
   return after;
 }
-
-const textOf = (bytes: Uint8Array): string =>
-  Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("base64");
-
-const bytesOf = (text: string): Uint8Array => Buffer.from(text, "base64");

@@ -114,6 +114,22 @@ describe("what is no message", () => {
     );
   });
 
+  test("ends the connection before what it brings is inflated a thousand times", async () => {
+    const one = await served();
+    let doc = Automerge.init<{ blob?: Uint8Array }>();
+    doc = Automerge.change(doc, (draft) => void (draft.blob = new Uint8Array(64 * 1024 * 1024)));
+    const data = Automerge.encodeSyncMessage({
+      ...{ heads: Automerge.getHeads(doc), need: [], have: [] },
+      changes: [Automerge.save(doc)],
+    });
+    const documentId = anId();
+    const bare = await new Bare(one.url).joined();
+    bare.tell({ type: "sync", senderId: "bare", targetId: "x", documentId, data });
+    await until(() => bare.code !== undefined, "the end of the connection");
+    expect(bare.code).toBe(1007);
+    expect(documentsOf(one).has(documentId)).toBe(false);
+  });
+
   test("has its code", async () => {
     const one = await served();
     const ends = async (send: (bare: Bare) => void, joins = true): Promise<unknown[]> => {
@@ -254,3 +270,62 @@ const ask = (doc: AnyDoc): Uint8Array => {
   const [, data] = Automerge.generateSyncMessage(doc, Automerge.initSyncState());
   return data ?? new Uint8Array();
 };
+
+test("what many say in one turn is one batch, and the bad message of one ends only that one", async () => {
+  const documents = documentsOf(await served());
+  const protocol = automergeProtocol({
+    documents: documents as DocumentCollection<AnyDoc, Record<string, unknown>>,
+    ...{ collection: "automerge", environment: systemEnvironment },
+    ...{ telemetry: silentTelemetry, logger: silentLogger },
+    gossip: () => ({ tell: () => undefined }),
+  });
+  const documentId = anId();
+  documents.change(documentId, (draft) => Object.assign(draft as object, { start: 1 }));
+  const start = documents.encode(documentId);
+  const ended: string[] = [];
+  const join = (senderId: string): ((name: string, spoil?: boolean) => void) => {
+    const client = {
+      ...{ grant: fullGrant, remoteAddress: "here", bufferedBytes: 0 },
+      send: () => undefined,
+      close: (code: number) => void ended.push(`${senderId} ${code}`),
+    };
+    const receiver = protocol.accept(client, "");
+    receiver.message(writeCbor({ type: "join", senderId }));
+    let doc = Automerge.load<Record<string, unknown>>(start);
+    return (name, spoil = false) => {
+      // Its first change is known as another one.
+      const actor = Automerge.getActorId(doc);
+      const from = spoil ? Automerge.load<Record<string, unknown>>(start, { actor }) : doc;
+      doc = Automerge.change(from, (draft) => void (draft[name] = 1));
+      const change = Automerge.getLastLocalChange(doc) ?? new Uint8Array();
+      const said = { heads: Automerge.getHeads(doc), need: [], have: [], changes: [change] };
+      const data = Automerge.encodeSyncMessage(said);
+      receiver.message(writeCbor({ type: "sync", senderId, documentId, data }));
+      if (name === "last") receiver.closed();
+    };
+  };
+  const [one, two, three] = ["one", "two", "three"].map(join);
+  await until(() => JSON.stringify(documents.json(documentId)) === '{"start":1}');
+  let told = 0;
+  documents.observe(documentId, () => told++);
+  const names = (): string[] => Object.keys(documents.json(documentId) as object).toSorted();
+  for (let i = 0; i < 10; i++) for (const say of [one, two, three]) say?.(`${i}`);
+  await until(() => told > 0, "a batch");
+  expect([names().length, told]).toEqual([11, 1]);
+  one?.("a");
+  two?.("b");
+  two?.("c", true);
+  two?.("d");
+  three?.("last");
+  await until(() => ended.length > 0, "the end of one");
+  expect(ended).toEqual(["two 1007"]);
+  expect(names()).toEqual([
+    ...Array.from({ length: 10 }, (_, i) => `${i}`),
+    "a",
+    "b",
+    "last",
+    "start",
+  ]);
+  one?.("e");
+  await until(() => names().includes("e"), "a change after it");
+});

@@ -36,6 +36,7 @@ export const bagEngine: DocumentEngine<Words, Bag> = {
       return false;
     }
   },
+  fits: () => true,
   merge: (updates) => encoded(new Set(updates.flatMap((update) => decoded(update)))),
   json: (words) => [...words].toSorted(),
 };

@@ -2,7 +2,8 @@
 import { deepStrictEqual } from "node:assert/strict";
 import { expect, test } from "vitest";
 import { OverloadedError } from "../../../src/errors.ts";
-import { documentBytesMax, UpdateSlots } from "../../../src/store/documents/update-slots.ts";
+import { UpdateSlots } from "../../../src/store/documents/update-slots.ts";
+import { documentBytesMax } from "../../../src/store/documents/written-updates.ts";
 import { Exchanges } from "../../../src/store/exchanges.ts";
 import { fork } from "../../../src/store/fork.ts";
 import { Keyspace } from "../../../src/store/keyspace.ts";
