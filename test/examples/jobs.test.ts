@@ -77,4 +77,19 @@ describe.skipIf(isServiceSkipped("redis"))("over Redis", () => {
     const three = start("three");
     await until("three owns both", limitMs, () => new Set(three.numbers(owns)).size === 2);
   }, 60_000);
+
+  test("an owner that stands still past its time learns that it lost its shard, and another has it", async () => {
+    const [url = ""] = await service("redis");
+    const start = (name: string): Example =>
+      new Example("shard-owner.mjs", ["--name", name, "--shards", "1"], url);
+    const owns = /owns shard \d+ under (\d+)/gu;
+    const one = start("one");
+    await until("one owns it", limitMs, () => one.numbers(owns).length === 1);
+    const two = start("two");
+    one.child.kill("SIGSTOP");
+    await until("two owns it", limitMs, () => two.numbers(owns).length === 1);
+    one.child.kill("SIGCONT");
+    await until("one has learnt it", limitMs, () => one.output.includes("lost shard 0"));
+    expect((two.numbers(owns)[0] ?? 0n) > (one.numbers(owns)[0] ?? 0n)).toBe(true);
+  }, 60_000);
 });
