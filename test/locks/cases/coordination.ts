@@ -3,16 +3,20 @@ import { expect } from "vitest";
 import { systemEnvironment } from "../../../src/environment.ts";
 import { Parts } from "../../../src/escalate/coordination/parts.ts";
 import { EscalatedCalls } from "../../../src/escalate/escalated-calls.ts";
+import type { LockBackend } from "../../../src/escalate/locks.ts";
 import { NamedLocks } from "../../../src/escalate/named-locks.ts";
 import { OutsideLocks } from "../../../src/escalate/outside-locks.ts";
 import { silentLogger, silentTelemetry } from "../../../src/telemetry.ts";
 import type { LockCase } from "../conformance.ts";
-import { elapse, type Trial } from "../trial.ts";
+import { aborted, elapse, type Trial } from "../trial.ts";
 
 /** The locks of one more process. */
 async function process(trial: Trial): Promise<OutsideLocks> {
+  return locksOf(await trial.client());
+}
+
+function locksOf(backend: LockBackend): OutsideLocks {
   const environment = systemEnvironment;
-  const backend = await trial.client();
   const calls = { environment, logger: silentLogger, telemetry: silentTelemetry };
   const named = new NamedLocks(backend, environment);
   return new OutsideLocks(new Parts(backend, named, environment), new EscalatedCalls(calls));
@@ -135,6 +139,66 @@ export const coordinationCases: readonly LockCase[] = [
       await Promise.all(jobs.map((job) => job.stop()));
       expect(errors).toEqual([]);
       expect(tokens).toEqual(tokens.toSorted((one, other) => Number(one - other)));
+    },
+  },
+  {
+    name: "who dies with a permit, a shared lock, a shard or a term is followed when its lease is over, not sooner",
+    needs: ["crash"],
+    run: async (trial) => {
+      const { ttlMs } = trial;
+      const victim = await trial.client();
+      const [dying, living] = [locksOf(victim), await process(trial)];
+      const losses = new Map<string, AbortSignal>();
+      const stay = async (name: string, lost: AbortSignal): Promise<void> => {
+        losses.set(name, lost);
+        await aborted(lost);
+      };
+      const held = [
+        dying.withPermit("s", 1, ({ lost }) => stay("s", lost), { ttlMs }),
+        dying.shared("a", ({ lost }) => stay("a", lost), { ttlMs }),
+        dying.campaign("l", ({ signal }) => stay("l", signal), { ttlMs }),
+        dying.own("o", { ttlMs }).then(({ lost }) => stay("o", lost)),
+      ].map((one) => one.catch(() => undefined));
+      await trial.until(() => losses.size === held.length, "all are held", trial.longMs);
+      await trial.faults.crash?.(victim);
+      const options = { ttlMs: trial.longMs, waitMs: trial.longMs };
+      const isLost = (name: string): void => expect(losses.get(name)?.aborted).toBe(true);
+      const next = [
+        living.withPermit("s", 1, () => isLost("s"), options),
+        living.exclusive("a", () => isLost("a"), options),
+        living.campaign("l", () => isLost("l"), options),
+        living.own("o", options).then((mine) => {
+          isLost("o");
+          return mine.release();
+        }),
+      ];
+      await trial.within(Promise.all(next), "those who follow", trial.longMs);
+    },
+  },
+  {
+    name: "a candidate that hangs while it waits does not lead when it comes back, but the one of a later term",
+    needs: ["hang", "mend"],
+    run: async (trial) => {
+      const { ttlMs } = trial;
+      const victim = await trial.client();
+      const [hanging, living] = [locksOf(victim), await process(trial)];
+      let leading = 0;
+      let highest = 0n;
+      const lead = async ({ term }: { readonly term: bigint }): Promise<void> => {
+        expect([++leading, term > highest]).toEqual([1, true]);
+        highest = term;
+        await elapse(50);
+        leading--;
+      };
+      await victim.birth();
+      const first = living.campaign("l", lead, { ttlMs });
+      const second = hanging.campaign("l", lead, { ttlMs }).catch(() => undefined);
+      await trial.faults.hang?.(victim);
+      await trial.within(first, "the first term", trial.longMs);
+      await trial.within(living.campaign("l", lead, { ttlMs }), "the next", trial.longMs);
+      await trial.faults.mend?.(victim);
+      await trial.within(second, "the one that hung", trial.longMs * 2);
+      expect(leading).toBe(0);
     },
   },
 ];

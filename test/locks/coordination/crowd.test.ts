@@ -10,10 +10,10 @@ test("fifty workers that take two to five of twenty locks at random for a minute
   const citizens = Array.from({ length: 10 }, (_, i) => town.citizen(`p${i}`));
   const done: number[] = [];
   const failures: unknown[] = [];
-  let isOver = false;
+  const over = new AbortController();
   const work = async (citizen: Citizen, worker: number): Promise<void> => {
     done[worker] = 0;
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const count = 2 + town.random.below(4);
       const names = Array.from({ length: count }, () => `r${town.random.below(20)}`);
       const holdMs = town.random.below(20);
@@ -31,7 +31,7 @@ test("fifty workers that take two to five of twenty locks at random for a minute
     await town.world.settle({ forMs: 10_000 });
     expect(done.filter((count, worker) => count <= (before[worker] ?? 0))).toEqual([]);
   }
-  isOver = true;
+  over.abort();
   await town.world.settle({ forMs: 60_000 });
   await Promise.all(working);
   expect(failures).toEqual([]);

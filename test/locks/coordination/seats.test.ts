@@ -1,105 +1,11 @@
 /** Who may be in beside whom, whatever is paused, killed and late: against a plain list of who is in. */
 import { expect, test } from "vitest";
-import { LeaseLostError, LockTimeoutError, TrellisError, UsageError } from "../../../src/errors.ts";
+import { LeaseLostError, LockTimeoutError, UsageError } from "../../../src/errors.ts";
 import type { HeldBy } from "../../../src/escalate/outside-locks.ts";
 import { rejection } from "../trial.ts";
 import { type Citizen, pass, Town } from "./town.ts";
 
 const ttlMs = 1_000;
-
-/** Somebody who is in. */
-interface Inside {
-  readonly what: string;
-  readonly held: HeldBy;
-}
-
-const besides: Readonly<Record<string, (others: readonly Inside[]) => boolean>> = {
-  shared: (others) => others.every(({ what }) => what === "shared"),
-  exclusive: (others) => others.length === 0,
-  permit: (others) => others.length < 3,
-};
-
-/** One lock, and a list of who is in; a lease that has run out, as its holder could see, is no longer. */
-class Door {
-  readonly #inside = new Set<Inside>();
-  #lastToken = 0n;
-  entries = 0;
-
-  async enter(what: string, held: HeldBy, work: () => Promise<void>): Promise<void> {
-    const others = [...this.#inside].filter((one) => !one.held.lost.aborted);
-    if (besides[what]?.(others) !== true) {
-      throw new Error(`${what} beside ${others.map((one) => one.what).join()}`);
-    }
-    if (held.token <= this.#lastToken) throw new Error(`${held.token} after ${this.#lastToken}`);
-    this.#lastToken = held.token;
-    this.entries++;
-    const me = { what, held };
-    this.#inside.add(me);
-    await work();
-    this.#inside.delete(me);
-  }
-}
-
-test("nobody is in beside whom it cannot be beside, and tokens grow, though processes stand still and die", async () => {
-  await underSeedsOf(12, async (seed) => {
-    const town = new Town(seed);
-    const citizens = [0, 1, 2, 3].map((i) => town.citizen(`p${i}`));
-    const [moded, permitted] = [new Door(), new Door()];
-    const failures: unknown[] = [];
-    const goings = citizens.flatMap((citizen) =>
-      [0, 1].map(() =>
-        visits(town, citizen, { moded, permitted }).catch((error: unknown) => failures.push(error)),
-      ),
-    );
-    for (let i = 0; i < 40; i++) {
-      await town.world.settle({ forMs: 250 });
-      const { environment } = town.random.pick(citizens);
-      if (town.random.chance(0.3)) environment.pause();
-      if (town.random.chance(0.1) && i > 20) environment.stop();
-      for (const one of citizens) if (town.random.chance(0.3)) one.environment.resume();
-    }
-    for (const { environment } of citizens) environment.resume();
-    await town.world.settle({ forMs: 60_000 });
-    for (const { environment } of citizens) environment.stop();
-    // Those of processes that were killed never end.
-    void goings;
-    expect(failures).toEqual([]);
-    expect(moded.entries + permitted.entries).toBeGreaterThan(10);
-  });
-});
-
-async function visits(
-  town: Town,
-  citizen: Citizen,
-  { moded, permitted }: { readonly moded: Door; readonly permitted: Door },
-): Promise<void> {
-  const { locks, name } = citizen;
-  const options = { ttlMs, waitMs: 5_000, holder: name };
-  for (let i = 0; i < 12; i++) {
-    const stayMs = town.random.below(400);
-    const work = (): Promise<void> => pass(citizen, stayMs);
-    try {
-      const draw = town.random.below(3);
-      if (draw === 0) await locks.shared("a", (held) => moded.enter("shared", held, work), options);
-      else if (draw === 1)
-        await locks.exclusive("a", (held) => moded.enter("exclusive", held, work), options);
-      else await locks.withPermit("b", 3, (held) => permitted.enter("permit", held, work), options);
-    } catch (error) {
-      if (!(error instanceof TrellisError)) throw error;
-    }
-    await pass(citizen, town.random.below(300));
-  }
-}
-
-async function underSeedsOf(runs: number, run: (seed: number) => Promise<void>): Promise<void> {
-  for (let seed = 1; seed <= runs; seed++) {
-    try {
-      await run(seed);
-    } catch (error) {
-      throw new Error(`seed ${seed}`, { cause: error });
-    }
-  }
-}
 
 test("readers come in together, a writer waits for all of them, and later readers for the writer", async () => {
   const town = new Town(1);
