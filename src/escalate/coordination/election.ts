@@ -10,7 +10,7 @@
 import { LeaseLostError, LockTimeoutError, StaleTokenError } from "../../errors.ts";
 import type { HeldLease } from "../named-locks.ts";
 import type { Parts } from "./parts.ts";
-import { nameOf, readNote, writeNote } from "./note.ts";
+import { nameOf, readNote, tokenOf, writeNote } from "./note.ts";
 
 /** How to stand for election. */
 export interface CandidateOptions {
@@ -83,10 +83,10 @@ export class Elections {
   /** Who leads. One round trip; linearizable. */
   async leader(resource: string): Promise<Leader | undefined> {
     const note = readNote((await this.#parts.backend.read(resource))?.value);
-    if (typeof note?.["term"] !== "string" || typeof note["candidate"] !== "string")
-      return undefined;
-    const { candidate, term, sinceMs } = note;
-    return { candidate, term: BigInt(term), sinceMs: Number(sinceMs) };
+    const { candidate, sinceMs } = note ?? {};
+    const term = tokenOf(note?.["term"]);
+    if (typeof candidate !== "string" || term === undefined) return undefined;
+    return { candidate, term, sinceMs: Number(sinceMs) };
   }
 
   /** A lease under whose fence our name was written; undefined: try again. */

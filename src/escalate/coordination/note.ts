@@ -32,3 +32,7 @@ export function writeNote(note: Note): Uint8Array {
 
 /** The names of holders as others see them, cut at 256 characters. */
 export const nameOf = (name: string | undefined): string => (name ?? "").slice(0, 256);
+
+/** A token as a note has it; undefined for anything else. */
+export const tokenOf = (told: unknown): bigint | undefined =>
+  typeof told === "string" && /^\d{1,40}$/u.test(told) ? BigInt(told) : undefined;

@@ -6,7 +6,7 @@
  */
 import type { HeldLease } from "../named-locks.ts";
 import type { Parts } from "./parts.ts";
-import { nameOf, readNote, writeNote } from "./note.ts";
+import { nameOf, readNote, tokenOf, writeNote } from "./note.ts";
 
 /** How to become the owner. */
 export interface OwnOptions {
@@ -75,10 +75,11 @@ export class Ownerships {
 
   /** Who owns it. One round trip; linearizable. */
   async owner(resource: string): Promise<Owner | undefined> {
-    const { owner, token, sinceMs } =
-      readNote((await this.#parts.backend.read(resource))?.value) ?? {};
-    if (typeof owner !== "string" || typeof token !== "string") return undefined;
-    return { owner, token: BigInt(token), sinceMs: Number(sinceMs) };
+    const note = readNote((await this.#parts.backend.read(resource))?.value);
+    const { owner, sinceMs } = note ?? {};
+    const token = tokenOf(note?.["token"]);
+    if (typeof owner !== "string" || token === undefined) return undefined;
+    return { owner, token, sinceMs: Number(sinceMs) };
   }
 
   #ownership({ lease, release }: HeldLease, handedOver: unknown): Ownership {

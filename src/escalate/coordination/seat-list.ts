@@ -1,5 +1,6 @@
 /** The list of a gate, as its guard has it: JSON, since people look at it. */
 import { MalformedError } from "../../store/bytes.ts";
+import { tokenOf } from "./note.ts";
 
 /** One seat of a lock, and who sits there. */
 export interface Seat {
@@ -47,16 +48,16 @@ function parsed(value: Uint8Array): unknown {
 }
 
 function seatOf(told: unknown): Seat {
-  const [number, mode, holder, token, sinceMs] = Array.isArray(told) ? (told as unknown[]) : [];
+  const [number, mode, holder, spelled, sinceMs] = Array.isArray(told) ? (told as unknown[]) : [];
+  const token = tokenOf(spelled);
   if (
     !Number.isSafeInteger(number) ||
     typeof mode !== "string" ||
     typeof holder !== "string" ||
-    typeof token !== "string" ||
-    !/^\d{1,40}$/u.test(token) ||
+    token === undefined ||
     typeof sinceMs !== "number"
   ) {
     throw new MalformedError("a seat that is none");
   }
-  return { number: number as number, mode, holder, token: BigInt(token), sinceMs };
+  return { number: number as number, mode, holder, token, sinceMs };
 }

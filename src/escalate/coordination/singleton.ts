@@ -10,7 +10,7 @@
 import { fraction, type Timer } from "../../environment.ts";
 import { ClosedError, LeaseLostError, LockTimeoutError, StaleTokenError } from "../../errors.ts";
 import type { Lease } from "../locks.ts";
-import { nameOf, readNote, writeNote } from "./note.ts";
+import { nameOf, readNote, tokenOf, writeNote } from "./note.ts";
 import type { Parts } from "./parts.ts";
 
 /** When to run. */
@@ -183,9 +183,10 @@ export class SingletonJob implements Singleton {
 
 /** What a guard says of the last run. */
 export function lastRunOf(value: Uint8Array | undefined): LastRun | undefined {
-  const { runner, token, startedMs } = readNote(value) ?? {};
-  if (typeof runner !== "string" || typeof token !== "string" || !/^\d{1,40}$/u.test(token))
-    return undefined;
+  const note = readNote(value);
+  const { runner, startedMs } = note ?? {};
+  const token = tokenOf(note?.["token"]);
+  if (typeof runner !== "string" || token === undefined) return undefined;
   if (typeof startedMs !== "number" || !Number.isFinite(startedMs)) return undefined;
-  return { runner, token: BigInt(token), startedMs };
+  return { runner, token, startedMs };
 }

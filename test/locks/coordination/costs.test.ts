@@ -43,12 +43,23 @@ function counted(backend: LockBackend): {
 
 const nothing = (): void => undefined;
 
+async function jobRun(locks: OutsideLocks): Promise<void> {
+  let begun = nothing;
+  const running = new Promise<void>((resolve) => {
+    begun = resolve;
+  });
+  const job = locks.singleton("a", () => begun(), { every: 60_000 });
+  await running;
+  await job.stop();
+}
+
 test.each<readonly [string, (locks: OutsideLocks) => Promise<unknown>, number]>([
   ["advisory", (locks) => locks.advisory("a", nothing), 2],
   ["withLock", (locks) => locks.withLock("a", nothing), 2],
   ["withStripe", (locks) => locks.withStripe("a", "k", nothing), 2],
   ["own and release", async (locks) => (await locks.own("a")).release(), 3],
   ["own and hand over", async (locks) => (await locks.own("a")).handOver({ at: 1 }), 4],
+  ["a run of a job", jobRun, 3],
   ["a term", (locks) => locks.campaign("a", nothing), 3],
   ["withPermit", (locks) => locks.withPermit("a", 3, nothing), 5],
   ["shared", (locks) => locks.shared("a", nothing), 5],
