@@ -1,6 +1,7 @@
 /** What is built on leases, on the store itself: permits, shared and exclusive, owners, leaders, jobs. */
 import { expect } from "vitest";
 import { systemEnvironment } from "../../../src/environment.ts";
+import { TrellisError } from "../../../src/errors.ts";
 import { Parts } from "../../../src/escalate/coordination/parts.ts";
 import { EscalatedCalls } from "../../../src/escalate/escalated-calls.ts";
 import type { LockBackend } from "../../../src/escalate/locks.ts";
@@ -199,6 +200,37 @@ export const coordinationCases: readonly LockCase[] = [
       await trial.faults.mend?.(victim);
       await trial.within(second, "the one that hung", trial.longMs * 2);
       expect(leading).toBe(0);
+    },
+  },
+  {
+    name: "a store that is killed lets nobody in beside who holds a shard or a permit still, and tokens grow on",
+    needs: ["restartStore"],
+    run: async (trial) => {
+      const [one, two] = await processes(trial, 2);
+      if (one === undefined || two === undefined) return expect.unreachable("two processes");
+      const owner = await one.own("o", { ttlMs: trial.longMs });
+      const permit = await one.withPermit("s", 1, ({ token }) => token);
+      await trial.faults.restartStore?.();
+      const early = await two.own("o", { waitMs: 0, ttlMs: trial.longMs }).catch(() => undefined);
+      expect(early === undefined || owner.lost.aborted).toBe(true);
+      await early?.release();
+      await owner.release();
+      let next: bigint | undefined;
+      const tried = async (): Promise<boolean> => {
+        try {
+          const mine = await two.own("o", { waitMs: 0, ttlMs: trial.longMs });
+          next = mine.token;
+          await mine.release();
+          return true;
+        } catch (error) {
+          expect(error).toBeInstanceOf(TrellisError);
+          return false;
+        }
+      };
+      await trial.until(tried, "the next owner", trial.longMs * 2);
+      expect(next !== undefined && next > owner.token).toBe(true);
+      const options = { waitMs: trial.longMs, ttlMs: trial.longMs };
+      expect(await two.withPermit("s", 1, ({ token }) => token > permit, options)).toBe(true);
     },
   },
 ];
