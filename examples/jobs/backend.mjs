@@ -6,7 +6,10 @@ export async function backendOf({ redis, etcd }) {
     const { etcdLocks } = await import("trellis-state/locks/etcd");
     return etcdLocks({ hosts: [etcd] });
   }
-  if (redis === undefined) throw new Error("--redis or --etcd says where the locks are");
+  if (redis === undefined) {
+    console.error("--redis redis://HOST:PORT or --etcd HOST:PORT says where the locks are");
+    process.exit(2);
+  }
   const { redisLocks } = await import("trellis-state/locks/redis");
   // What a Redis without `appendfsync always` promises; leave it out where it has that.
   return redisLocks({ url: redis, fencing: "until-restart" });

@@ -4,6 +4,7 @@
  *
  *   node examples/jobs/shard-owner.mjs --name one --redis redis://127.0.0.1:6379
  */
+import { setTimeout } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { openLocks } from "trellis-state/locks";
 import { backendOf } from "./backend.mjs";
@@ -24,11 +25,8 @@ const ending = new AbortController();
 const { signal } = ending;
 let owned = 0;
 
-const pause = (ms) =>
-  new Promise((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
-  });
+/** Resolves after a while, or when this process is to end. */
+const pause = (ms) => setTimeout(ms, undefined, { signal }).catch(() => undefined);
 
 /** Owns one shard whenever nobody else does. */
 async function tend(shard) {
