@@ -74,6 +74,9 @@ export class Elections {
           },
         });
         if (!lease.lost.aborted) return result;
+      } catch (error) {
+        // That its term is lost is no failure of a leader.
+        if (!held.lease.lost.aborted || error !== held.lease.lost.reason) throw error;
       } finally {
         await held.release();
       }

@@ -27,5 +27,5 @@ export const seatingOf = (mode: Mode): Seating => ({
 /** As many at once as there are permits. */
 export const permits = (count: number): Seating => ({
   mode: "permit",
-  inTheWay: (seats) => ({ seats, leaving: Math.max(0, seats.length - count + 1) > 0 ? 1 : 0 }),
+  inTheWay: (seats) => ({ seats, leaving: seats.length >= count ? 1 : 0 }),
 });

@@ -15,9 +15,6 @@ export interface Seat {
   readonly sinceMs: number;
 }
 
-/** Of the name of a holder, in UTF-16 code units. */
-export const holderLengthMax = 256;
-
 /** What is in a guard. @throws MalformedError for what is no list */
 export function readSeats(value: Uint8Array | undefined): readonly Seat[] {
   if (value === undefined || value.length === 0) return [];

@@ -23,14 +23,16 @@
 import { LockTimeoutError, OverloadedError } from "../../errors.ts";
 import type { Lease } from "../locks.ts";
 import { defaultWaitMs, type HeldLease } from "../named-locks.ts";
+import { nameOf } from "./note.ts";
 import type { Parts } from "./parts.ts";
 import { readSeats, type Seat, writeSeats } from "./seat-list.ts";
 
 /** Seats of one lock, with those that nobody has looked at since somebody left. */
 export const seatsMax = 256;
-/** Names in a list that are looked at by each who comes in, if it is long. */
-const glances = 2;
+/** Lists up to this are left alone. */
 const longList = 8;
+/** Of a longer one, the part that is looked at by each who comes in, another each time; two names at least. */
+const glance = 1 / 8;
 
 /** Who may sit beside whom. */
 export interface Seating {
@@ -139,7 +141,7 @@ export class Seats {
     try {
       const seat: Seat = {
         ...{ number: held.number, mode: seating.mode, token: gate.token },
-        ...{ holder: options.holder ?? "", sinceMs: this.#parts.environment.now() },
+        ...{ holder: nameOf(options.holder), sinceMs: this.#parts.environment.now() },
       };
       await this.#parts.write(gate, writeSeats([...seats, seat]));
       held.lease.lost.throwIfAborted();
@@ -162,8 +164,8 @@ export class Seats {
     const { gate, seating } = entry;
     let seats = readSeats(gate.current?.value);
     if (seats.length > longList) {
-      const some = seats.slice(0, glances);
-      seats = without(seats, await this.#left(entry, some, { ...options, waitMs: 0 }));
+      const some = await this.#left(entry, glanced(seats, gate.token), { ...options, waitMs: 0 });
+      seats = without(seats, some);
     }
     for (;;) {
       const { seats: inTheWay, leaving } = seating.inTheWay(seats);
@@ -193,13 +195,15 @@ export class Seats {
     seats: readonly Seat[],
     options: SeatOptions,
   ): Promise<readonly Seat[]> {
-    const others = new AbortController();
-    const stop = (): void => others.abort(options.signal?.reason);
+    // One each: Node takes many listeners of one signal for a leak.
+    const waiting = seats.map((seat) => ({ seat, ending: new AbortController() }));
+    const stop = (): void => {
+      for (const { ending } of waiting) ending.abort(options.signal?.reason);
+    };
     if (options.signal?.aborted === true) stop();
     options.signal?.addEventListener("abort", stop, { once: true });
     const left: Seat[] = [];
-    const waits = seats.map(async (seat) => {
-      const { signal } = others;
+    const waits = waiting.map(async ({ seat, ending: { signal } }) => {
       await this.#vacated(entry, seat, { ...this.#lasting(entry, options), signal });
       left.push(seat);
     });
@@ -209,7 +213,7 @@ export class Seats {
       throw error instanceof AggregateError ? error.errors[0] : error;
     } finally {
       options.signal?.removeEventListener("abort", stop);
-      others.abort();
+      stop();
       // What is granted late is given back before anybody is let in.
       await Promise.allSettled(waits);
     }
@@ -276,6 +280,13 @@ interface Entry {
 
 const gateOf = (resource: string): string => `${resource}/gate`;
 const seatOf = (resource: string, number: number): string => `${resource}/seat/${number}`;
+
+/** Some of them, from a place that moves on with each who comes in. */
+function glanced(seats: readonly Seat[], token: bigint): readonly Seat[] {
+  const count = Math.max(2, Math.ceil(seats.length * glance));
+  const from = Number((token * BigInt(count)) % BigInt(seats.length));
+  return [...seats, ...seats].slice(from, from + count);
+}
 
 const without = (seats: readonly Seat[], left: readonly Seat[]): readonly Seat[] =>
   seats.filter((seat) => !left.includes(seat));

@@ -63,6 +63,8 @@ export class SingletonJob implements Singleton {
   readonly #stopping = new AbortController();
   #timer: Timer | undefined;
   #turn: Promise<void> = Promise.resolve();
+  /** A run that began, by the clock of its runner, in the future, and when we saw that, by our monotonic clock. */
+  #ahead: { readonly token: bigint; readonly seenMs: number } | undefined;
   #runs = 0;
 
   constructor(
@@ -141,8 +143,14 @@ export class SingletonJob implements Singleton {
     const last = lastRunOf(current?.value);
     if (last === undefined) return 0;
     const { every } = this.#options;
-    // A beginning that is yet to come is of a clock that is wrong.
-    return Math.min(every, last.startedMs + every - this.#parts.environment.now());
+    const { environment } = this.#parts;
+    const agoMs = environment.now() - last.startedMs;
+    if (agoMs >= 0) return every - agoMs;
+    // A beginning that is yet to come is of a clock that is wrong: it counts from when it was seen.
+    if (this.#ahead?.token !== last.token) {
+      this.#ahead = { token: last.token, seenMs: environment.monotonic() };
+    }
+    return every - (environment.monotonic() - this.#ahead.seenMs);
   }
 
   async #runNow(lease: Lease): Promise<number> {

@@ -226,3 +226,44 @@ test("keys of one stripe wait for each other, and a stripe is the same everywher
   await town.world.settle({ forMs: 1_000 });
   expect(await refused).toBeInstanceOf(UsageError);
 });
+
+test("a runner whose clock was a day ahead keeps a job from nobody for longer than it is due", async () => {
+  const town = new Town(8);
+  const [ahead, right] = [town.citizen("ahead", 86_400_000), town.citizen("right")];
+  const runs: string[] = [];
+  const job = ({ locks, name }: Citizen): void =>
+    void locks.singleton("job", () => void runs.push(name), { every: 1_000, ttlMs });
+  job(ahead);
+  await town.world.settle({ forMs: 20 });
+  ahead.environment.stop();
+  job(right);
+  await town.world.settle({ forMs: 10_000 });
+  right.environment.stop();
+  expect(runs[0]).toBe("ahead");
+  expect(runs.length).toBeGreaterThan(5);
+});
+
+test("a leader that ends with the loss of its term stands again", async () => {
+  const town = new Town(9);
+  const [one, two] = [town.citizen("one"), town.citizen("two")];
+  const terms: bigint[] = [];
+  const campaign = one.locks.campaign(
+    "l",
+    async (mine) => {
+      terms.push(mine.term);
+      await pass(one, 100);
+      mine.signal.throwIfAborted();
+      return "led";
+    },
+    { ttlMs },
+  );
+  await town.world.settle({ forMs: 10 });
+  one.environment.pause();
+  const other = two.locks.campaign("l", ({ term }) => term, { ttlMs });
+  await town.world.settle({ forMs: 5_000 });
+  one.environment.resume();
+  await town.world.settle({ forMs: 10_000 });
+  expect(await campaign).toBe("led");
+  expect(terms).toHaveLength(2);
+  expect((terms[1] ?? 0n) > (await other)).toBe(true);
+});

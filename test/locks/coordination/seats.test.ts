@@ -130,3 +130,17 @@ test("who does not get in within its time says so, and leaves nothing behind", a
   await town.world.settle({ forMs: 2_000 });
   await Promise.all([first, third]);
 });
+
+test("who comes and goes leaves room, however long two others stay", async () => {
+  const town = new Town(7);
+  const [staying, passing] = [town.citizen("staying"), town.citizen("passing")];
+  const stays = [0, 1].map(() => staying.locks.shared("a", () => pass(staying, 60_000)));
+  await town.world.settle({ forMs: 10 });
+  for (let i = 0; i < 300; i++) {
+    const visit = passing.locks.shared("a", () => i);
+    await town.world.settle({ forMs: 10 });
+    expect(await visit).toBe(i);
+  }
+  await town.world.settle({ forMs: 60_000 });
+  await Promise.all(stays);
+});

@@ -33,8 +33,8 @@ export class Town {
     return this.world.random;
   }
 
-  citizen(name: string): Citizen {
-    const environment = this.world.environment();
+  citizen(name: string, skewMs = 0): Citizen {
+    const environment = this.world.environment({ skewMs });
     const backend = memoryLocks({ store: this.store, environment });
     return { environment, name, locks: openLocks(backend, { environment }) };
   }
