@@ -151,3 +151,23 @@ describe("an update of very many parts, each of them tiny", () => {
     expect(() => document.apply([update(1_000_001)], undefined)).toThrow("parts");
   });
 });
+
+test("who follows a document is not told that it was removed by a transaction that is undone", async () => {
+  const [one] = await pair();
+  const { notes } = one.collections;
+  notes.get("n").getText("t").insert(0, "kept");
+  one.version();
+  const told: string[] = [];
+  notes.follow("n", { changed: () => undefined, replaced: (why) => void told.push(why) });
+  const undone = (): void =>
+    one.transact(() => {
+      notes.delete("n");
+      expect(notes.get("n").getText("t").length).toBe(0);
+      throw new Error("undo");
+    });
+  expect(undone).toThrow("undo");
+  expect(told).toEqual(["undone"]);
+  expect(notes.get("n").getText("t").toJSON()).toBe("kept");
+  one.transact(() => notes.delete("n"));
+  expect(told).toEqual(["undone", "removed"]);
+});

@@ -129,6 +129,7 @@ export class DocumentCollection<D = unknown, C = unknown> {
    * gone; a client that still has the document brings all of it back. Objects of it are given up.
    */
   delete(key: string): void {
+    if (!this.#keys.has(key)) return;
     this.#keys.remove(key);
     this.#shelf.removed(key);
   }

@@ -134,8 +134,14 @@ export class HeldDocument<D, C> {
     for (const follower of this.followers) follower.changed(told);
   }
 
-  /** Gives up the object. */
+  /** Gives up the object, and tells those who follow. */
   replace(why: Replaced): void {
+    this.giveUp(why);
+    this.tellReplaced(why);
+  }
+
+  /** Gives up the object: whoever asks next gets another. */
+  giveUp(why: Replaced): void {
     const open = this.#present;
     this.#open = undefined;
     this.#lent = undefined;
@@ -143,6 +149,9 @@ export class HeldDocument<D, C> {
     if (why !== "refused") this.#told = [];
     this.#slots = this.#options.slots();
     open?.close();
+  }
+
+  tellReplaced(why: Replaced): void {
     for (const follower of this.followers) follower.replaced(why);
   }
 

@@ -26,6 +26,8 @@ export class Shelf<D, C> {
   readonly #held = new Map<string, HeldDocument<D, C>>();
   /** Changed in the open batch. */
   readonly #written = new Set<HeldDocument<D, C>>();
+  /** Removed by the open transaction. */
+  readonly #removed = new Set<HeldDocument<D, C>>();
   /** To be made small at the end of the turn. */
   readonly #heavy = new Map<HeldDocument<D, C>, "heavy" | "full">();
   #sweeping: Timer | undefined;
@@ -70,9 +72,16 @@ export class Shelf<D, C> {
     if (slots.length > 0) this.#held.get(key)?.joined(slots, false);
   }
 
-  /** The key was removed here. */
+  /** The key was removed here: by a transaction perhaps, and then nobody is told before that stands. */
   removed(key: string): void {
-    this.#held.get(key)?.replace("removed");
+    if (!this.#keyspace.isTransacting) {
+      this.#held.get(key)?.replace("removed");
+      return;
+    }
+    const held = this.hold(key);
+    held.giveUp("removed");
+    this.#removed.add(held);
+    this.#written.add(held);
   }
 
   /**
@@ -146,12 +155,16 @@ export class Shelf<D, C> {
     if (this.#written.size === 0) return;
     const written = [...this.#written];
     this.#written.clear();
-    for (const held of written) held.tell();
+    for (const held of written) {
+      if (this.#removed.delete(held)) held.tellReplaced("removed");
+      held.tell();
+    }
   }
 
   #undone(): void {
     const written = [...this.#written];
     this.#written.clear();
+    this.#removed.clear();
     for (const held of written) held.replace("undone");
   }
 
