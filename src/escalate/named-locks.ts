@@ -35,6 +35,8 @@ export interface WithLockOptions {
 export interface HoldOptions extends WithLockOptions {
   /** Not to be granted is an answer, and no failure that somebody should see. */
   readonly isProbe?: boolean;
+  /** Nobody's work ends it: it is given back when the locks are closed, and who has it is told so by `closing`. */
+  readonly isLasting?: boolean;
 }
 
 /** How to take one of several locks. */
@@ -71,7 +73,8 @@ export class NamedLocks {
   readonly #lines: LocalLines;
   readonly #held = new HeldLocks();
   readonly #holdings = new Set<Promise<unknown>>();
-  /** Releases each lock that is held beyond one call. */
+  readonly #closing = new AbortController();
+  /** Releases each lock that no work ends. */
   readonly #lasting = new Set<() => Promise<void>>();
   /** Ends the waiting of each call that has not got all its locks yet. */
   readonly #waiting = new Set<AbortController>();
@@ -137,13 +140,26 @@ export class NamedLocks {
     await this.#takeAll([{ resource }], holdings, options);
     const holding = holdings.get(resource);
     if (holding === undefined) throw new Error("assertion: a lock that was not taken");
-    let released: Promise<void> | undefined;
-    const release = (): Promise<void> => {
+    let end = (): void => undefined;
+    const ended = new Promise<void>((resolve) => {
+      end = resolve;
+    });
+    this.#holdings.add(ended);
+    const letGo = async (): Promise<void> => {
       this.#lasting.delete(release);
-      return (released ??= this.#letGo(holding));
+      await this.#letGo(holding);
+      this.#holdings.delete(ended);
+      end();
     };
-    this.#lasting.add(release);
+    let released: Promise<void> | undefined;
+    const release = (): Promise<void> => (released ??= letGo());
+    if (options.isLasting === true) this.#lasting.add(release);
     return { lease: holding.lease, release };
+  }
+
+  /** Aborts when the locks are closed, before anything is given back. */
+  get closing(): AbortSignal {
+    return this.#closing.signal;
   }
 
   /**
@@ -170,6 +186,7 @@ export class NamedLocks {
   /** Nobody is let in any more; resolves when nobody is in. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closing.abort(new ClosedError("the locks were closed"));
     for (const waiting of this.#waiting) {
       waiting.abort(new ClosedError("the locks were closed meanwhile"));
     }

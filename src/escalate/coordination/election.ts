@@ -65,12 +65,13 @@ export class Elections {
       if (held === undefined) continue;
       try {
         const { lease } = held;
-        const ended = options.signal && AbortSignal.any([lease.lost, options.signal]);
+        const given = options.signal ? [options.signal] : [];
+        const ended = AbortSignal.any([lease.lost, this.#parts.named.closing, ...given]);
         const result = await lead({
           term: lease.token,
           get signal() {
             // The lease is looked at, so that the first line after a pause sees the truth.
-            return lease.lost.aborted ? lease.lost : (ended ?? lease.lost);
+            return lease.lost.aborted ? lease.lost : ended;
           },
         });
         if (!lease.lost.aborted) return result;

@@ -24,7 +24,7 @@ export interface OwnOptions {
 export interface Ownership extends AsyncDisposable {
   /** Larger than that of every earlier owner: for whatever is written to. */
   readonly token: bigint;
-  /** Aborts before anybody else owns it. */
+  /** Aborts before anybody else owns it, also when the locks are closed. */
   readonly lost: AbortSignal;
   /** What the owner before handed over; undefined if it died, or had nothing to say. JSON, frozen by nobody. */
   readonly handedOver: unknown;
@@ -56,7 +56,7 @@ export class Ownerships {
 
   /** @throws LockTimeoutError another owns it; LockUnavailableError, UnknownOutcomeError, ClosedError; the reason of `signal`. */
   async own(resource: string, options: OwnOptions = {}): Promise<Ownership> {
-    const held = await this.#parts.named.hold(resource, options);
+    const held = await this.#parts.named.hold(resource, { ...options, isLasting: true });
     try {
       const { lease } = held;
       const before = readNote(lease.current?.value)?.["handedOver"];
@@ -83,10 +83,12 @@ export class Ownerships {
   }
 
   #ownership({ lease, release }: HeldLease, handedOver: unknown): Ownership {
+    const ended = AbortSignal.any([lease.lost, this.#parts.named.closing]);
     return {
       token: lease.token,
       get lost() {
-        return lease.lost;
+        // The lease is looked at, so that the first line after a pause sees the truth.
+        return lease.lost.aborted ? lease.lost : ended;
       },
       handedOver,
       handOver: async (state) => {

@@ -166,7 +166,9 @@ export class SingletonJob implements Singleton {
     }
     this.#runs++;
     try {
-      const ended = AbortSignal.any([lease.lost, this.#stopping.signal]);
+      const ended = AbortSignal.any([
+        ...[lease.lost, this.#stopping.signal, this.#parts.named.closing],
+      ]);
       await this.#run({
         token: lease.token,
         get signal() {

@@ -267,3 +267,34 @@ test("a leader that ends with the loss of its term stands again", async () => {
   expect(terms).toHaveLength(2);
   expect((terms[1] ?? 0n) > (await other)).toBe(true);
 });
+
+test("closing waits for who is in a shared lock, and tells owners and leaders before anybody else is in", async () => {
+  const town = new Town(10);
+  const [one, two] = [town.citizen("one"), town.citizen("two")];
+  const order: string[] = [];
+  const reading = one.locks.shared("a", async () => {
+    await pass(one, 1_000);
+    order.push("read");
+  });
+  const owning = one.locks.own("o");
+  const leading = one.locks.campaign("l", async (mine) => {
+    while (!mine.signal.aborted) await pass(one, 10);
+    order.push("led");
+  });
+  await town.world.settle({ forMs: 20 });
+  const owned = await owning;
+  const closing = one.locks[Symbol.asyncDispose]().then(() => order.push("closed"));
+  const next = [
+    two.locks.exclusive("a", () => void order.push("written")),
+    two.locks.own("o").then((mine) => {
+      order.push(owned.lost.aborted ? "owned" : "too soon");
+      return mine.release();
+    }),
+    two.locks.campaign("l", () => void order.push("led next")),
+  ];
+  await town.world.settle({ forMs: 5_000 });
+  await Promise.all([reading, leading, closing, ...next]);
+  expect(order).not.toContain("too soon");
+  expect(order.indexOf("read")).toBeLessThan(order.indexOf("written"));
+  expect(order.indexOf("led")).toBeLessThan(order.indexOf("led next"));
+});
